@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What every weft header needs: attributes, and the mark that refuses copies.
+ *
+ * Conventions of all weft headers
+ *
+ *   - Objects are complete types in the caller's storage. All bytes zero is a
+ *     valid, idle object unless the type's comment names an _init function.
+ *     Fields that begin with priv_ are nobody's business but the library's.
+ *   - A weft object is used through a pointer and never copied or moved.
+ *     Compilers refuse assignment, at any depth of nesting.
+ *   - Durations and times are int64_t nanoseconds (see time.h).
+ *   - Errors are ints: 0 is success, the library's own errors are negative
+ *     errno values, and a nonzero int that a user's function returns is passed
+ *     on unchanged. Misuse (a negative counter, unlocking an unlocked mutex)
+ *     is not an error: it prints one line and aborts.
+ *   - "Context" in a function's comment says who may call it: a task (see
+ *     task.h) or a plain thread, and whether a task may be switched away
+ *     inside. No function may be called from a signal handler unless its
+ *     comment says so.
+ */
+#ifndef WEFT_BASE_H
+#define WEFT_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+#define WEFT_BEGIN extern "C" {
+#define WEFT_END }
+/*
+ * C++ forbids a zero-length const member in an object that is initialised
+ * with {}, so there the copy operations are deleted instead. Both spellings
+ * cost no byte and leave the layout alone.
+ */
+#define WEFT_PRIV_NOCOPY(type)                                                 \
+	type() = default;                                                      \
+	type(const type &) = delete;                                           \
+	type &operator=(const type &) = delete;
+#else
+#define WEFT_BEGIN
+#define WEFT_END
+#define WEFT_PRIV_NOCOPY(type) __extension__ const char priv_nocopy[0];
+#endif
+
+#define WEFT_API __attribute__((visibility("default")))
+#define WEFT_PRIV_INLINE static inline __attribute__((always_inline, unused))
+#define WEFT_PRIV_COLD __attribute__((cold, noinline))
+#define WEFT_PRIV_LIKELY(x) __builtin_expect(!!(x), 1)
+#define WEFT_PRIV_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define WEFT_PRIV_WARN_UNUSED __attribute__((warn_unused_result))
+
+WEFT_BEGIN
+
+/* A context: deadline, cancellation and values. Its functions are in ctx.h. */
+typedef struct weft_ctx weft_ctx;
+
+/* What a task, a once, an after-func runs. */
+typedef void (*weft_fn)(void *arg);
+
+/* Private: a link of a list inside the library, or the head of one. */
+typedef struct weft_priv_link weft_priv_link;
+struct weft_priv_link {
+	weft_priv_link *next;
+	weft_priv_link *prev;
+};
+
+WEFT_END
+
+#endif
