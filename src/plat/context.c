@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "plat/context.h"
+
+#include <pthread.h>
+#include <string.h>
+
+void weft__switch_entry(void);
+
+/* The frames that weft__switch() leaves behind: see switch.S. */
+#if defined(__x86_64__)
+struct frame {
+	void *r15, *r14, *r13;
+	void *arg;		/* r12 */
+	void *function;		/* rbx */
+	void *rbp;
+	void *entry;
+};
+#elif defined(__aarch64__)
+struct frame {
+	uint64_t d8_d15[8];
+	void *function;		/* x19 */
+	void *arg;		/* x20 */
+	void *x21_x29[9];
+	void *entry;		/* x30 */
+};
+#else
+#error "weft: no context switch for this processor"
+#endif
+
+void weft__context_init(weft__context *context, void *low, void *top,
+			void (*function)(void *), void *arg)
+{
+	uintptr_t end = (uintptr_t)top & ~(uintptr_t)15;
+	struct frame *frame = (struct frame *)(end - sizeof(struct frame));
+
+	memset(context, 0, sizeof *context);
+	memset(frame, 0, sizeof *frame);
+	frame->function = __extension__(void *) function;
+	frame->arg = arg;
+	frame->entry = __extension__(void *) weft__switch_entry;
+	context->sp = frame;
+#if WEFT__ASAN
+	context->low = low;
+	context->size_bytes = (size_t)((char *)top - (char *)low);
+#endif
+#if WEFT__TSAN
+	context->fiber = __tsan_create_fiber(0);
+#endif
+	(void)low;
+}
+
+void weft__context_init_thread(weft__context *context)
+{
+	memset(context, 0, sizeof *context);
+#if WEFT__ASAN
+	pthread_attr_t attr;
+	void *low;
+
+	if (pthread_getattr_np(pthread_self(), &attr) == 0) {
+		pthread_attr_getstack(&attr, &low, &context->size_bytes);
+		context->low = low;
+		pthread_attr_destroy(&attr);
+	}
+#endif
+#if WEFT__TSAN
+	context->fiber = __tsan_get_current_fiber();
+#endif
+}

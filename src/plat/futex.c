@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#include "plat/futex.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+bool weft__futex_wait(const uint32_t *word, uint32_t value, weft_time deadline)
+{
+	struct timespec when = {
+		.tv_sec = deadline / WEFT_SECOND,
+		.tv_nsec = deadline % WEFT_SECOND,
+	};
+	int saved_errno = errno;
+	/* The BITSET form takes an absolute time, on CLOCK_MONOTONIC. */
+	long err = syscall(SYS_futex, word,
+			   FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, value,
+			   deadline == WEFT_NEVER ? NULL : &when, NULL,
+			   FUTEX_BITSET_MATCH_ANY);
+	bool in_time = !(err < 0 && errno == ETIMEDOUT);
+
+	errno = saved_errno;
+	return in_time;
+}
+
+void weft__futex_wake(const uint32_t *word, int count)
+{
+	int saved_errno = errno;
+
+	syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, count, NULL,
+		NULL, 0);
+	errno = saved_errno;
+}

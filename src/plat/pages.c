@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "plat/pages.h"
+
+#include "plat/thread.h"
+
+#include <sys/mman.h>
+
+#define HUGE_BYTES ((size_t)2 << 20)
+
+static void *map(size_t size_bytes)
+{
+	void *p = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+/* As map(), at a multiple of a huge page: the surplus is given back. */
+static void *map_huge(size_t size_bytes)
+{
+	char *p = map(size_bytes + HUGE_BYTES);
+	size_t head;
+
+	if (p == NULL)
+		return NULL;
+	head = -(uintptr_t)p & (HUGE_BYTES - 1);
+	if (head > 0)
+		munmap(p, head);
+	if (head < HUGE_BYTES)
+		munmap(p + head + size_bytes, HUGE_BYTES - head);
+	madvise(p + head, size_bytes, MADV_HUGEPAGE);
+	return p + head;
+}
+
+void *weft__pages_map(size_t size_bytes)
+{
+	int saved_errno = weft__errno_get();
+	void *p;
+
+	if (size_bytes < HUGE_BYTES)
+		p = map((size_bytes + 4095) & ~(size_t)4095);
+	else
+		p = map_huge((size_bytes + HUGE_BYTES - 1) & ~(HUGE_BYTES - 1));
+	weft__errno_set(saved_errno);
+	return p;
+}

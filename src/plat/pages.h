@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory in whole pages, for what is large and stays. */
+#ifndef WEFT_SRC_PLAT_PAGES_H
+#define WEFT_SRC_PLAT_PAGES_H
+
+#include "base/base.h"
+
+/*
+ * size_bytes of zeros, aligned to a page; from 2 MiB on in huge pages, where
+ * the system gives them to who asks: one fault instead of 512. NULL: no memory.
+ */
+void *weft__pages_map(size_t size_bytes);
+
+#endif

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "plat/stack.h"
+
+#include "plat/lock.h"
+#include "plat/thread.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* Newer than the C library of Debian 12. */
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
+/*
+ * Address space is asked for in this size first, and then in halves. The
+ * thread sanitizer leaves programs little of it.
+ */
+#if WEFT__TSAN
+#define REGION_BYTES ((size_t)16 << 30)
+#else
+#define REGION_BYTES ((size_t)512 << 30)
+#endif
+#define REGION_BYTES_MIN ((size_t)64 << 20)
+
+weft__stack_region weft__stacks;
+
+static struct {
+	weft__lock lock;
+	size_t carved;		/* stacks in use or once in use */
+	size_t opened;		/* stacks that are readable and writable */
+	int self;		/* pidfd of this process; 0 untried, -1 none */
+	bool no_guard_advice;	/* the kernel is older than 6.13 */
+} state;
+
+static bool reserve(void)
+{
+	for (size_t size = REGION_BYTES; size >= REGION_BYTES_MIN; size /= 2) {
+		/* Room to align the base, so that masks and colours work. */
+		char *p = mmap(NULL, size + WEFT__STACK_BYTES, PROT_NONE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+		if (p == MAP_FAILED)
+			continue;
+		/* One huge page for a stack's first byte would cost 2 MiB. */
+		madvise(p, size + WEFT__STACK_BYTES, MADV_NOHUGEPAGE);
+		weft_atomic_store(&weft__stacks.base,
+				  ((uintptr_t)p + WEFT__STACK_BYTES - 1) &
+					  ~((uintptr_t)WEFT__STACK_BYTES - 1),
+				  relaxed);
+		weft_atomic_store(&weft__stacks.size_bytes, size, release);
+		return true;
+	}
+	return false;
+}
+
+static char *stack_low(size_t index)
+{
+	return (char *)weft__stacks.base + index * WEFT__STACK_BYTES;
+}
+
+/*
+ * Give the same advice on ranges of the same length, in one call where the
+ * kernel lets a process do that to itself.
+ */
+static bool advise(char *start[], int count, size_t length, int advice)
+{
+	struct iovec ranges[WEFT__STACK_BATCH];
+	int done = 0;
+
+	if (state.self == 0) {
+		state.self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+		if (state.self == 0)
+			state.self = -1;
+	}
+	for (int i = 0; i < count; i++)
+		ranges[i] = (struct iovec){start[i], length};
+	if (count > 1 && state.self > 0 &&
+	    syscall(SYS_process_madvise, state.self, ranges, count, advice, 0) ==
+		    (long)((size_t)count * length))
+		return true;
+	while (done < count && madvise(start[done], length, advice) == 0)
+		done++;
+	return done == count;
+}
+
+/* Guards by advice: the stacks stay one mapping. */
+static bool open_with_advice(char *low[], size_t first, int count)
+{
+	size_t opened = state.opened;
+
+	if (state.no_guard_advice)
+		return false;
+	if (first + (size_t)count > opened) {
+		size_t stacks = first + WEFT__STACK_BATCH - opened;
+		size_t room = weft__stacks.size_bytes / WEFT__STACK_BYTES - opened;
+
+		if (stacks > room)
+			stacks = room;
+		if (mprotect(stack_low(opened), stacks * WEFT__STACK_BYTES,
+			     PROT_READ | PROT_WRITE) != 0)
+			return false;
+		state.opened += stacks;
+	}
+	if (advise(low, count, WEFT__GUARD_BYTES, MADV_GUARD_INSTALL))
+		return true;
+	if (errno == EINVAL)
+		state.no_guard_advice = true;
+	return false;
+}
+
+/* Guards by protection: two mappings a stack. Returns how many it opened. */
+static int open_with_protection(char *low[], int count)
+{
+	int opened = 0;
+
+	while (opened < count &&
+	       mprotect(low[opened], WEFT__GUARD_BYTES, PROT_NONE) == 0 &&
+	       mprotect(low[opened] + WEFT__GUARD_BYTES,
+			WEFT__STACK_BYTES - WEFT__GUARD_BYTES,
+			PROT_READ | PROT_WRITE) == 0)
+		opened++;
+	return opened;
+}
+
+static int carve(char *low[], int count)
+{
+	size_t first = state.carved;
+	size_t room;
+
+	if (weft__stacks.size_bytes == 0 && !reserve())
+		return 0;
+	room = weft__stacks.size_bytes / WEFT__STACK_BYTES - first;
+	if ((size_t)count > room)
+		count = (int)room;
+	for (int i = 0; i < count; i++)
+		low[i] = stack_low(first + (size_t)i);
+	if (count > 0 && !open_with_advice(low, first, count))
+		count = open_with_protection(low, count);
+	weft_atomic_store(&state.carved, first + (size_t)count, release);
+	return count;
+}
+
+int weft__stack_carve(char *low[], int count)
+{
+	char *top_page[WEFT__STACK_BATCH];
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	int saved_errno = weft__errno_get();
+
+	weft__lock_take(&state.lock);
+	count = carve(low, count);
+	/* In one call, because a fault for each costs ten times as much. */
+	for (int i = 0; i < count; i++)
+		top_page[i] = low[i] + WEFT__STACK_BYTES - page;
+	if (count > 0)
+		advise(top_page, count, page, MADV_POPULATE_WRITE);
+	weft__lock_drop(&state.lock);
+	weft__errno_set(saved_errno);
+	return count;
+}
+
+size_t weft__stack_count(void)
+{
+	return weft_atomic_load(&state.carved, acquire);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory for stacks: one reserved region, cut into equal stacks, so that an
+ * address tells whether it is on one of them, and on which.
+ *
+ *	low                                             low + STACK_BYTES
+ *	| guard, 64 KiB | stack, grows down ........... |
+ *
+ * Only touched pages cost memory. A guard is 64 KiB because a large frame
+ * jumps over a small one. Where the kernel has MADV_GUARD_INSTALL (Linux 6.13)
+ * a guard splits no mapping and the region is one; elsewhere mprotect() does
+ * it, each stack is a mapping of its own, and vm.max_map_count is the limit:
+ * about 32,000 stacks as distributions set it.
+ */
+#ifndef WEFT_SRC_PLAT_STACK_H
+#define WEFT_SRC_PLAT_STACK_H
+
+#include "base/base.h"
+#include "plat/context.h"
+
+enum {
+#if WEFT__ASAN
+	/* Its redzones make frames several times larger. */
+	WEFT__STACK_BYTES = 1024 * 1024,
+#else
+	WEFT__STACK_BYTES = 256 * 1024,
+#endif
+	WEFT__GUARD_BYTES = 64 * 1024,
+	WEFT__STACK_BATCH = 64,	/* the most that one call carves */
+};
+
+/*
+ * Written once, before the first stack exists; size_bytes is 0 before that.
+ * Both atomic: a plain thread may look meanwhile, and must be told no.
+ */
+typedef struct {
+	uintptr_t base;
+	uintptr_t size_bytes;
+} weft__stack_region;
+
+extern weft__stack_region weft__stacks;
+
+/*
+ * Carve up to count (at most WEFT__STACK_BATCH) new stacks and put their low
+ * ends, guards included, into low. Their topmost page is in memory. Returns
+ * how many there are: 0 when memory or address space is used up.
+ */
+int weft__stack_carve(char *low[], int count);
+
+/* How many stacks were ever carved; the i-th begins at base + i * STACK_BYTES. */
+size_t weft__stack_count(void);
+
+static inline bool weft__stack_holds(uintptr_t address)
+{
+	return address - weft_atomic_load(&weft__stacks.base, relaxed) <
+	       weft_atomic_load(&weft__stacks.size_bytes, relaxed);
+}
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* Operating system threads, and what belongs to one. */
+#ifndef WEFT_SRC_PLAT_THREAD_H
+#define WEFT_SRC_PLAT_THREAD_H
+
+#include "base/base.h"
+
+#include <pthread.h>
+
+/*
+ * Start run(arg) on a thread named name (at most 15 bytes), with every
+ * asynchronous signal blocked: handlers must not land on a task's stack.
+ * Returns 0 or a negative errno value.
+ */
+int weft__thread_start(pthread_t *thread, const char *name,
+		       void *(*run)(void *), void *arg);
+void weft__thread_join(pthread_t thread);
+
+/*
+ * Give the calling thread a stack for signal handlers, which must not run on
+ * the end of a task's stack; and take it back before the thread ends.
+ */
+void weft__thread_prepare(void);
+void weft__thread_unprepare(void);
+
+/* The kernel's number of the calling thread. */
+int weft__thread_id(void);
+
+/*
+ * True when the thread with that number is asleep in the kernel, false when it
+ * runs, could run, or nothing is known about it.
+ */
+bool weft__thread_sleeps(int thread_id);
+
+/* sched_yield(2). */
+void weft__thread_yield(void);
+
+/*
+ * errno of the thread that runs now. Out of line: glibc declares its address
+ * constant, so that a compiler that sees a read before a switch and a write
+ * after it uses the first thread's errno for both.
+ */
+int weft__errno_get(void);
+void weft__errno_set(int value);
+
+#endif
