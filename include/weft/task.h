@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tasks: functions that run concurrently, as cheap as a call.
+ *
+ * A task runs on one of a few worker threads (one per available CPU, or
+ * WEFT_PROCS of them), which are started when the first task is. A task that
+ * never waits runs as an ordinary call on its worker's stack. One that waits,
+ * in any waiting call of this library, keeps its stack, and the worker goes on
+ * with other tasks; when what it waited for has happened it may go on at
+ * another worker, that is, on another thread.
+ *
+ *   - Do not hold the address of a thread-local variable across a call that
+ *     may switch tasks, nor expect errno to outlive it (its value is kept for
+ *     you, but a compiler may have kept its address). The library's own
+ *     functions return their errors.
+ *   - A task that blocks its thread in the C library (usleep, a query, a read
+ *     from a file) holds up nobody: a monitor notices within milliseconds and
+ *     lends its place to a spare thread. weft_blocking_begin() says so at once.
+ *   - A task's stack is 256 KiB of address space, of which only the pages that
+ *     were touched cost memory. Running over its end stops the process with a
+ *     message that names the task.
+ *   - There is no preemption, no priority, and no way to kill a task: cancel
+ *     its context.
+ *
+ *	static void hello(void *arg)
+ *	{
+ *		weft_waitgroup *wg = arg;
+ *		puts("hello from a task");
+ *		weft_waitgroup_done(wg);
+ *	}
+ *
+ *	int main(void)
+ *	{
+ *		weft_waitgroup wg = {0};
+ *		weft_waitgroup_add(&wg, 1);
+ *		if (weft_go(hello, &wg) == 0)
+ *			weft_waitgroup_wait(&wg);
+ *	}
+ */
+#ifndef WEFT_TASK_H
+#define WEFT_TASK_H
+
+#include <weft/base.h>
+#include <weft/time.h>
+
+WEFT_BEGIN
+
+/*
+ * Start fn(arg) as a task. It begins later, never inside this call.
+ *
+ * Returns   0         fn will run
+ *           -ENOMEM   no memory for the task, or none of our threads could be
+ *                     started (first call only); nothing was started
+ * Context   a task or a plain thread; never switches tasks.
+ * Order     this call happens before fn begins.
+ * Lifetime  *arg is the caller's business; see weft_go_copy().
+ */
+WEFT_API int weft_go(weft_fn fn, void *arg) WEFT_PRIV_WARN_UNUSED;
+
+/*
+ * As weft_go(), with a copy of the size bytes at arg: the task gets the
+ * address of its own copy, aligned for any type, which lives until fn returns.
+ *
+ * Returns   as weft_go()
+ */
+WEFT_API int weft_go_copy(weft_fn fn, const void *arg,
+			  size_t size) WEFT_PRIV_WARN_UNUSED;
+
+/*
+ * Run fn(arg) as the first task of the program, wait until it has returned and
+ * nothing runs any more, and stop the worker threads: what a main() does that
+ * wants to leave a clean process behind.
+ *
+ * Tasks that can still run when fn returns are run to their end. Tasks that
+ * wait then, for anything, are leaks: each is reported in one line on stderr.
+ * They stay as they are; should the program start tasks again later they may
+ * yet be woken.
+ *
+ * Returns   what fn returned, or -ENOMEM when it could not be started
+ * Context   a plain thread, one at a time; never a task (it aborts).
+ */
+WEFT_API int weft_run(int (*fn)(void *), void *arg);
+
+/*
+ * Let other tasks run first. From a plain thread: sched_yield(2).
+ *
+ * Context   a task or a plain thread; may switch tasks.
+ */
+WEFT_API void weft_yield(void);
+
+/*
+ * Sleep for d nanoseconds, or until ctx is done; d <= 0 only looks at ctx.
+ *
+ * Returns   -ECANCELED   ctx is or was cancelled before the time was over
+ *           -ETIMEDOUT   likewise, ctx's deadline passed
+ *           0            slept the whole time
+ *           When several hold, the first in this list is returned.
+ * Context   a task or a plain thread; may switch tasks.
+ */
+WEFT_API int weft_sleep(weft_ctx *ctx, weft_duration d);
+
+/*
+ * Between these two the calling task blocks its thread in calls that the
+ * library cannot see. Others can have its place at once, instead of after the
+ * few milliseconds that the monitor takes to notice by itself. Does not nest,
+ * and no waiting call of this library may stand between the two. From a plain
+ * thread both do nothing.
+ *
+ * Context   a task or a plain thread; never switches tasks.
+ */
+WEFT_API void weft_blocking_begin(void);
+WEFT_API void weft_blocking_end(void);
+
+/*
+ * Name the calling task, for reports. The string is not copied: it must live
+ * as long as the task. From a plain thread this does nothing.
+ *
+ * Context   a task or a plain thread; never switches tasks.
+ */
+WEFT_API void weft_task_name(const char *name);
+
+/*
+ * The number of tasks that were started and have not ended. Exact only when
+ * nothing starts or ends meanwhile.
+ *
+ * Context   a task or a plain thread; never switches tasks.
+ */
+WEFT_API size_t weft_task_count(void);
+
+WEFT_END
+
+#endif

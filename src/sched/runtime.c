@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The workers as a whole: starting and stopping their threads, who sleeps and
+ * who is woken, and who lends whose place.
+ *
+ * At most procs workers should run at a time: live, not idle, not stuck. A
+ * worker is stuck while its task blocks the thread and others wait; it counts
+ * as not running then, so that there is room for one more. Nothing is taken
+ * from it by that: it keeps its queues, which others may empty (S3), and when
+ * its task comes back it goes on, perhaps as one more than procs for a while.
+ */
+#include "sched/sched.h"
+
+#include "base/trap.h"
+#include "plat/futex.h"
+#include "plat/pages.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+weft__runtime weft__rt;
+
+static weft__lock starting;	/* held while threads are started or joined */
+
+/* ---- counting; with weft__rt.lock held ---- */
+
+static uint32_t running(void)
+{
+	return weft__rt.live_count - weft__rt.idle_count - weft__rt.stuck_count;
+}
+
+/* seq_cst: the other half of S4. */
+static void update_room(void)
+{
+	bool room = running() < weft__rt.procs &&
+		    (weft__rt.idle != NULL ||
+		     weft__rt.live_count < WEFT__WORKERS_MAX);
+
+	weft_atomic_store(&weft__rt.room, room, seq_cst);
+}
+
+static void idle_push(weft__worker *w)
+{
+	w->idle = true;
+	w->idle_next = weft__rt.idle;
+	weft__rt.idle = w;
+	weft__rt.idle_count++;
+}
+
+static void idle_remove(weft__worker *w)
+{
+	weft__worker **link = &weft__rt.idle;
+
+	while (*link != w)
+		link = &(*link)->idle_next;
+	*link = w->idle_next;
+	w->idle = false;
+	weft__rt.idle_count--;
+}
+
+static void clear_stuck(weft__worker *w)
+{
+	if (weft_atomic_load(&w->stuck, relaxed)) {
+		weft_atomic_store(&w->stuck, 0, relaxed);
+		weft__rt.stuck_count--;
+	}
+}
+
+/* ---- worker threads ---- */
+
+static weft__worker *worker_new(uint32_t index)
+{
+	weft__worker *w = weft__pages_map(sizeof *w);
+
+	if (w == NULL)
+		return NULL;
+	weft__timers_init(&w->timers);
+	w->random = index;
+	weft__rt.workers[index] = w;
+	weft_atomic_store(&weft__rt.worker_count, index + 1, release);
+	return w;
+}
+
+/* A worker without a thread, or NULL. */
+static weft__worker *worker_find_free(void)
+{
+	uint32_t count = weft__rt.worker_count;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (!weft__rt.workers[i]->live && !weft__rt.workers[i]->has_thread)
+			return weft__rt.workers[i];
+	return count < WEFT__WORKERS_MAX ? worker_new(count) : NULL;
+}
+
+/* One more worker, which begins by searching if searching; NULL: none. */
+static weft__worker *worker_start(bool searching)
+{
+	weft__worker *w = worker_find_free();
+	weft__stack *first = w != NULL ? weft__stack_get(w) : NULL;
+
+	if (first == NULL)
+		return NULL;
+	w->searching = searching;
+	w->first = first;
+	if (weft__thread_start(&w->thread, "weft worker", weft__worker_main,
+			       w) != 0) {
+		w->searching = false;
+		weft__stack_put(w, first);
+		return NULL;
+	}
+	w->has_thread = true;
+	w->live = true;
+	weft__rt.live_count++;
+	return w;
+}
+
+/* ---- sleeping and waking ---- */
+
+/* The monitor sleeps deeply only while every worker sleeps. */
+static void rouse_monitor(void)
+{
+	if (weft_atomic_load(&weft__rt.monitor_word, relaxed) == 1) {
+		weft_atomic_store(&weft__rt.monitor_word, 0, relaxed);
+		weft__futex_wake(&weft__rt.monitor_word, 1);
+	}
+}
+
+/*
+ * One more worker, to search, if procs allow: a sleeper, or a new thread.
+ * False: there is no room, or no thread could be had.
+ */
+static bool wake_one(void)
+{
+	weft__worker *w = NULL;
+
+	weft__lock_take(&weft__rt.lock);
+	if (weft__rt.running && running() < weft__rt.procs) {
+		w = weft__rt.idle;
+		if (w == NULL) {
+			w = worker_start(true);
+		} else {
+			idle_remove(w);
+			w->searching = true;
+			weft_atomic_store(&w->sleep, 0, release);
+			weft__futex_wake(&w->sleep, 1);
+		}
+	}
+	if (w != NULL)
+		rouse_monitor();
+	update_room();
+	weft__lock_drop(&weft__rt.lock);
+	return w != NULL;
+}
+
+/*
+ * One searcher at a time is enough: when it finds something it has the next
+ * one woken, if there is more.
+ *
+ * S5  Who finds searching set does nothing. That is safe because a searcher
+ *     looks into the global queue after it has ceased to be one (in
+ *     search_end, or in idle before it sleeps), and so does one who claimed
+ *     the search here and could wake nobody: the loop.
+ */
+void weft__runtime_wake_worker(void)
+{
+	uint32_t none;
+
+	do {
+		none = 0;
+		if (!weft_atomic_load(&weft__rt.running, acquire) &&
+		    weft__runtime_start() != 0)
+			return;	/* who starts it later finds the queue */
+		if (!weft_atomic_load(&weft__rt.room, seq_cst) ||
+		    weft_atomic_load(&weft__rt.searching, seq_cst) != 0 ||
+		    !weft_atomic_cas(&weft__rt.searching, &none, 1, seq_cst,
+				     seq_cst))
+			return;
+		if (wake_one())
+			return;
+		weft_atomic_sub(&weft__rt.searching, 1, seq_cst);
+	} while (weft_atomic_load(&weft__rt.room, seq_cst) &&
+		 weft__queue_count() > 0);
+}
+
+/* Awake again, woken or not. */
+static void idle_leave(weft__worker *w)
+{
+	weft__lock_take(&weft__rt.lock);
+	if (w->idle) {
+		idle_remove(w);
+		update_room();
+		rouse_monitor();
+	}
+	weft__lock_drop(&weft__rt.lock);
+}
+
+static bool idle_quit(weft__worker *w)
+{
+	bool quit;
+
+	weft__lock_take(&weft__rt.lock);
+	quit = w->idle;	/* else it was woken just now */
+	if (quit) {
+		idle_remove(w);
+		w->live = false;
+		weft__rt.live_count--;
+		update_room();
+	}
+	weft__lock_drop(&weft__rt.lock);
+	return quit;
+}
+
+bool weft__runtime_idle(weft__worker *w)
+{
+	bool room;
+
+	weft_atomic_store(&w->sleep, 1, relaxed);
+	weft__lock_take(&weft__rt.lock);
+	clear_stuck(w);
+	idle_push(w);
+	if (w->searching) {
+		w->searching = false;
+		weft_atomic_sub(&weft__rt.searching, 1, seq_cst);
+	}
+	update_room();
+	room = weft_atomic_load(&weft__rt.room, relaxed);
+	weft__lock_drop(&weft__rt.lock);
+
+	/* Without room procs others run: they will look. S4 otherwise. */
+	if (room && weft__runtime_has_work(w)) {
+		idle_leave(w);
+		return true;
+	}
+	if (weft_atomic_load(&weft__rt.stopping, seq_cst) && idle_quit(w))
+		return false;
+	while (weft_atomic_load(&w->sleep, acquire) == 1)
+		if (!weft__futex_wait(&w->sleep, 1,
+				      weft_atomic_load(&w->timers.next, seq_cst)))
+			break;
+	idle_leave(w);
+	return true;
+}
+
+bool weft__runtime_surplus(void)
+{
+	uint32_t count;
+
+	if (likely(weft_atomic_load(&weft__rt.worker_count, relaxed) <=
+		   weft__rt.procs))
+		return false;
+	weft__lock_take(&weft__rt.lock);
+	count = running();
+	weft__lock_drop(&weft__rt.lock);
+	return count > weft__rt.procs;
+}
+
+/* ---- blocking ---- */
+
+void weft__runtime_stick(weft__worker *w)
+{
+	weft__lock_take(&weft__rt.lock);
+	if (!w->idle && !weft_atomic_load(&w->stuck, relaxed)) {
+		weft_atomic_store(&w->stuck, 1, relaxed);
+		weft__rt.stuck_count++;
+		update_room();
+	}
+	weft__lock_drop(&weft__rt.lock);
+}
+
+void weft__runtime_unstick(weft__worker *w)
+{
+	weft__lock_take(&weft__rt.lock);
+	clear_stuck(w);
+	update_room();
+	weft__lock_drop(&weft__rt.lock);
+}
+
+void weft_blocking_begin(void)
+{
+	weft__stack *self = weft__stack_self();
+	weft__worker *w;
+
+	if (self == NULL)
+		return;
+	w = self->worker;
+	w->blocking = true;
+	weft__runtime_stick(w);
+	if (weft__runtime_has_work(w))
+		weft__runtime_wake_worker();
+}
+
+void weft_blocking_end(void)
+{
+	weft__stack *self = weft__stack_self();
+
+	if (self == NULL)
+		return;
+	if (!self->worker->blocking)
+		weft__panic("weft_blocking_end without weft_blocking_begin");
+	self->worker->blocking = false;
+	weft__runtime_unstick(self->worker);
+}
+
+/* ---- start and stop ---- */
+
+static uint32_t procs_wanted(void)
+{
+	const char *text = getenv("WEFT_PROCS");
+	char *end;
+	long procs;
+
+	if (text != NULL && *text != 0) {
+		procs = strtol(text, &end, 10);
+		if (*end == 0 && procs >= 1 && procs <= WEFT__WORKERS_MAX / 2)
+			return (uint32_t)procs;
+		fprintf(stderr, "weft: WEFT_PROCS=%s is not a number from 1 to %d; "
+				"using the CPUs there are\n",
+			text, WEFT__WORKERS_MAX / 2);
+	}
+	procs = weft__cpu_count();
+	return procs > WEFT__WORKERS_MAX / 2 ? WEFT__WORKERS_MAX / 2
+					     : (uint32_t)procs;
+}
+
+static int start(void)
+{
+	weft__worker *w;
+	int err;
+
+	weft__rt.procs = procs_wanted();
+	if (weft__rt.timers.next == 0)	/* those of an earlier run stay */
+		weft__timers_init(&weft__rt.timers);
+	weft__fault_install(weft__task_describe);
+	weft_atomic_store(&weft__rt.stopping, 0, relaxed);
+	weft__rt.monitor_word = 0;
+	err = weft__thread_start(&weft__rt.monitor, "weft monitor",
+				 weft__monitor_main, NULL);
+	if (err != 0)
+		return -ENOMEM;
+	weft__lock_take(&weft__rt.lock);
+	w = worker_start(false);
+	update_room();
+	weft_atomic_store(&weft__rt.running, w != NULL, release);
+	weft__lock_drop(&weft__rt.lock);
+	if (w == NULL) {
+		weft__monitor_stop();
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+int weft__runtime_start(void)
+{
+	int err = 0;
+
+	if (likely(weft_atomic_load(&weft__rt.running, acquire)))
+		return 0;
+	weft__lock_take(&starting);
+	if (!weft_atomic_load(&weft__rt.running, relaxed))
+		err = start();
+	weft__lock_drop(&starting);
+	return err;
+}
+
+/* Have every sleeper look at stopping. */
+static void wake_all(void)
+{
+	weft__worker *w;
+
+	weft__lock_take(&weft__rt.lock);
+	for (w = weft__rt.idle; w != NULL; w = w->idle_next) {
+		weft_atomic_store(&w->sleep, 0, release);
+		weft__futex_wake(&w->sleep, 1);
+	}
+	weft__lock_drop(&weft__rt.lock);
+}
+
+/*
+ * Workers leave when they find nothing to do, so that all that can run does.
+ * One that runs may still start another, which is why they are counted anew
+ * after each join.
+ */
+static weft__worker *worker_to_join(void)
+{
+	weft__worker *found = NULL;
+
+	weft__lock_take(&weft__rt.lock);
+	for (uint32_t i = 0; i < weft__rt.worker_count; i++)
+		if (weft__rt.workers[i]->has_thread)
+			found = weft__rt.workers[i];
+	if (found == NULL)
+		weft_atomic_store(&weft__rt.running, 0, release);
+	weft__lock_drop(&weft__rt.lock);
+	return found;
+}
+
+static void worker_join(weft__worker *w)
+{
+	weft__thread_join(w->thread);
+	weft__lock_take(&weft__rt.lock);
+	w->has_thread = false;
+	weft__lock_drop(&weft__rt.lock);
+}
+
+void weft__runtime_stop(void)
+{
+	weft__worker *w;
+
+	weft__lock_take(&starting);
+	if (weft_atomic_load(&weft__rt.running, relaxed)) {
+		weft_atomic_store(&weft__rt.stopping, 1, seq_cst);
+		wake_all();
+		while ((w = worker_to_join()) != NULL)
+			worker_join(w);
+		weft__monitor_stop();
+	}
+	weft__lock_drop(&starting);
+}

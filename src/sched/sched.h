@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Workers, stacks and tasks, as the files of this folder share them.
+ *
+ * A worker is a thread that runs loop() on some stack of the region. The loop
+ * calls fresh tasks as functions. When a task parks, stack, loop frame and
+ * task stay together as they are, and the worker goes on on another stack:
+ * that of a task that is ready, or a spare one, which is one suspended in its
+ * own loop(). So there are as many stacks as parked tasks, plus those that
+ * run, plus spares; a task that has not begun has none.
+ *
+ * S1  A stack is run by at most one thread at a time, and self->worker is that
+ *     thread's worker: it is written by whoever switches to the stack, before
+ *     the switch. After a switch, or a call of a task, it may be another one:
+ *     nothing read from a worker is kept across.
+ * S2  A task that is ready is in exactly one queue: the next slot or ready
+ *     ring of a worker, or the global queue. One that is fresh is in a
+ *     worker's deque or the global queue.
+ * S3  Every queue can be emptied by others while its worker is busy: the ring
+ *     and the deque at any time, the next slot once the monitor has seen that
+ *     its worker does not come back.
+ * S4  A worker goes to sleep only after it has announced that (seq_cst) and
+ *     then looked into every queue once more; whoever puts a task in the
+ *     global queue looks for sleepers (seq_cst) after that. So one of the two
+ *     sees the other. A worker that fills its own queue does not pay for that
+ *     order: it will look there itself, and should it block instead, the
+ *     monitor sees the queue within a tick.
+ */
+#ifndef WEFT_SRC_SCHED_SCHED_H
+#define WEFT_SRC_SCHED_SCHED_H
+
+#include "plat/context.h"
+#include "plat/cpu.h"
+#include "plat/fault.h"
+#include "plat/lock.h"
+#include "plat/stack.h"
+#include "plat/thread.h"
+#include "sched/deque.h"
+#include "sched/ring.h"
+#include "sched/task.h"
+#include "sched/timer.h"
+
+#include <weft/task.h>
+
+typedef struct weft__worker weft__worker;
+typedef struct weft__stack weft__stack;
+
+/* What a stack has at its top. */
+struct weft__stack {
+	weft__context context;
+	weft__worker *worker;	/* S1 */
+	weft__task *task;	/* atomic: who runs on it, NULL: the loop */
+	const char *name;	/* the task's name, NULL: none */
+	weft__waiter *waiter;	/* atomic: what the task is parked on */
+	weft__stack *next;	/* in a list of spares */
+};
+
+struct weft__worker {
+	/* What the worker itself uses all the time. */
+	weft__task *next;	/* atomic: the task to run next; S3 */
+	uint32_t next_streak;	/* how often in a row it came from there */
+	uint32_t picks;		/* how often it has looked for a task */
+	uint32_t tick;		/* atomic: odd while a task runs */
+	weft__task *free_tasks;
+	uint32_t free_task_count;
+	uint32_t spare_count;
+	weft__stack *spares;
+	uint64_t started;	/* atomic: tasks started here … */
+	uint64_t ended;		/* atomic: … and ended here */
+	uint32_t random;
+	bool searching;		/* counted in runtime.searching */
+	bool blocking;		/* between weft_blocking_begin and _end */
+	weft__deque fresh;
+	weft__ring ready;
+
+	/* What others look at. */
+	weft__timers timers __attribute__((aligned(WEFT__CACHE_LINE)));
+	uint32_t sleep;		/* futex: 1 while it sleeps */
+	uint32_t stuck;		/* atomic: others have its place */
+	uint32_t stale_tick;	/* atomic: the same at two of its looks */
+	uint32_t seen_tick;	/* the monitor's last look … */
+	weft_time seen_since;	/* … and since when it was the same */
+	weft__worker *idle_next;	/* in runtime.idle */
+	bool idle;
+	bool live;		/* counted in runtime.live_count */
+	bool has_thread;	/* to be joined */
+	pthread_t thread;
+	int thread_id;		/* atomic */
+	weft__stack *first;	/* what a new thread begins on */
+	weft__context thread_context;	/* of the thread's own stack */
+};
+
+enum {
+	WEFT__WORKERS_MAX = 256,
+	WEFT__TASK_EMBEDDED = 1,	/* not ours to free */
+};
+
+/* ---- the runtime: runtime.c ---- */
+
+typedef struct {
+	/* Read by all, written seldom. */
+	uint32_t room __attribute__((aligned(WEFT__CACHE_LINE)));
+				/* atomic: one more worker could run */
+	uint32_t searching;	/* atomic: workers looking for work */
+	uint32_t running;	/* atomic: the worker threads are there */
+	uint32_t stopping;	/* atomic: they leave when nothing is to do */
+	uint32_t worker_count;	/* atomic: of workers[] in use */
+	uint32_t procs;		/* how many should run at a time */
+	weft__worker *workers[WEFT__WORKERS_MAX];
+
+	/* Under lock: who sleeps, who is stuck. */
+	weft__lock lock;
+	weft__worker *idle;
+	uint32_t live_count;	/* workers with a thread */
+	uint32_t idle_count;
+	uint32_t stuck_count;
+	uint32_t monitor_word;	/* futex: 1 while the monitor sleeps deeply */
+	uint32_t monitor_stop;	/* futex: 1: leave */
+	pthread_t monitor;
+	weft__timers timers;	/* of plain threads; the monitor runs them */
+} weft__runtime;
+
+extern weft__runtime weft__rt;
+
+/* The calling worker has nothing to do: sleep. False: leave, for good. */
+bool weft__runtime_idle(weft__worker *w);
+
+/* Some queue has more than its worker can take on: have another worker run. */
+WEFT_PRIV_COLD void weft__runtime_wake_worker(void);
+
+/* A worker that was stuck is back. */
+WEFT_PRIV_COLD void weft__runtime_unstick(weft__worker *w);
+/* The worker blocks, or is seen to have blocked, while others wait. */
+WEFT_PRIV_COLD void weft__runtime_stick(weft__worker *w);
+
+/* More workers run than should: this one may sleep, or leave work alone. */
+bool weft__runtime_surplus(void);
+
+/* Does a task wait that others than its worker should run, or any of w's? */
+bool weft__runtime_has_work(weft__worker *w);
+
+/* Stop and join the worker threads, once nothing can run, and the monitor. */
+void weft__runtime_stop(void);
+
+/* ---- the monitor: monitor.c ---- */
+
+void *weft__monitor_main(void *unused);
+void weft__monitor_stop(void);
+/* It has a timer to look at. */
+void weft__monitor_rouse(void);
+
+/* ---- workers: worker.c ---- */
+
+void *weft__worker_main(void *worker);
+/* The next task for w, sleeping until there is one. NULL: leave. */
+weft__task *weft__worker_find(weft__worker *w);
+/* A task with a stack that w should switch to directly, or NULL. */
+weft__task *weft__worker_take_ready(weft__worker *w);
+void weft__worker_push_ready(weft__worker *w, weft__task *task);
+bool weft__worker_has_work(weft__worker *w);
+/* A worker has more than it can take on at once: others may help. */
+void weft__worker_hint(void);
+
+/* ---- the global queue: queue.c ---- */
+
+typedef struct {
+	weft__task *first;
+	weft__task *last;
+	size_t count;
+} weft__task_list;
+
+static inline void weft__task_list_push(weft__task_list *list, weft__task *task)
+{
+	task->next = NULL;
+	if (list->last != NULL)
+		list->last->next = task;
+	else
+		list->first = task;
+	list->last = task;
+	list->count++;
+}
+
+static inline weft__task *weft__task_list_pop(weft__task_list *list)
+{
+	weft__task *task = list->first;
+
+	if (task != NULL) {
+		list->first = task->next;
+		if (list->first == NULL)
+			list->last = NULL;
+		list->count--;
+	}
+	return task;
+}
+
+/* Append the list, and see to it that somebody runs it (S4). */
+void weft__queue_put(const weft__task_list *list);
+/* Take up to count from the front. */
+weft__task_list weft__queue_take(size_t count);
+size_t weft__queue_count(void);	/* seq_cst */
+
+/* Tasks that were parked or yielded can go on. Called from anywhere. */
+void weft__ready(weft__task_list *tasks);
+
+/* ---- stacks and switching: switch.c ---- */
+
+static inline weft__stack *weft__stack_at(uintptr_t low)
+{
+	/* Coloured, so that the tops of all stacks do not share cache sets. */
+	uintptr_t colour = low / WEFT__STACK_BYTES % 8;
+
+	return (weft__stack *)(low + WEFT__STACK_BYTES - colour * 128 -
+			       sizeof(weft__stack));
+}
+
+/* The stack that the caller runs on, NULL on a plain thread. */
+static inline weft__stack *weft__stack_self(void)
+{
+	uintptr_t sp = weft__cpu_stack_pointer();
+
+	if (!weft__stack_holds(sp))
+		return NULL;
+	return weft__stack_at(sp & ~((uintptr_t)WEFT__STACK_BYTES - 1));
+}
+
+/* Park self's task on w. False: no stack could be had to go on with. */
+bool weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline);
+
+/* A stack suspended in its loop: a spare, or a new one, or NULL. */
+weft__stack *weft__stack_get(weft__worker *w);
+/* Give a stack that weft__stack_get() returned back, unused. */
+void weft__stack_put(weft__worker *w, weft__stack *s);
+/* Give the spares that w keeps to all. */
+void weft__stack_flush(weft__worker *w);
+
+/* ---- memory of tasks: taskpool.c ---- */
+
+weft__task *weft__task_alloc(weft__worker *w);	/* w NULL: a plain thread */
+void weft__task_free(weft__worker *w, weft__task *task);
+void weft__task_flush(weft__worker *w);
+
+/* Who runs on the stack that holds address; false: it is on none. */
+bool weft__task_describe(uintptr_t address, char *text, size_t size);
+
+/* ---- timers ---- */
+
+void weft__timers_add(weft__timers *timers, weft__timer *timer, weft_time when,
+		      void (*fire)(weft__timer *, weft__wakeups *));
+
+/* Count without a locked instruction: one writer, many readers. */
+static inline void weft__bump(uint64_t *counter)
+{
+	weft_atomic_store(counter, weft_atomic_load(counter, relaxed) + 1,
+			  relaxed);
+}
+
+#endif

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stacks, and the switches between them: the loop that runs tasks, parking and
+ * yielding.
+ */
+#include "sched/sched.h"
+
+enum {
+	SPARES_MAX = 32,	/* kept by a worker; half go when it is full */
+};
+
+static struct {
+	weft__lock lock;
+	weft__stack *stacks;	/* each suspended in its loop, or new */
+} depot;
+
+static void loop(void *stack);
+
+/* ---- spare stacks ---- */
+
+static void spare_push(weft__worker *w, weft__stack *s)
+{
+	s->next = w->spares;
+	w->spares = s;
+	w->spare_count++;
+}
+
+static weft__stack *spare_pop(weft__worker *w)
+{
+	weft__stack *s = w->spares;
+
+	if (s != NULL) {
+		w->spares = s->next;
+		w->spare_count--;
+	}
+	return s;
+}
+
+static void spares_give(weft__worker *w, uint32_t keep)
+{
+	weft__stack *s;
+
+	weft__lock_take(&depot.lock);
+	while (w->spare_count > keep) {
+		s = spare_pop(w);
+		s->next = depot.stacks;
+		depot.stacks = s;
+	}
+	weft__lock_drop(&depot.lock);
+}
+
+void weft__stack_flush(weft__worker *w)
+{
+	spares_give(w, 0);
+}
+
+void weft__stack_put(weft__worker *w, weft__stack *s)
+{
+	spare_push(w, s);
+	weft__stack_flush(w);
+}
+
+static weft__stack *stack_new(char *low)
+{
+	weft__stack *s = weft__stack_at((uintptr_t)low);
+
+	*s = (weft__stack){0};
+	weft__context_init(&s->context, low + WEFT__GUARD_BYTES, s, loop, s);
+	return s;
+}
+
+/* Few at a time while there are few, so that a small program stays small. */
+static void carve_spares(weft__worker *w)
+{
+	size_t have = weft__stack_count();
+	int want = have < 4 ? 2 : have < WEFT__STACK_BATCH / 2 ? (int)have
+				: WEFT__STACK_BATCH / 2;
+	char *low[WEFT__STACK_BATCH];
+	int got = weft__stack_carve(low, want);
+
+	while (got-- > 0)
+		spare_push(w, stack_new(low[got]));
+}
+
+static void take_from_depot(weft__worker *w)
+{
+	weft__stack *s;
+
+	weft__lock_take(&depot.lock);
+	while (w->spare_count < SPARES_MAX / 2 && (s = depot.stacks) != NULL) {
+		depot.stacks = s->next;
+		spare_push(w, s);
+	}
+	weft__lock_drop(&depot.lock);
+}
+
+weft__stack *weft__stack_get(weft__worker *w)
+{
+	weft__stack *s = spare_pop(w);
+
+	if (likely(s != NULL))
+		return s;
+	take_from_depot(w);
+	if (w->spares == NULL)
+		carve_spares(w);
+	return spare_pop(w);
+}
+
+/* ---- commits: on the stack that was switched to, for the one left ---- */
+
+static void commit_spare(void *stack, void *worker)
+{
+	weft__worker *w = worker;
+
+	spare_push(w, stack);
+	if (w->spare_count > SPARES_MAX)
+		spares_give(w, SPARES_MAX / 2);
+}
+
+static void commit_park(void *waiter, void *worker)
+{
+	weft__waiter *w = waiter;
+	uint32_t state = WEFT__WAITING;
+
+	/* P3. Release: the task's context is there for who resumes it. */
+	if (!weft_atomic_cas(&w->state, &state, WEFT__PARKED_TASK, release,
+			     acquire))
+		weft__worker_push_ready(worker, w->task);
+}
+
+static void commit_yield(void *task, void *worker)
+{
+	weft__worker_push_ready(worker, task);
+}
+
+/* The thread's own stack goes on, the loop it leaves is spare. */
+static void commit_leave(void *stack, void *unused)
+{
+	weft__stack *s = stack;
+
+	(void)unused;
+	weft__lock_take(&depot.lock);
+	s->next = depot.stacks;
+	depot.stacks = s;
+	weft__lock_drop(&depot.lock);
+}
+
+static void commit_nothing(void *unused, void *unused_too)
+{
+	(void)unused;
+	(void)unused_too;
+}
+
+/* ---- the loop ---- */
+
+static void tick(weft__worker *w, uint32_t by)
+{
+	weft_atomic_store(&w->tick, w->tick + by, relaxed);
+}
+
+static void call(weft__stack *self, weft__task *task)
+{
+	bool embedded = task->flags & WEFT__TASK_EMBEDDED;
+	weft__worker *w = self->worker;
+
+	tick(w, 1);
+	weft_atomic_store(&self->task, task, relaxed);
+	task->entry(task);
+	weft_atomic_store(&self->task, NULL, relaxed);
+	self->name = NULL;
+	w = self->worker;	/* S1: perhaps another one */
+	if (!embedded)
+		weft__task_free(w, task);
+	weft__bump(&w->ended);
+	tick(w, 1);
+}
+
+static void resume(weft__stack *self, weft__task *task)
+{
+	weft__stack *to = task->stack;
+	weft__worker *w = self->worker;
+
+	tick(w, 1);
+	to->worker = w;
+	weft__context_switch(&self->context, &to->context, commit_spare, self,
+			     w);
+	/* A worker whose task has parked goes on here. */
+	tick(self->worker, 1);
+}
+
+static void leave(weft__stack *self)
+{
+	weft__worker *w = self->worker;
+
+	weft__stack_flush(w);
+	weft__task_flush(w);
+	weft__context_switch(&self->context, &w->thread_context, commit_leave,
+			     self, NULL);
+	/* Some worker goes on here; its tick was odd: see worker_main. */
+	tick(self->worker, 1);
+}
+
+static void loop(void *stack)
+{
+	weft__stack *self = stack;
+	weft__task *task;
+
+	weft__context_landed(&self->context);
+	tick(self->worker, 1);
+	for (;;) {
+		task = weft__worker_find(self->worker);
+		if (task == NULL)
+			leave(self);
+		else if (task->stack == NULL)
+			call(self, task);
+		else
+			resume(self, task);
+	}
+}
+
+void *weft__worker_main(void *worker)
+{
+	weft__worker *w = worker;
+	weft__stack *to = w->first;
+
+	weft_atomic_store(&w->thread_id, weft__thread_id(), relaxed);
+	weft__thread_prepare();
+	weft__context_init_thread(&w->thread_context);
+	tick(w, 1);	/* odd: loops make it even when they are entered */
+	to->worker = w;
+	weft__context_switch(&w->thread_context, &to->context, commit_nothing,
+			     NULL, NULL);
+	weft__thread_unprepare();
+	return NULL;
+}
+
+/* ---- leaving a task's stack ---- */
+
+/* Where w goes on when its task leaves: a ready task's stack, or a loop. */
+static weft__stack *next_stack(weft__worker *w)
+{
+	weft__task *task = weft__worker_take_ready(w);
+	weft__stack *to;
+
+	if (task != NULL) {
+		to = task->stack;
+		tick(w, 2);
+	} else {
+		to = weft__stack_get(w);
+		if (to == NULL)
+			return NULL;
+	}
+	to->worker = w;
+	return to;
+}
+
+static void fire_timeout(weft__timer *timer, weft__wakeups *wakeups)
+{
+	weft__waiter *w = weft__container(timer, weft__waiter, timer);
+
+	weft__claim(w, WEFT__TIMEDOUT, wakeups);
+}
+
+bool weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline)
+{
+	weft__worker *worker = self->worker;
+	weft__stack *to = next_stack(worker);
+	int saved_errno;
+
+	if (unlikely(to == NULL))
+		return false;
+	saved_errno = weft__errno_get();
+	w->task = self->task;
+	w->task->stack = self;
+	weft_atomic_store(&self->waiter, w, relaxed);
+	if (deadline != WEFT_NEVER)
+		weft__timers_add(&worker->timers, &w->timer, deadline,
+				 fire_timeout);
+	weft__context_switch(&self->context, &to->context, commit_park, w,
+			     worker);
+	weft_atomic_store(&self->waiter, NULL, relaxed);
+	if (deadline != WEFT_NEVER)
+		weft__timer_stop(&w->timer);
+	weft__errno_set(saved_errno);
+	return true;
+}
+
+void weft_yield(void)
+{
+	weft__stack *self = weft__stack_self(), *to;
+	weft__worker *w;
+	int saved_errno;
+
+	if (self == NULL) {
+		weft__thread_yield();
+		return;
+	}
+	w = self->worker;
+	if (!weft__worker_has_work(w) && weft__queue_count() == 0)
+		return;
+	to = next_stack(w);
+	if (to == NULL)
+		return;
+	saved_errno = weft__errno_get();
+	self->task->stack = self;
+	weft__context_switch(&self->context, &to->context, commit_yield,
+			     self->task, w);
+	weft__errno_set(saved_errno);
+}

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+#include "sched/task.h"
+
+#include <weft/task.h>
+
+#include "base/alloc.h"
+#include "base/trap.h"
+#include "plat/futex.h"
+#include "sched/sched.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static uint64_t started_outside;	/* atomic: by plain threads */
+
+/* ---- starting ---- */
+
+static void push_fresh(weft__worker *w, weft__task *task)
+{
+	weft__task_list list = {0};
+
+	if (unlikely(!weft__deque_push(&w->fresh, task))) {
+		weft__task_list_push(&list, task);
+		weft__queue_put(&list);
+	} else if (weft__deque_count_bound(&w->fresh) > 1) {
+		weft__worker_hint();
+	}
+}
+
+static void submit(weft__worker *w, weft__task *task)
+{
+	weft__task_list list = {0};
+
+	if (w != NULL) {
+		weft__bump(&w->started);
+		push_fresh(w, task);
+	} else {
+		weft_atomic_add(&started_outside, 1, relaxed);
+		weft__task_list_push(&list, task);
+		weft__queue_put(&list);
+	}
+}
+
+static inline weft__worker *worker_self(void)
+{
+	weft__stack *self = weft__stack_self();
+
+	return self != NULL ? self->worker : NULL;
+}
+
+int weft__task_start(weft__task_entry *entry, void *object, void *fn, void *arg,
+		     void *site)
+{
+	weft__worker *w = worker_self();
+	weft__task *task;
+
+	if (w == NULL && weft__runtime_start() != 0)
+		return -ENOMEM;
+	task = weft__task_alloc(w);
+	if (unlikely(task == NULL))
+		return -ENOMEM;
+	task->entry = entry;
+	task->fn = fn;
+	task->arg = arg;
+	task->object = object;
+	task->stack = NULL;
+	task->site = site;
+	task->flags = 0;
+	submit(w, task);
+	return 0;
+}
+
+void weft__task_start_embedded(weft__task *task, weft__task_entry *entry,
+			       void *object, void *fn, void *arg, void *site)
+{
+	*task = (weft__task){
+		.entry = entry,
+		.fn = fn,
+		.arg = arg,
+		.object = object,
+		.site = site,
+		.flags = WEFT__TASK_EMBEDDED,
+	};
+	submit(worker_self(), task);
+}
+
+static void run_fn(weft__task *task)
+{
+	weft_fn fn = __extension__(weft_fn) task->fn;
+
+	fn(task->arg);
+}
+
+int weft_go(weft_fn fn, void *arg)
+{
+	if (unlikely(fn == NULL))
+		weft__fatal("go of nil func value");
+	return weft__task_start(run_fn, NULL, __extension__(void *) fn, arg,
+				__builtin_return_address(0));
+}
+
+/* A task and its argument in one block. */
+typedef struct {
+	weft__task task;
+	max_align_t copy[];
+} task_with_copy;
+
+static void run_fn_with_copy(weft__task *task)
+{
+	task_with_copy *block = weft__container(task, task_with_copy, task);
+	weft_fn fn = __extension__(weft_fn) task->fn;
+
+	fn(block->copy);
+	weft__free(block);
+}
+
+int weft_go_copy(weft_fn fn, const void *arg, size_t size)
+{
+	task_with_copy *block;
+
+	if (unlikely(fn == NULL))
+		weft__fatal("go of nil func value");
+	if (weft__runtime_start() != 0 ||
+	    size > SIZE_MAX - sizeof *block)
+		return -ENOMEM;
+	block = weft__alloc(sizeof *block + size);
+	if (block == NULL)
+		return -ENOMEM;
+	if (size > 0)
+		memcpy(block->copy, arg, size);
+	weft__task_start_embedded(&block->task, run_fn_with_copy, NULL,
+				  __extension__(void *) fn, NULL,
+				  __builtin_return_address(0));
+	return 0;
+}
+
+/* ---- about tasks ---- */
+
+weft__task *weft__task_self(void)
+{
+	weft__stack *self = weft__stack_self();
+
+	return self != NULL ? self->task : NULL;
+}
+
+void weft_task_name(const char *name)
+{
+	weft__stack *self = weft__stack_self();
+
+	if (self != NULL)
+		self->name = name;
+}
+
+size_t weft_task_count(void)
+{
+	uint32_t workers = weft_atomic_load(&weft__rt.worker_count, acquire);
+	uint64_t count = weft_atomic_load(&started_outside, relaxed);
+
+	for (uint32_t i = 0; i < workers; i++) {
+		weft__worker *w = weft__rt.workers[i];
+
+		/* Ended first: a task that ends meanwhile was started. */
+		count -= weft_atomic_load(&w->ended, relaxed);
+		count += weft_atomic_load(&w->started, relaxed);
+	}
+	return (int64_t)count > 0 ? (size_t)count : 0;
+}
+
+/* For the report of a stack overflow: no locks, no allocation. */
+bool weft__task_describe(uintptr_t address, char *text, size_t size)
+{
+	weft__stack *s;
+	weft__task *task;
+
+	if (!weft__stack_holds(address))
+		return false;
+	s = weft__stack_at(address & ~((uintptr_t)WEFT__STACK_BYTES - 1));
+	task = weft_atomic_load(&s->task, relaxed);
+	snprintf(text, size, "task \"%s\", started at %p",
+		 s->name != NULL ? s->name : "unnamed",
+		 task != NULL ? task->site : NULL);
+	return true;
+}
+
+/* ---- weft_run ---- */
+
+struct run {
+	int (*fn)(void *);
+	void *arg;
+	int result;
+	uint32_t done;	/* futex */
+};
+
+static void run_main(void *arg)
+{
+	struct run *run = arg;
+
+	run->result = run->fn(run->arg);
+	weft_atomic_store(&run->done, 1, release);
+	weft__futex_wake(&run->done, 1);
+}
+
+static void report_leak(weft__stack *s, weft_time now)
+{
+	weft__waiter *w = weft_atomic_load(&s->waiter, relaxed);
+	weft__task *task = weft_atomic_load(&s->task, relaxed);
+
+	if (w == NULL || task == NULL)
+		return;
+	fprintf(stderr, "weft: leaked task \"%s\", started at %p, waits: %s",
+		s->name != NULL ? s->name : "unnamed", task->site,
+		w->reason != NULL ? w->reason : "unknown");
+	if (w->since != 0)
+		fprintf(stderr, ", for %lld ms",
+			(long long)((now - w->since) / WEFT_MS(1)));
+	fputc('\n', stderr);
+}
+
+/* Every stack that a task is parked on. Nothing runs any more. */
+static void report_leaks(void)
+{
+	enum { LINES_MAX = 100 };
+	size_t count = weft__stack_count(), leaks = weft_task_count();
+	weft_time now = weft_now();
+
+	if (leaks == 0)
+		return;
+	if (leaks > LINES_MAX) {
+		fprintf(stderr, "weft: %zu leaked tasks\n", leaks);
+		return;
+	}
+	for (size_t i = 0; i < count; i++)
+		report_leak(weft__stack_at(weft__stacks.base +
+					   i * WEFT__STACK_BYTES),
+			    now);
+}
+
+int weft_run(int (*fn)(void *), void *arg)
+{
+	struct run run = {.fn = fn, .arg = arg};
+
+	if (weft__stack_self() != NULL)
+		weft__fatal("weft_run called by a task");
+	if (weft_go(run_main, &run) != 0)
+		return -ENOMEM;
+	while (weft_atomic_load(&run.done, acquire) == 0)
+		weft__futex_wait(&run.done, 0, WEFT_NEVER);
+	do
+		weft__runtime_stop();
+	while (weft__queue_count() > 0 && weft__runtime_start() == 0);
+	report_leaks();
+	return run.result;
+}
+
+/* ---- timers of whoever calls ---- */
+
+int weft__timer_start(weft__timer *timer, weft_time when,
+		      void (*fire)(weft__timer *, weft__wakeups *))
+{
+	weft__worker *w = worker_self();
+
+	if (w != NULL) {
+		weft__timers_add(&w->timers, timer, when, fire);
+		return 0;
+	}
+	if (weft__runtime_start() != 0)
+		return -ENOMEM;
+	weft__timers_add(&weft__rt.timers, timer, when, fire);
+	weft__monitor_rouse();
+	return 0;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* What the layers above may know of tasks: how to start one. */
+#ifndef WEFT_SRC_SCHED_TASK_H
+#define WEFT_SRC_SCHED_TASK_H
+
+#include "sched/waiter.h"
+
+/* How the function of a task, a once or a flight ended. */
+/* (enum weft_outcome comes with panic.h; until then functions only return.) */
+
+/*
+ * Start entry(task) as a task, with room for what its starter has to say:
+ * fn, arg and object are the caller's to use. site is where the user started
+ * it, __builtin_return_address(0) of the public function. Returns 0 or
+ * -ENOMEM. Never switches tasks.
+ */
+typedef void weft__task_entry(weft__task *task);
+
+struct weft__task {
+	weft__task *next;	/* in whatever queue or free list holds it */
+	weft__task_entry *entry;
+	void *fn;		/* the starter's, with arg and object */
+	void *arg;
+	void *object;
+	struct weft__stack *stack;	/* while it is started: where it is */
+	void *site;
+	uint32_t flags;		/* WEFT__TASK_*, the scheduler's */
+	uint32_t spare;
+};
+
+int weft__task_start(weft__task_entry *entry, void *object, void *fn, void *arg,
+		     void *site);
+
+/*
+ * The same with a task whose memory is the caller's, so that it cannot fail
+ * where the runtime runs already (weft__runtime_start() was called). The
+ * scheduler does not touch *task any more once entry has been called; entry
+ * must return.
+ */
+void weft__task_start_embedded(weft__task *task, weft__task_entry *entry,
+			       void *object, void *fn, void *arg, void *site);
+
+/* Start the worker threads if they do not run. 0 or -ENOMEM. */
+int weft__runtime_start(void);
+
+/* The calling task, NULL on a plain thread. Compare it, do not keep it. */
+weft__task *weft__task_self(void);
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Waiting: the one park and unpark that every blocking call goes through.
+ *
+ * A waiter lives on the stack of whoever waits, a task or a plain thread, for
+ * one wait. Its state word decides everything:
+ *
+ *	state            who may change it, and to what
+ *	WAITING          the waiter is or will be visible to wakers, and still
+ *	                 runs. The parking side: to PARKED_*. A claimer: to an
+ *	                 outcome; the waiter sees it and does not sleep.
+ *	PARKED_TASK      the task is off its stack. A claimer: to an outcome;
+ *	                 whoever did that must make the task ready.
+ *	PARKED_THREAD    the thread sleeps, or is about to, in futex_wait.
+ *	                 A claimer: to an outcome with PENDING; whoever did that
+ *	                 must take PENDING away and wake the futex.
+ *	outcome          final. NOTIFIED, CANCELLED or TIMEDOUT.
+ *	outcome|PENDING  the thread must not leave yet: the claimer still has the
+ *	                 waiter in its list.
+ *
+ * P1  Exactly one claim wins: each is a CAS from WAITING or PARKED_* on the
+ *     one word, and no outcome is ever replaced by another.
+ * P2  A waiter whose claim was won in WAITING may be gone at once: the claimer
+ *     does not touch it after its CAS.
+ * P3  A task becomes PARKED_TASK only after the switch, by a CAS that the next
+ *     stack's commit makes (commit after switch). So who reads PARKED_TASK may
+ *     resume it: nobody else runs on that stack. Marking it before the switch
+ *     is the tempting wrong version: a claimer then resumes a task whose
+ *     registers are not saved yet, and two threads run on one stack.
+ * P4  A waiter won in PARKED_* stays where it is until the claimer calls
+ *     weft__wake(): a task cannot run before that, a thread waits for PENDING
+ *     to go. So claimed waiters can be collected in a list of their own.
+ *
+ * The order in which a queue is left: whoever takes a waiter out of a queue
+ * unlinks it first, under the queue's lock, and then claims it; a waiter that
+ * returns with anything but NOTIFIED takes that lock and unlinks itself if it
+ * still is linked. A claim that fails is a waiter on its way out: take the next
+ * one, so that no wake is ever spent on somebody who has left.
+ */
+#ifndef WEFT_SRC_SCHED_WAITER_H
+#define WEFT_SRC_SCHED_WAITER_H
+
+#include "base/base.h"
+#include "base/heap.h"
+#include "base/list.h"
+
+#include <weft/time.h>
+
+enum {
+	WEFT__WAITING = 0,
+	WEFT__PARKED_TASK = 1,
+	WEFT__PARKED_THREAD = 2,
+	WEFT__NOTIFIED = 4,
+	WEFT__CANCELLED = 5,
+	WEFT__TIMEDOUT = 6,
+	WEFT__PENDING = 8,
+};
+
+typedef struct weft__waiter weft__waiter;
+typedef struct weft__task weft__task;
+
+typedef struct weft__wakeups weft__wakeups;
+
+/* A point in time at which fire is called: see timer.h. */
+typedef struct weft__timer weft__timer;
+struct weft__timer {
+	weft__heap_node node;
+	struct weft__timers *owner;	/* NULL when not armed */
+	void (*fire)(weft__timer *timer, weft__wakeups *wakeups);
+};
+
+struct weft__waiter {
+	uint32_t state;
+	int result;		/* the primitive's: what the claimer decided */
+	void *data;		/* the primitive's */
+	const char *reason;	/* for reports: "mutex lock" */
+	weft_time since;	/* for the primitive and for reports; 0 unknown */
+
+	/* In the lot (lot.h): under the bucket's lock. */
+	const void *address;	/* what it waits for; NULL when not queued */
+	weft__waiter *next;	/* behind it, same address */
+	weft__waiter *prev;	/* before it; NULL: the first, which has … */
+	weft__waiter *last;	/* … the last of its address, and … */
+	weft__waiter *chain;	/* … the first of the bucket's next address */
+
+	/* In a context (ctx layer): under the context's lock. */
+	weft__link ctx_link;
+
+	weft__task *task;	/* set when a task parks */
+	weft__waiter *claimed;	/* next in a weft__wakeups list */
+	weft__timer timer;
+};
+
+/* Waiters that were claimed while parked, in the order of their claims. */
+struct weft__wakeups {
+	weft__waiter *first;
+	weft__waiter *last;
+};
+
+static inline void weft__waiter_init(weft__waiter *w, const char *reason)
+{
+	w->state = WEFT__WAITING;
+	w->result = 0;
+	w->data = NULL;
+	w->reason = reason;
+	w->since = 0;
+	w->address = NULL;
+	w->ctx_link.next = w->ctx_link.prev = NULL;
+	w->timer.owner = NULL;
+}
+
+/*
+ * Sleep until somebody claims w, or until deadline (WEFT_NEVER: for ever), at
+ * which w claims itself TIMEDOUT. Returns the outcome, at once when there is
+ * one already. Everything that the claimer did before its claim happens before
+ * the return.
+ */
+uint32_t weft__park(weft__waiter *w, weft_time deadline);
+
+/*
+ * Try to decide how w's wait ends. Returns true if this claim won; the waiter
+ * may then be gone (P2) or is in *wakeups (P4).
+ */
+bool weft__claim(weft__waiter *w, uint32_t outcome, weft__wakeups *wakeups);
+
+/*
+ * Let the claimed ones go on, in order, and empty the list. Call it without
+ * locks held where that can be had.
+ */
+void weft__wake(weft__wakeups *wakeups);
+
+#endif

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+/* What a worker does next: its own queues, the global one, other workers'. */
+#include "sched/sched.h"
+
+enum {
+	FAIR_EVERY = 61,	/* picks; then the oldest come first */
+	STREAK_MAX = 32,	/* picks in a row from the next slot */
+	TIMERS_EVERY = 8,	/* picks; the clock costs as much as a task */
+	STEAL_MAX = 32,
+	SEARCH_ROUNDS = 4,
+	SEARCH_PAUSES = 40,	/* between rounds: about a microsecond */
+};
+
+/* ---- own queues ---- */
+
+static weft__task *take_next(weft__worker *w)
+{
+	if (weft_atomic_load(&w->next, relaxed) == NULL)
+		return NULL;
+	return weft_atomic_xchg(&w->next, NULL, acquire);	/* S3 */
+}
+
+static weft__task *take_ring(weft__worker *w)
+{
+	weft__task *task;
+
+	return weft__ring_take(&w->ready, &task, 1) == 1 ? task : NULL;
+}
+
+/* The ring is full: half of it goes to the global queue, and task. */
+static WEFT_PRIV_COLD void overflow(weft__worker *w, weft__task *task)
+{
+	weft__task *taken[WEFT__RING_CAPACITY / 2];
+	uint32_t n = weft__ring_take(&w->ready, taken, WEFT__RING_CAPACITY / 2);
+	weft__task_list list = {0};
+
+	for (uint32_t i = 0; i < n; i++)
+		weft__task_list_push(&list, taken[i]);
+	weft__task_list_push(&list, task);
+	weft__queue_put(&list);
+}
+
+void weft__worker_push_ready(weft__worker *w, weft__task *task)
+{
+	if (unlikely(!weft__ring_put(&w->ready, task)))
+		overflow(w, task);
+}
+
+/* Others may help: see weft__runtime_wake_worker() for whether they do. */
+void weft__worker_hint(void)
+{
+	if (weft_atomic_load(&weft__rt.room, relaxed) &&
+	    weft_atomic_load(&weft__rt.searching, relaxed) == 0)
+		weft__runtime_wake_worker();
+}
+
+/*
+ * A task that was woken alone goes into the next slot: it runs when its waker
+ * waits or ends, and nobody else is woken for it. What was there has waited
+ * longer and goes to the ring.
+ */
+static void push_next(weft__worker *w, weft__task *task)
+{
+	weft__task *old = NULL;
+
+	if (weft_atomic_load(&w->next, relaxed) != NULL)
+		old = weft_atomic_xchg(&w->next, task, acq_rel);
+	else
+		weft_atomic_store(&w->next, task, release);
+	if (old != NULL) {
+		weft__worker_push_ready(w, old);
+		weft__worker_hint();
+	}
+}
+
+void weft__ready(weft__task_list *tasks)
+{
+	weft__stack *self = weft__stack_self();
+	weft__task *task;
+
+	if (self == NULL) {
+		weft__queue_put(tasks);
+		return;
+	}
+	if (tasks->count == 1) {
+		push_next(self->worker, tasks->first);
+		return;
+	}
+	while ((task = weft__task_list_pop(tasks)) != NULL)
+		weft__worker_push_ready(self->worker, task);
+	weft__worker_hint();
+}
+
+static weft__task *pick_ready(weft__worker *w)
+{
+	weft__task *task = w->next_streak < STREAK_MAX ? take_next(w) : NULL;
+
+	if (task != NULL) {
+		w->next_streak++;
+		return task;
+	}
+	w->next_streak = 0;
+	task = take_ring(w);
+	return task != NULL ? task : take_next(w);
+}
+
+weft__task *weft__worker_take_ready(weft__worker *w)
+{
+	if (unlikely(weft_atomic_load(&w->stuck, relaxed)) ||
+	    (w->picks + 1) % FAIR_EVERY == 0)
+		return NULL;	/* to the loop, which sees to both */
+	w->picks++;
+	return pick_ready(w);
+}
+
+static void run_timers(weft__worker *w)
+{
+	if (weft_atomic_load(&w->timers.next, relaxed) != WEFT_NEVER)
+		weft__timers_run(&w->timers, weft_now());
+}
+
+/* Now and then those that newer ones would starve. */
+static weft__task *take_oldest(weft__worker *w)
+{
+	weft__task *task = NULL;
+
+	if (weft__queue_count() > 0)
+		task = weft__queue_take(1).first;
+	return task != NULL ? task : weft__deque_steal(&w->fresh);
+}
+
+static weft__task *find_own(weft__worker *w)
+{
+	weft__task *task = NULL;
+
+	if (++w->picks % TIMERS_EVERY == 0)
+		run_timers(w);
+	if (w->picks % FAIR_EVERY == 0)
+		task = take_oldest(w);
+	if (task == NULL)
+		task = pick_ready(w);
+	if (task == NULL)
+		task = weft__deque_pop(&w->fresh);
+	return task;
+}
+
+/* ---- the global queue ---- */
+
+static void keep(weft__worker *w, weft__task *task)
+{
+	weft__task_list list = {0};
+
+	if (task->stack != NULL) {
+		weft__worker_push_ready(w, task);
+	} else if (!weft__deque_push(&w->fresh, task)) {
+		weft__task_list_push(&list, task);
+		weft__queue_put(&list);
+	}
+}
+
+/* A fair share of it; the first to run, the rest for the own queues. */
+static weft__task *find_global(weft__worker *w)
+{
+	size_t count = weft__queue_count();
+	weft__task_list taken;
+	weft__task *first, *task;
+
+	if (count == 0)
+		return NULL;
+	count = count / weft__rt.procs + 1;
+	taken = weft__queue_take(count < STEAL_MAX * 4 ? count : STEAL_MAX * 4);
+	first = weft__task_list_pop(&taken);
+	while ((task = weft__task_list_pop(&taken)) != NULL)
+		keep(w, task);
+	return first;
+}
+
+/* ---- other workers' queues ---- */
+
+/* The monitor has looked twice and found v in the same task. */
+static bool is_stale(const weft__worker *v)
+{
+	uint32_t tick = weft_atomic_load(&v->tick, relaxed);
+
+	return weft_atomic_load(&v->stuck, relaxed) ||
+	       (tick % 2 == 1 && weft_atomic_load(&v->stale_tick, relaxed) == tick);
+}
+
+/*
+ * What may be taken from v. A task that is alone is left to v, which will be
+ * there sooner than the cache lines could be here, unless v does not come back.
+ */
+static bool may_steal(weft__worker *v, bool *stale)
+{
+	uint32_t ready = weft__ring_count(&v->ready);
+	int64_t fresh = weft__deque_count(&v->fresh);
+	bool next = weft_atomic_load(&v->next, relaxed) != NULL;
+
+	if (ready + next + (uint64_t)fresh == 0)
+		return false;
+	*stale = is_stale(v);
+	return *stale || (ready > 0 && ready + next > 1) || fresh > 1;
+}
+
+static weft__task *steal_ready(weft__worker *w, weft__worker *v)
+{
+	weft__task *taken[STEAL_MAX];
+	uint32_t n = (weft__ring_count(&v->ready) + 1) / 2;
+
+	n = weft__ring_take(&v->ready, taken, n < STEAL_MAX ? n : STEAL_MAX);
+	for (uint32_t i = 1; i < n; i++)
+		weft__worker_push_ready(w, taken[i]);
+	return n > 0 ? taken[0] : NULL;
+}
+
+static weft__task *steal_fresh(weft__worker *w, weft__worker *v)
+{
+	int64_t n = (weft__deque_count(&v->fresh) + 1) / 2;
+	weft__task *first = weft__deque_steal(&v->fresh), *task;
+
+	if (first == NULL)
+		return NULL;
+	for (int64_t i = 1; i < n && i < STEAL_MAX; i++) {
+		task = weft__deque_steal(&v->fresh);
+		if (task == NULL)
+			break;
+		keep(w, task);
+	}
+	return first;
+}
+
+static weft__task *steal_from(weft__worker *w, weft__worker *v)
+{
+	weft__task *task;
+	bool stale;
+
+	if (!may_steal(v, &stale))
+		return NULL;
+	task = steal_ready(w, v);
+	if (task == NULL)
+		task = steal_fresh(w, v);
+	if (task == NULL && stale)
+		task = take_next(v);
+	return task;
+}
+
+static weft__task *steal(weft__worker *w)
+{
+	uint32_t count = weft_atomic_load(&weft__rt.worker_count, acquire);
+	weft__task *task;
+
+	w->random = w->random * 1664525 + 1013904223;
+	for (uint32_t i = 0; i < count; i++) {
+		weft__worker *v =
+			weft__rt.workers[(w->random / 65536 + i) % count];
+
+		if (v != w && (task = steal_from(w, v)) != NULL)
+			return task;
+	}
+	return NULL;
+}
+
+bool weft__runtime_has_work(weft__worker *w)
+{
+	uint32_t count = weft_atomic_load(&weft__rt.worker_count, acquire);
+	bool stale;
+
+	if (weft__queue_count() > 0 || (w != NULL && weft__worker_has_work(w)))
+		return true;
+	for (uint32_t i = 0; i < count; i++)
+		if (may_steal(weft__rt.workers[i], &stale))
+			return true;
+	return false;
+}
+
+bool weft__worker_has_work(weft__worker *w)
+{
+	return weft_atomic_load(&w->next, relaxed) != NULL ||
+	       weft__ring_count(&w->ready) > 0 ||
+	       weft__deque_count(&w->fresh) > 0;
+}
+
+/* ---- searching ---- */
+
+/* One at a time looks around before it sleeps. */
+static void search_begin(weft__worker *w)
+{
+	uint32_t none = 0;
+
+	if (!w->searching && weft__rt.procs > 1)
+		w->searching = weft_atomic_cas(&weft__rt.searching, &none, 1,
+					       seq_cst, relaxed);
+}
+
+/* Who was woken for what it found may have been woken for more: pass it on. */
+static void search_end(weft__worker *w)
+{
+	w->searching = false;
+	if (weft_atomic_sub(&weft__rt.searching, 1, seq_cst) == 1 &&
+	    weft_atomic_load(&weft__rt.room, relaxed) &&
+	    weft__runtime_has_work(w))
+		weft__runtime_wake_worker();
+}
+
+static weft__task *find_others(weft__worker *w)
+{
+	weft__task *task = find_global(w);
+
+	if (task == NULL && !weft__runtime_surplus())
+		task = steal(w);
+	return task;
+}
+
+static weft__task *search(weft__worker *w)
+{
+	weft__task *task = find_others(w);
+
+	if (task != NULL)
+		return task;
+	search_begin(w);
+	for (int i = 0; w->searching && i < SEARCH_ROUNDS; i++) {
+		for (int j = 0; j < SEARCH_PAUSES; j++)
+			weft__cpu_pause();
+		run_timers(w);
+		task = find_own(w);
+		if (task == NULL)
+			task = find_others(w);
+		if (task != NULL)
+			return task;
+	}
+	return NULL;
+}
+
+weft__task *weft__worker_find(weft__worker *w)
+{
+	weft__task *task;
+
+	if (unlikely(weft_atomic_load(&w->stuck, relaxed)))
+		weft__runtime_unstick(w);
+	for (;;) {
+		task = find_own(w);
+		if (task == NULL)
+			task = search(w);
+		if (task != NULL)
+			break;
+		run_timers(w);
+		if (weft__worker_has_work(w))
+			continue;
+		if (!weft__runtime_idle(w))
+			return NULL;
+	}
+	if (unlikely(w->searching))
+		search_end(w);
+	return task;
+}
