@@ -12,54 +12,68 @@
 enum {
 	TICK_NS = 1000000,
 	/*
-	 * A worker asleep in the kernel is stuck at the second look. One that
-	 * computes gets this long: more threads do not make it faster, but
-	 * they keep short tasks from waiting for the end of a long one.
+	 * A worker in the same task for so long is stuck if it sleeps in the
+	 * kernel (longer than it would for a lock of ours), …
 	 */
-	COMPUTING_NS = 10 * 1000000,
+	SLEEPING_NS = 1500000,
+	/*
+	 * … and for so long if it computes and so do all: more threads do not
+	 * make them faster, but keep short tasks from waiting for the end of
+	 * long ones.
+	 */
+	COMPUTING_NS = 5 * 1000000,
 	QUIET_TICKS = 10,	/* all idle for so long: sleep deeply */
 };
 
-/* Has w been in the same task since the last look? Looks, and remembers. */
-static bool same_task(weft__worker *w, weft_time now)
+/* What one look has found. */
+typedef struct {
+	weft_time now;
+	bool progress;	/* some worker has come to another task since the last */
+} look;
+
+/* Note whether w is in the same task as at the last look. */
+static void look_at(weft__worker *w, look *l)
 {
 	uint32_t tick = weft_atomic_load(&w->tick, relaxed);
 
-	if (tick % 2 == 1 && tick == w->seen_tick) {
+	if (tick != w->seen_tick) {
+		w->seen_tick = tick;
+		w->seen_since = l->now;
+		l->progress = true;
+	} else if (tick % 2 == 1) {
 		weft_atomic_store(&w->stale_tick, tick, relaxed);
-		return true;
 	}
-	w->seen_tick = tick;
-	w->seen_since = now;
-	return false;
+	if (weft_atomic_load(&w->timers.next, relaxed) <= l->now - TICK_NS)
+		weft__timers_run(&w->timers, l->now);
 }
 
-static bool is_blocked(const weft__worker *w, weft_time now)
+static bool is_stuck(weft__worker *w, const look *l)
 {
-	return now - w->seen_since >= COMPUTING_NS ||
-	       weft__thread_sleeps(
-		       weft_atomic_load(&w->thread_id, relaxed));
-}
+	weft_duration age = l->now - w->seen_since;
 
-static void look_at(weft__worker *w, weft_time now)
-{
-	bool same = same_task(w, now);
-
-	if (weft_atomic_load(&w->timers.next, relaxed) <= now - TICK_NS)
-		weft__timers_run(&w->timers, now);
-	if (same && !weft_atomic_load(&w->stuck, relaxed) &&
-	    weft__runtime_has_work(NULL) && is_blocked(w, now))
-		weft__runtime_stick(w);
+	if (w->seen_tick % 2 == 0 || age < SLEEPING_NS)
+		return false;
+	if (age >= COMPUTING_NS && !l->progress)
+		return true;
+	return weft__thread_sleeps(weft_atomic_load(&w->thread_id, relaxed));
 }
 
 static void look_around(weft_time now)
 {
 	uint32_t count = weft_atomic_load(&weft__rt.worker_count, acquire);
+	look l = {.now = now};
 
 	for (uint32_t i = 0; i < count; i++)
-		look_at(weft__rt.workers[i], now);
-	if (weft__runtime_has_work(NULL))
-		weft__runtime_wake_worker();
+		look_at(weft__rt.workers[i], &l);
+	if (!weft__runtime_has_work(NULL))
+		return;
+	for (uint32_t i = 0; i < count; i++) {
+		weft__worker *w = weft__rt.workers[i];
+
+		if (!weft_atomic_load(&w->stuck, relaxed) && is_stuck(w, &l))
+			weft__runtime_stick(w);
+	}
+	weft__runtime_wake_worker();
 }
 
 /* All workers asleep for a while: sleep until one is woken. */

@@ -169,10 +169,10 @@ static void call(weft__stack *self, weft__task *task)
 	weft_atomic_store(&self->task, NULL, relaxed);
 	self->name = NULL;
 	w = self->worker;	/* S1: perhaps another one */
+	tick(w, 1);
+	weft__bump(&w->ended);
 	if (!embedded)
 		weft__task_free(w, task);
-	weft__bump(&w->ended);
-	tick(w, 1);
 }
 
 static void resume(weft__stack *self, weft__task *task)

@@ -25,58 +25,84 @@ static struct {
 	size_t slab_bytes;
 } depot;
 
-static weft__task *carve_task(void)
+/* Room for BATCH new tasks, untouched; with the depot locked. NULL: none. */
+static weft__task *carve(void)
 {
+	size_t bytes = BATCH * sizeof(weft__task);
+
 	if (depot.slab == depot.slab_end) {
-		size_t bytes = depot.slab_bytes * 2;
+		size_t slab_bytes = depot.slab_bytes * 2;
 
-		if (bytes < FIRST_SLAB_BYTES)
-			bytes = FIRST_SLAB_BYTES;
-		if (bytes > LAST_SLAB_BYTES)
-			bytes = LAST_SLAB_BYTES;
-		char *slab = weft__pages_map(bytes);
-
-		if (slab == NULL)
+		if (slab_bytes < FIRST_SLAB_BYTES)
+			slab_bytes = FIRST_SLAB_BYTES;
+		if (slab_bytes > LAST_SLAB_BYTES)
+			slab_bytes = LAST_SLAB_BYTES;
+		depot.slab = weft__pages_map(slab_bytes);
+		depot.slab_end = depot.slab;
+		if (depot.slab == NULL)
 			return NULL;
-		depot.slab = slab;
-		depot.slab_end = slab + bytes;
-		depot.slab_bytes = bytes;
+		depot.slab_end += slab_bytes;
+		depot.slab_bytes = slab_bytes;
 	}
-	depot.slab += sizeof(weft__task);
-	return (weft__task *)(void *)(depot.slab - sizeof(weft__task));
+	depot.slab += bytes;
+	return (weft__task *)(void *)(depot.slab - bytes);
 }
 
-/* A list of up to BATCH free tasks; with the depot locked. */
-static weft__task *depot_take(uint32_t *count)
+/*
+ * A list of BATCH free tasks, or NULL. New ones are linked without the lock:
+ * their first touch may fault, and others would sleep for it.
+ */
+static weft__task *take_batch(void)
 {
-	weft__task *list = depot.batches, *task;
+	weft__task *list, *new = NULL;
 
-	if (list != NULL) {
+	weft__lock_take(&depot.lock);
+	list = depot.batches;
+	if (list != NULL)
 		depot.batches = list->object;
-		*count = BATCH;
-		return list;
-	}
-	for (*count = 0; *count < BATCH; ++*count) {
-		task = carve_task();
-		if (task == NULL)
-			break;
-		task->next = list;
-		list = task;
+	else
+		new = carve();
+	weft__lock_drop(&depot.lock);
+	for (int i = BATCH - 1; new != NULL && i >= 0; i--) {
+		new[i].next = list;
+		list = &new[i];
 	}
 	return list;
 }
 
-static weft__task *alloc_loose(void)
+static weft__task *pop_loose(void)
 {
-	weft__task *task;
-	uint32_t count;
+	weft__task *task = depot.loose;
 
-	weft__lock_take(&depot.lock);
-	if (depot.loose == NULL)
-		depot.loose = depot_take(&count);
-	task = depot.loose;
 	if (task != NULL)
 		depot.loose = task->next;
+	return task;
+}
+
+static void push_loose(weft__task *list)
+{
+	weft__task *task;
+
+	while ((task = list) != NULL) {
+		list = task->next;
+		task->next = depot.loose;
+		depot.loose = task;
+	}
+}
+
+static weft__task *alloc_loose(void)
+{
+	weft__task *task, *list;
+
+	weft__lock_take(&depot.lock);
+	task = pop_loose();
+	weft__lock_drop(&depot.lock);
+	if (task != NULL)
+		return task;
+	list = take_batch();
+	weft__lock_take(&depot.lock);
+	push_loose(list);
+	task = pop_loose();
 	weft__lock_drop(&depot.lock);
 	return task;
 }
@@ -88,9 +114,8 @@ weft__task *weft__task_alloc(weft__worker *w)
 	if (w == NULL)
 		return alloc_loose();
 	if (unlikely(w->free_tasks == NULL)) {
-		weft__lock_take(&depot.lock);
-		w->free_tasks = depot_take(&w->free_task_count);
-		weft__lock_drop(&depot.lock);
+		w->free_tasks = take_batch();
+		w->free_task_count = w->free_tasks != NULL ? BATCH : 0;
 	}
 	task = w->free_tasks;
 	if (task != NULL) {
@@ -133,16 +158,11 @@ void weft__task_free(weft__worker *w, weft__task *task)
 
 void weft__task_flush(weft__worker *w)
 {
-	weft__task *task;
-
 	while (w->free_task_count >= BATCH)
 		give_batch(w);
 	weft__lock_take(&depot.lock);
-	while ((task = w->free_tasks) != NULL) {
-		w->free_tasks = task->next;
-		task->next = depot.loose;
-		depot.loose = task;
-	}
-	w->free_task_count = 0;
+	push_loose(w->free_tasks);
 	weft__lock_drop(&depot.lock);
+	w->free_tasks = NULL;
+	w->free_task_count = 0;
 }

@@ -297,8 +297,8 @@ static void search_end(weft__worker *w)
 {
 	w->searching = false;
 	if (weft_atomic_sub(&weft__rt.searching, 1, seq_cst) == 1 &&
-	    weft_atomic_load(&weft__rt.room, relaxed) &&
-	    weft__runtime_has_work(w))
+	    weft_atomic_load(&weft__rt.room, seq_cst) &&
+	    weft__runtime_has_work(NULL))
 		weft__runtime_wake_worker();
 }
 
