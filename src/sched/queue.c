@@ -1,24 +1,38 @@
 /* SPDX-License-Identifier: MIT */
-/* The global queue: what plain threads start and wake, and what overflows. */
+/*
+ * The global queue: what plain threads start and wake, and what overflows.
+ * Ready tasks come before fresh ones: they have waited, they hold a stack, and
+ * behind a fresh one that computes they would wait for its end.
+ */
 #include "sched/sched.h"
 
 static struct {
 	weft__lock lock;
-	weft__task_list list;
-	size_t count;	/* atomic copy of list.count */
+	weft__task_list ready;
+	weft__task_list fresh;
+	size_t count;	/* atomic: of both */
 } queue __attribute__((aligned(WEFT__CACHE_LINE)));
 
-void weft__queue_put(const weft__task_list *list)
+static void publish_count(void)
 {
+	weft_atomic_store(&queue.count, queue.ready.count + queue.fresh.count,
+			  seq_cst);	/* S4, S6 */
+}
+
+void weft__queue_put(weft__task_list *list)
+{
+	weft__task *task;
+
 	weft__lock_take(&queue.lock);
-	if (queue.list.last != NULL)
-		queue.list.last->next = list->first;
-	else
-		queue.list.first = list->first;
-	queue.list.last = list->last;
-	queue.list.count += list->count;
-	weft_atomic_store(&queue.count, queue.list.count, seq_cst);	/* S4 */
+	while ((task = weft__task_list_pop(list)) != NULL)
+		weft__task_list_push(task->stack != NULL ? &queue.ready
+							 : &queue.fresh,
+				     task);
+	publish_count();
 	weft__lock_drop(&queue.lock);
+	if (unlikely(!weft_atomic_load(&weft__rt.running, seq_cst)))
+		weft__runtime_start();	/* S6; if it fails, who starts it next
+					   finds the queue */
 	weft__runtime_wake_worker();
 }
 
@@ -29,9 +43,10 @@ weft__task_list weft__queue_take(size_t count)
 
 	weft__lock_take(&queue.lock);
 	while (taken.count < count &&
-	       (task = weft__task_list_pop(&queue.list)) != NULL)
+	       ((task = weft__task_list_pop(&queue.ready)) != NULL ||
+		(task = weft__task_list_pop(&queue.fresh)) != NULL))
 		weft__task_list_push(&taken, task);
-	weft_atomic_store(&queue.count, queue.list.count, seq_cst);
+	publish_count();
 	weft__lock_drop(&queue.lock);
 	return taken;
 }

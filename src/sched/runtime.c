@@ -33,7 +33,7 @@ static uint32_t running(void)
 /* seq_cst: the other half of S4. */
 static void update_room(void)
 {
-	bool room = running() < weft__rt.procs &&
+	bool room = !weft__rt.closed && running() < weft__rt.procs &&
 		    (weft__rt.idle != NULL ||
 		     weft__rt.live_count < WEFT__WORKERS_MAX);
 
@@ -97,16 +97,13 @@ static weft__worker *worker_find_free(void)
 static weft__worker *worker_start(bool searching)
 {
 	weft__worker *w = worker_find_free();
-	weft__stack *first = w != NULL ? weft__stack_get(w) : NULL;
 
-	if (first == NULL)
+	if (w == NULL)
 		return NULL;
 	w->searching = searching;
-	w->first = first;
 	if (weft__thread_start(&w->thread, "weft worker", weft__worker_main,
 			       w) != 0) {
 		w->searching = false;
-		weft__stack_put(w, first);
 		return NULL;
 	}
 	w->has_thread = true;
@@ -135,7 +132,7 @@ static bool wake_one(void)
 	weft__worker *w = NULL;
 
 	weft__lock_take(&weft__rt.lock);
-	if (weft__rt.running && running() < weft__rt.procs) {
+	if (!weft__rt.closed && running() < weft__rt.procs) {
 		w = weft__rt.idle;
 		if (w == NULL) {
 			w = worker_start(true);
@@ -168,9 +165,6 @@ void weft__runtime_wake_worker(void)
 
 	do {
 		none = 0;
-		if (!weft_atomic_load(&weft__rt.running, acquire) &&
-		    weft__runtime_start() != 0)
-			return;	/* who starts it later finds the queue */
 		if (!weft_atomic_load(&weft__rt.room, seq_cst) ||
 		    weft_atomic_load(&weft__rt.searching, seq_cst) != 0 ||
 		    !weft_atomic_cas(&weft__rt.searching, &none, 1, seq_cst,
@@ -340,13 +334,14 @@ static int start(void)
 		return -ENOMEM;
 	weft__lock_take(&weft__rt.lock);
 	w = worker_start(false);
+	weft__rt.closed = w == NULL;
 	update_room();
-	weft_atomic_store(&weft__rt.running, w != NULL, release);
 	weft__lock_drop(&weft__rt.lock);
 	if (w == NULL) {
 		weft__monitor_stop();
 		return -ENOMEM;
 	}
+	weft_atomic_store(&weft__rt.running, 1, release);
 	return 0;
 }
 
@@ -389,8 +384,8 @@ static weft__worker *worker_to_join(void)
 	for (uint32_t i = 0; i < weft__rt.worker_count; i++)
 		if (weft__rt.workers[i]->has_thread)
 			found = weft__rt.workers[i];
-	if (found == NULL)
-		weft_atomic_store(&weft__rt.running, 0, release);
+	weft__rt.closed = found == NULL;
+	update_room();
 	weft__lock_drop(&weft__rt.lock);
 	return found;
 }
@@ -414,6 +409,7 @@ void weft__runtime_stop(void)
 		while ((w = worker_to_join()) != NULL)
 			worker_join(w);
 		weft__monitor_stop();
+		weft_atomic_store(&weft__rt.running, 0, seq_cst);	/* S6 */
 	}
 	weft__lock_drop(&starting);
 }

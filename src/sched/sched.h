@@ -25,6 +25,10 @@
  *     sees the other. A worker that fills its own queue does not pay for that
  *     order: it will look there itself, and should it block instead, the
  *     monitor sees the queue within a tick.
+ * S6  The runtime stops only with the global queue empty: who stops it clears
+ *     running (seq_cst) and then looks there, who puts something in looks at
+ *     running (seq_cst) after that. The monitor never meets it cleared: it is
+ *     joined before, since starting would wait for who joins.
  */
 #ifndef WEFT_SRC_SCHED_SCHED_H
 #define WEFT_SRC_SCHED_SCHED_H
@@ -88,6 +92,7 @@ struct weft__worker {
 	int thread_id;		/* atomic */
 	weft__stack *first;	/* what a new thread begins on */
 	weft__context thread_context;	/* of the thread's own stack */
+	bool leaving;		/* its thread is to end */
 };
 
 enum {
@@ -114,6 +119,7 @@ typedef struct {
 	uint32_t live_count;	/* workers with a thread */
 	uint32_t idle_count;
 	uint32_t stuck_count;
+	bool closed;		/* no more threads: all are joined */
 	uint32_t monitor_word;	/* futex: 1 while the monitor sleeps deeply */
 	uint32_t monitor_stop;	/* futex: 1: leave */
 	pthread_t monitor;
@@ -193,9 +199,9 @@ static inline weft__task *weft__task_list_pop(weft__task_list *list)
 	return task;
 }
 
-/* Append the list, and see to it that somebody runs it (S4). */
-void weft__queue_put(const weft__task_list *list);
-/* Take up to count from the front. */
+/* Move the list there, and see to it that somebody runs it (S4, S6). */
+void weft__queue_put(weft__task_list *list);
+/* Take up to count: ready ones, then fresh ones, each in their order. */
 weft__task_list weft__queue_take(size_t count);
 size_t weft__queue_count(void);	/* seq_cst */
 
@@ -223,13 +229,11 @@ static inline weft__stack *weft__stack_self(void)
 	return weft__stack_at(sp & ~((uintptr_t)WEFT__STACK_BYTES - 1));
 }
 
-/* Park self's task on w. False: no stack could be had to go on with. */
-bool weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline);
+/* Park self's task on w. */
+void weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline);
 
 /* A stack suspended in its loop: a spare, or a new one, or NULL. */
 weft__stack *weft__stack_get(weft__worker *w);
-/* Give a stack that weft__stack_get() returned back, unused. */
-void weft__stack_put(weft__worker *w, weft__stack *s);
 /* Give the spares that w keeps to all. */
 void weft__stack_flush(weft__worker *w);
 

@@ -54,12 +54,6 @@ void weft__stack_flush(weft__worker *w)
 	spares_give(w, 0);
 }
 
-void weft__stack_put(weft__worker *w, weft__stack *s)
-{
-	spare_push(w, s);
-	weft__stack_flush(w);
-}
-
 static weft__stack *stack_new(char *low)
 {
 	weft__stack *s = weft__stack_at((uintptr_t)low);
@@ -192,11 +186,10 @@ static void leave(weft__stack *self)
 {
 	weft__worker *w = self->worker;
 
-	weft__stack_flush(w);
-	weft__task_flush(w);
+	w->leaving = true;
 	weft__context_switch(&self->context, &w->thread_context, commit_leave,
 			     self, NULL);
-	/* Some worker goes on here; its tick was odd: see worker_main. */
+	/* Some worker goes on here, having left a task. */
 	tick(self->worker, 1);
 }
 
@@ -218,40 +211,92 @@ static void loop(void *stack)
 	}
 }
 
+/* ---- the worker's thread ---- */
+
+/*
+ * Leave the thread's own stack for to, and come back when w leaves for good or
+ * has no other stack to go on with. The tick is odd on the way, like that of a
+ * worker whose task parks: who lands makes it even.
+ */
+static void leave_thread(weft__worker *w, weft__stack *to)
+{
+	tick(w, 1);
+	to->worker = w;
+	weft__context_switch(&w->thread_context, &to->context, commit_nothing,
+			     NULL, NULL);
+	if (!w->leaving)
+		tick(w, 1);
+}
+
+/*
+ * A fresh task without a stack to run it on: it runs here, on the thread's own
+ * stack, and is a plain thread to whatever it calls. Should it wait, this
+ * thread sleeps; slower, not wrong.
+ */
+static void call_on_thread(weft__worker *w, weft__task *task)
+{
+	bool embedded = task->flags & WEFT__TASK_EMBEDDED;
+
+	tick(w, 1);
+	task->entry(task);
+	tick(w, 1);
+	weft__bump(&w->ended);
+	if (!embedded)
+		weft__task_free(w, task);
+}
+
+/* What loop() does, where no stack can be had for it. */
+static void run_on_thread(weft__worker *w)
+{
+	weft__task *task = weft__worker_find(w);
+
+	if (task == NULL)
+		w->leaving = true;
+	else if (task->stack == NULL)
+		call_on_thread(w, task);
+	else
+		leave_thread(w, task->stack);
+}
+
 void *weft__worker_main(void *worker)
 {
 	weft__worker *w = worker;
-	weft__stack *to = w->first;
+	weft__stack *to;
 
 	weft_atomic_store(&w->thread_id, weft__thread_id(), relaxed);
 	weft__thread_prepare();
 	weft__context_init_thread(&w->thread_context);
-	tick(w, 1);	/* odd: loops make it even when they are entered */
-	to->worker = w;
-	weft__context_switch(&w->thread_context, &to->context, commit_nothing,
-			     NULL, NULL);
+	w->leaving = false;
+	while (!w->leaving) {
+		to = weft__stack_get(w);
+		if (likely(to != NULL))
+			leave_thread(w, to);
+		else
+			run_on_thread(w);
+	}
+	weft__stack_flush(w);
+	weft__task_flush(w);
 	weft__thread_unprepare();
 	return NULL;
 }
 
 /* ---- leaving a task's stack ---- */
 
-/* Where w goes on when its task leaves: a ready task's stack, or a loop. */
-static weft__stack *next_stack(weft__worker *w)
+/*
+ * Where w goes on when its task leaves: on a ready task's stack, in a loop, or,
+ * when there is no stack, on that of its thread.
+ */
+static const weft__context *next_context(weft__worker *w)
 {
 	weft__task *task = weft__worker_take_ready(w);
-	weft__stack *to;
+	weft__stack *to = task != NULL ? task->stack : weft__stack_get(w);
 
-	if (task != NULL) {
-		to = task->stack;
+	if (unlikely(to == NULL))
+		return &w->thread_context;
+	if (task != NULL)
 		tick(w, 2);
-	} else {
-		to = weft__stack_get(w);
-		if (to == NULL)
-			return NULL;
-	}
 	to->worker = w;
-	return to;
+	return &to->context;
 }
 
 static void fire_timeout(weft__timer *timer, weft__wakeups *wakeups)
@@ -261,33 +306,29 @@ static void fire_timeout(weft__timer *timer, weft__wakeups *wakeups)
 	weft__claim(w, WEFT__TIMEDOUT, wakeups);
 }
 
-bool weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline)
+void weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline)
 {
 	weft__worker *worker = self->worker;
-	weft__stack *to = next_stack(worker);
-	int saved_errno;
+	const weft__context *to = next_context(worker);
+	int saved_errno = weft__errno_get();
 
-	if (unlikely(to == NULL))
-		return false;
-	saved_errno = weft__errno_get();
 	w->task = self->task;
 	w->task->stack = self;
 	weft_atomic_store(&self->waiter, w, relaxed);
 	if (deadline != WEFT_NEVER)
 		weft__timers_add(&worker->timers, &w->timer, deadline,
 				 fire_timeout);
-	weft__context_switch(&self->context, &to->context, commit_park, w,
-			     worker);
+	weft__context_switch(&self->context, to, commit_park, w, worker);
 	weft_atomic_store(&self->waiter, NULL, relaxed);
 	if (deadline != WEFT_NEVER)
 		weft__timer_stop(&w->timer);
 	weft__errno_set(saved_errno);
-	return true;
 }
 
 void weft_yield(void)
 {
-	weft__stack *self = weft__stack_self(), *to;
+	weft__stack *self = weft__stack_self();
+	const weft__context *to;
 	weft__worker *w;
 	int saved_errno;
 
@@ -298,12 +339,9 @@ void weft_yield(void)
 	w = self->worker;
 	if (!weft__worker_has_work(w) && weft__queue_count() == 0)
 		return;
-	to = next_stack(w);
-	if (to == NULL)
-		return;
 	saved_errno = weft__errno_get();
+	to = next_context(w);
 	self->task->stack = self;
-	weft__context_switch(&self->context, &to->context, commit_yield,
-			     self->task, w);
+	weft__context_switch(&self->context, to, commit_yield, self->task, w);
 	weft__errno_set(saved_errno);
 }

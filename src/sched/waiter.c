@@ -95,11 +95,6 @@ uint32_t weft__park(weft__waiter *w, weft_time deadline)
 	self = weft__stack_self();
 	if (self == NULL)
 		return park_thread(w, deadline);
-	if (weft__task_park(self, w, deadline))
-		return weft_atomic_load(&w->state, acquire);
-	/* No stack to go on with: the worker itself sleeps. Slow, not wrong. */
-	weft_blocking_begin();
-	state = park_thread(w, deadline);
-	weft_blocking_end();
-	return state;
+	weft__task_park(self, w, deadline);
+	return weft_atomic_load(&w->state, acquire);
 }
