@@ -113,3 +113,8 @@ __attribute__((noinline)) void weft__errno_set(int value)
 {
 	errno = value;
 }
+
+__attribute__((noinline)) int *weft__errno_address(void)
+{
+	return &errno;
+}

@@ -42,5 +42,6 @@ void weft__thread_yield(void);
  */
 int weft__errno_get(void);
 void weft__errno_set(int value);
+int *weft__errno_address(void);
 
 #endif

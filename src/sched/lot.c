@@ -2,69 +2,28 @@
 #include "sched/lot.h"
 
 #include "base/alloc.h"
-#include "plat/lock.h"
 
 #include <string.h>
 
-/*
- * A bucket chains the first waiters of its addresses; each of those has the
- * FIFO of its own address behind it. So 10^6 waiters for one object lengthen
- * no search, and 10^6 objects are spread over as many buckets as that takes.
- */
-struct weft__bucket {
-	weft__lock lock;
-	uint32_t addresses;	/* how many are chained */
-	weft__waiter *chain;
-} __attribute__((aligned(WEFT__CACHE_LINE)));
-
-typedef struct table {
-	int bits;
-	struct table *smaller;	/* the one before it: never freed, see grow() */
-	weft__bucket *buckets;
-} table;
-
-enum {
-	FIRST_BITS = 8,
-	LAST_BITS = 20,
-	CHAIN_LONG = 8,	/* addresses in one bucket that make the table grow */
-};
+enum { FIRST_BITS = 8, LAST_BITS = 20 };
 
 static weft__bucket first_buckets[1 << FIRST_BITS];
-static table first_table = {.bits = FIRST_BITS, .buckets = first_buckets};
-static table *current = &first_table;
+static weft__lot_table first_table = {
+	.buckets = first_buckets,
+	.shift = 64 - FIRST_BITS,
+};
 
-/* Multiplicative (Knuth 6.4): strided addresses, as stacks have, spread too. */
-static weft__bucket *bucket_of(const table *t, const void *address)
+weft__lot_table *weft__lot_current = &first_table;
+
+static size_t bucket_count(const weft__lot_table *t)
 {
-	uint64_t hash = (uint64_t)(uintptr_t)address * 0x9e3779b97f4a7c15u;
-
-	hash ^= hash >> 32;
-	hash *= 0x9e3779b97f4a7c15u;
-	return &t->buckets[hash >> (64 - t->bits)];
+	return (size_t)1 << (64 - t->shift);
 }
 
-/*
- * The table may have been replaced between reading it and having the lock;
- * growing takes every lock of the old one, so that with the lock held a second
- * look decides.
- */
-weft__bucket *weft__lot_lock(const void *address)
-{
-	for (;;) {
-		table *t = weft_atomic_load(&current, acquire);
-		weft__bucket *b = bucket_of(t, address);
-
-		weft__lock_take(&b->lock);
-		if (likely(weft_atomic_load(&current, relaxed) == t))
-			return b;
-		weft__lock_drop(&b->lock);
-	}
-}
-
-static table *table_new(int bits, table *smaller)
+static weft__lot_table *table_new(int bits, weft__lot_table *smaller)
 {
 	size_t count = (size_t)1 << bits;
-	table *t = weft__alloc(sizeof *t);
+	weft__lot_table *t = weft__alloc(sizeof *t);
 	void *buckets = NULL;
 
 	if (t != NULL)
@@ -75,7 +34,11 @@ static table *table_new(int bits, table *smaller)
 		return NULL;
 	}
 	memset(buckets, 0, count * sizeof(weft__bucket));
-	*t = (table){.bits = bits, .smaller = smaller, .buckets = buckets};
+	*t = (weft__lot_table){
+		.buckets = buckets,
+		.shift = 64 - bits,
+		.smaller = smaller,
+	};
 	return t;
 }
 
@@ -86,62 +49,47 @@ static void chain_push(weft__bucket *b, weft__waiter *first)
 	b->addresses++;
 }
 
-/*
- * Replace the table by one four times as large. With every bucket of the old
- * one locked nobody can be in either. The old one stays for ever, because
- * somebody may be about to lock a bucket of it: all of them together are
- * smaller than the newest.
- */
-static void grow(table *old)
+static void rehash(weft__lot_table *old, weft__lot_table *new)
 {
-	table *new = table_new(old->bits + 2, old);
-	size_t count = (size_t)1 << old->bits;
+	for (size_t i = 0; i < bucket_count(old); i++) {
+		weft__waiter *w = old->buckets[i].chain, *next;
+
+		for (; w != NULL; w = next) {
+			next = w->chain;
+			chain_push(weft__lot_bucket(new, w->address), w);
+		}
+		old->buckets[i].chain = NULL;
+		old->buckets[i].addresses = 0;
+	}
+}
+
+/*
+ * Replace the table by one four times as large, unless somebody has. With every
+ * bucket of the old one locked nobody can be in either. The old one stays for
+ * ever, because somebody may be about to lock a bucket of it: all of them
+ * together are smaller than the newest.
+ */
+void weft__lot_grow(weft__lot_table *old)
+{
+	int bits = 64 - old->shift + 2;
+	weft__lot_table *new = bits <= LAST_BITS ? table_new(bits, old) : NULL;
+	bool first;
 
 	if (new == NULL)
 		return;	/* longer searches, nothing worse */
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < bucket_count(old); i++)
 		weft__lock_take(&old->buckets[i].lock);
-	if (weft_atomic_load(&current, relaxed) != old) {
+	first = weft_atomic_load(&weft__lot_current, relaxed) == old;
+	if (first) {
+		rehash(old, new);
+		weft_atomic_store(&weft__lot_current, new, release);
+	}
+	for (size_t i = 0; i < bucket_count(old); i++)
+		weft__lock_drop(&old->buckets[i].lock);
+	if (!first) {
 		weft__free(new->buckets);
 		weft__free(new);
-	} else {
-		for (size_t i = 0; i < count; i++) {
-			weft__waiter *w = old->buckets[i].chain, *next;
-
-			for (; w != NULL; w = next) {
-				next = w->chain;
-				chain_push(bucket_of(new, w->address), w);
-			}
-			old->buckets[i].chain = NULL;
-			old->buckets[i].addresses = 0;
-		}
-		weft_atomic_store(&current, new, release);
 	}
-	for (size_t i = 0; i < count; i++)
-		weft__lock_drop(&old->buckets[i].lock);
-}
-
-void weft__lot_unlock(weft__bucket *b)
-{
-	bool crowded = b->addresses > CHAIN_LONG;
-
-	weft__lock_drop(&b->lock);
-	if (unlikely(crowded)) {
-		table *t = weft_atomic_load(&current, acquire);
-
-		if (t->bits < LAST_BITS && b >= t->buckets &&
-		    b < t->buckets + ((size_t)1 << t->bits))
-			grow(t);
-	}
-}
-
-weft__waiter *weft__lot_first(weft__bucket *b, const void *address)
-{
-	weft__waiter *w = b->chain;
-
-	while (w != NULL && w->address != address)
-		w = w->chain;
-	return w;
 }
 
 void weft__lot_push(weft__bucket *b, const void *address, weft__waiter *w)

@@ -27,12 +27,67 @@
 #ifndef WEFT_SRC_SCHED_LOT_H
 #define WEFT_SRC_SCHED_LOT_H
 
+#include "plat/lock.h"
 #include "sched/waiter.h"
 
-typedef struct weft__bucket weft__bucket;
+/*
+ * A bucket chains the first waiters of its addresses; each of those has the
+ * FIFO of its own address behind it. So 10^6 waiters for one object lengthen
+ * no search, and 10^6 objects are spread over as many buckets as that takes.
+ */
+typedef struct weft__bucket {
+	weft__lock lock;
+	uint32_t addresses;	/* how many are chained */
+	weft__waiter *chain;
+} __attribute__((aligned(WEFT__CACHE_LINE))) weft__bucket;
 
-weft__bucket *weft__lot_lock(const void *address);
-void weft__lot_unlock(weft__bucket *b);
+typedef struct weft__lot_table {
+	weft__bucket *buckets;
+	int shift;	/* 64 less the logarithm of their number */
+	struct weft__lot_table *smaller;	/* the one before it */
+} weft__lot_table;
+
+enum { WEFT__LOT_CROWDED = 8 };	/* addresses in one bucket: time to grow */
+
+extern weft__lot_table *weft__lot_current;	/* atomic */
+
+WEFT_PRIV_COLD void weft__lot_grow(weft__lot_table *old);
+
+/* Multiplicative (Knuth 6.4): strided addresses, as stacks have, spread too. */
+static inline weft__bucket *weft__lot_bucket(const weft__lot_table *t,
+					     const void *address)
+{
+	uint64_t hash = (uint64_t)(uintptr_t)address * 0x9e3779b97f4a7c15u;
+
+	return &t->buckets[hash >> t->shift];
+}
+
+/*
+ * The table may have been replaced between reading it and having the lock;
+ * growing takes every lock of the old one, so that with the lock held a second
+ * look decides.
+ */
+static inline weft__bucket *weft__lot_lock(const void *address)
+{
+	for (;;) {
+		weft__lot_table *t = weft_atomic_load(&weft__lot_current, acquire);
+		weft__bucket *b = weft__lot_bucket(t, address);
+
+		weft__lock_take(&b->lock);
+		if (likely(weft_atomic_load(&weft__lot_current, relaxed) == t))
+			return b;
+		weft__lock_drop(&b->lock);
+	}
+}
+
+static inline void weft__lot_unlock(weft__bucket *b)
+{
+	bool crowded = b->addresses > WEFT__LOT_CROWDED;
+
+	weft__lock_drop(&b->lock);
+	if (unlikely(crowded))
+		weft__lot_grow(weft_atomic_load(&weft__lot_current, acquire));
+}
 
 /* The rest: with the bucket locked. */
 
@@ -41,7 +96,14 @@ void weft__lot_push(weft__bucket *b, const void *address, weft__waiter *w);
 void weft__lot_push_front(weft__bucket *b, const void *address, weft__waiter *w);
 
 /* The first that waits for address, or NULL; the next is w->next. */
-weft__waiter *weft__lot_first(weft__bucket *b, const void *address);
+static inline weft__waiter *weft__lot_first(weft__bucket *b, const void *address)
+{
+	weft__waiter *w = b->chain;
+
+	while (w != NULL && w->address != address)
+		w = w->chain;
+	return w;
+}
 
 static inline bool weft__lot_queued(const weft__waiter *w)
 {

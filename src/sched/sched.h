@@ -72,6 +72,7 @@ struct weft__worker {
 	uint64_t started;	/* atomic: tasks started here … */
 	uint64_t ended;		/* atomic: … and ended here */
 	uint32_t random;
+	int *errno_address;	/* of its thread */
 	bool searching;		/* counted in runtime.searching */
 	bool blocking;		/* between weft_blocking_begin and _end */
 	weft__deque fresh;
@@ -205,8 +206,8 @@ void weft__queue_put(weft__task_list *list);
 weft__task_list weft__queue_take(size_t count);
 size_t weft__queue_count(void);	/* seq_cst */
 
-/* Tasks that were parked or yielded can go on. Called from anywhere. */
-void weft__ready(weft__task_list *tasks);
+/* weft__ready() for several. */
+void weft__ready_all(weft__task_list *tasks);
 
 /* ---- stacks and switching: switch.c ---- */
 

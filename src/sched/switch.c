@@ -264,6 +264,7 @@ void *weft__worker_main(void *worker)
 	weft__stack *to;
 
 	weft_atomic_store(&w->thread_id, weft__thread_id(), relaxed);
+	w->errno_address = weft__errno_address();
 	weft__thread_prepare();
 	weft__context_init_thread(&w->thread_context);
 	w->leaving = false;
@@ -310,7 +311,7 @@ void weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline)
 {
 	weft__worker *worker = self->worker;
 	const weft__context *to = next_context(worker);
-	int saved_errno = weft__errno_get();
+	int saved_errno = *worker->errno_address;
 
 	w->task = self->task;
 	w->task->stack = self;
@@ -322,7 +323,7 @@ void weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline)
 	weft_atomic_store(&self->waiter, NULL, relaxed);
 	if (deadline != WEFT_NEVER)
 		weft__timer_stop(&w->timer);
-	weft__errno_set(saved_errno);
+	*self->worker->errno_address = saved_errno;
 }
 
 void weft_yield(void)
@@ -339,9 +340,9 @@ void weft_yield(void)
 	w = self->worker;
 	if (!weft__worker_has_work(w) && weft__queue_count() == 0)
 		return;
-	saved_errno = weft__errno_get();
+	saved_errno = *w->errno_address;
 	to = next_context(w);
 	self->task->stack = self;
 	weft__context_switch(&self->context, to, commit_yield, self->task, w);
-	weft__errno_set(saved_errno);
+	*self->worker->errno_address = saved_errno;
 }

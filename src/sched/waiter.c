@@ -9,32 +9,6 @@ static bool is_outcome(uint32_t state)
 	return state > WEFT__PARKED_THREAD;
 }
 
-bool weft__claim(weft__waiter *w, uint32_t outcome, weft__wakeups *wakeups)
-{
-	uint32_t old = weft_atomic_load(&w->state, relaxed);
-	uint32_t new;
-
-	/*
-	 * Release: the waiter sees what we did before. Acquire: we see the
-	 * context of a task that has parked.
-	 */
-	do {
-		if (is_outcome(old))
-			return false;	/* P1 */
-		new = old == WEFT__PARKED_THREAD ? outcome | WEFT__PENDING
-						 : outcome;
-	} while (!weft_atomic_cas(&w->state, &old, new, acq_rel, relaxed));
-	if (old == WEFT__WAITING)
-		return true;	/* P2 */
-	w->claimed = NULL;	/* P4 */
-	if (wakeups->last != NULL)
-		wakeups->last->claimed = w;
-	else
-		wakeups->first = w;
-	wakeups->last = w;
-	return true;
-}
-
 /* The claimer's list is done with w: the thread may leave. */
 static void wake_thread(weft__waiter *w, uint32_t state)
 {
@@ -42,7 +16,7 @@ static void wake_thread(weft__waiter *w, uint32_t state)
 	weft__futex_wake(&w->state, 1);	/* the address only: w may be gone */
 }
 
-void weft__wake(weft__wakeups *wakeups)
+void weft__wake_slow(weft__wakeups *wakeups)
 {
 	weft__waiter *w = wakeups->first, *next;
 	weft__task_list tasks = {0};
@@ -58,7 +32,7 @@ void weft__wake(weft__wakeups *wakeups)
 			weft__task_list_push(&tasks, w->task);
 	}
 	if (tasks.count > 0)
-		weft__ready(&tasks);
+		weft__ready_all(&tasks);
 }
 
 static uint32_t park_thread(weft__waiter *w, weft_time deadline)

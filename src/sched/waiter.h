@@ -120,13 +120,55 @@ uint32_t weft__park(weft__waiter *w, weft_time deadline);
 /*
  * Try to decide how w's wait ends. Returns true if this claim won; the waiter
  * may then be gone (P2) or is in *wakeups (P4).
+ *
+ * Release: the waiter sees what the claimer did before. Acquire: the claimer
+ * sees the context of a task that has parked.
  */
-bool weft__claim(weft__waiter *w, uint32_t outcome, weft__wakeups *wakeups);
+static inline bool weft__claim(weft__waiter *w, uint32_t outcome,
+			       weft__wakeups *wakeups)
+{
+	uint32_t old = weft_atomic_load(&w->state, relaxed);
+	uint32_t new;
+
+	do {
+		if (old > WEFT__PARKED_THREAD)
+			return false;	/* P1: it has an outcome */
+		new = old == WEFT__PARKED_THREAD ? outcome | WEFT__PENDING
+						 : outcome;
+	} while (!weft_atomic_cas(&w->state, &old, new, acq_rel, relaxed));
+	if (old == WEFT__WAITING)
+		return true;	/* P2 */
+	w->claimed = NULL;	/* P4 */
+	if (wakeups->last != NULL)
+		wakeups->last->claimed = w;
+	else
+		wakeups->first = w;
+	wakeups->last = w;
+	return true;
+}
 
 /*
  * Let the claimed ones go on, in order, and empty the list. Call it without
  * locks held where that can be had.
  */
-void weft__wake(weft__wakeups *wakeups);
+void weft__wake_slow(weft__wakeups *wakeups);
+
+/* Make a task ready that nobody else can resume. Called from anywhere. */
+void weft__ready(weft__task *task);
+
+static inline void weft__wake(weft__wakeups *wakeups)
+{
+	weft__waiter *w = wakeups->first;
+
+	if (w == NULL)
+		return;
+	if (w == wakeups->last &&
+	    !(weft_atomic_load(&w->state, relaxed) & WEFT__PENDING)) {
+		*wakeups = (weft__wakeups){0};
+		weft__ready(w->task);
+	} else {
+		weft__wake_slow(wakeups);
+	}
+}
 
 #endif

@@ -73,7 +73,20 @@ static void push_next(weft__worker *w, weft__task *task)
 	}
 }
 
-void weft__ready(weft__task_list *tasks)
+void weft__ready(weft__task *task)
+{
+	weft__stack *self = weft__stack_self();
+	weft__task_list list = {0};
+
+	if (likely(self != NULL)) {
+		push_next(self->worker, task);
+	} else {
+		weft__task_list_push(&list, task);
+		weft__queue_put(&list);
+	}
+}
+
+void weft__ready_all(weft__task_list *tasks)
 {
 	weft__stack *self = weft__stack_self();
 	weft__task *task;
