@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Waiting with a context: what every _ctx form in the library is made of.
+ *
+ *	weft__waiter w;
+ *	weft__waiter_init(&w, "mutex lock");
+ *	weft__bucket *b = weft__lot_lock(m);
+ *	… decide to wait, leave a mark in *m …
+ *	weft__lot_push(b, m, &w);
+ *	weft__lot_unlock(b);
+ *	err = weft__ctx_park(&w, ctx);
+ *	if (err != 0) {
+ *		b = weft__lot_lock(m);
+ *		if (weft__lot_queued(&w))
+ *			weft__lot_remove(b, &w);
+ *		… set the marks in *m right again, and pass on what this
+ *		  waiter held up …
+ *		weft__lot_unlock(b);
+ *	}
+ *
+ * Lock order: a context before its descendants, any context before a bucket.
+ * So nothing of the context layer may be called with a bucket locked, except
+ * weft_ctx_err(), weft_ctx_done() and weft_ctx_cause(), which take no lock.
+ */
+#ifndef WEFT_SRC_CTX_CTX_H
+#define WEFT_SRC_CTX_CTX_H
+
+#include "plat/lock.h"
+#include "sched/waiter.h"
+
+#include <weft/ctx.h>
+
+/*
+ * Sleep until somebody claims w, or ctx is done, at which w claims itself or
+ * is claimed. ctx NULL is never done. The outcome WEFT__CANCELLED is this
+ * layer's: nobody else claims with it. Needs no memory and cannot fail.
+ *
+ * Returns   0            w was claimed NOTIFIED, before or in this call, even
+ *                        if ctx is done by now
+ *           -ECANCELED   ctx was cancelled; nobody has claimed w NOTIFIED, nor
+ *                        ever will
+ *           -ETIMEDOUT   likewise, ctx's deadline passed
+ *           A nonzero return is what weft_ctx_err(ctx) says from now on.
+ * Order     what the claimer did before its claim happens before a return of
+ *           0, what the canceller did before a return of -ECANCELED.
+ * Lifetime  on return w is in no list of ctx and has no timer; it may still be
+ *           in its queue in the lot, but only if the return is nonzero. After
+ *           -ECANCELED by a canceller ctx was not touched any more (C6).
+ */
+int weft__ctx_park_slow(weft__waiter *w, weft_ctx *ctx);
+
+static inline int weft__ctx_park(weft__waiter *w, weft_ctx *ctx)
+{
+	if (ctx != NULL)
+		return weft__ctx_park_slow(w, ctx);
+	weft__park(w, WEFT_NEVER);
+	return 0;	/* without a context nothing else can have claimed it */
+}
+
+/*
+ * The same with a deadline of the caller's besides: the wait ends at the
+ * earlier of deadline and ctx's. Returns the outcome, WEFT__NOTIFIED,
+ * WEFT__CANCELLED (ctx was cancelled) or WEFT__TIMEDOUT (either deadline has
+ * passed; that of ctx is not recorded yet).
+ */
+uint32_t weft__ctx_park_until(weft__waiter *w, weft_ctx *ctx,
+			      weft_time deadline);
+
+/*
+ * Take c, which is done, out of the tree of its parent, if it is in one: after
+ * this the parent may be finished and freed. Once for a context; then it needs
+ * no weft_ctx_fini(), and contexts below it may outlive this.
+ */
+void weft__ctx_detach(weft_ctx *c);
+
+/* ---- shared by the files of this folder ---- */
+
+enum {
+	WEFT__CTX_ATTACHED = 1,	/* in the tree of its parent; constant */
+	WEFT__CTX_AFTERS = 2,	/* had an after-func; under the lock */
+};
+
+static inline void weft__ctx_lock(weft_ctx *c)
+{
+	weft__lock_take((weft__lock *)&c->priv_lock);
+}
+
+static inline void weft__ctx_unlock(weft_ctx *c)
+{
+	weft__lock_drop((weft__lock *)&c->priv_lock);
+}
+
+/* WEFT_NEVER if there is none. */
+static inline weft_time weft__ctx_deadline(const weft_ctx *c)
+{
+	return c->priv_deadline != 0 ? c->priv_deadline : WEFT_NEVER;
+}
+
+/* The deadline of c has passed: record it, if c is not done. Its error. */
+int weft__ctx_expire(weft_ctx *c);
+
+/*
+ * What must be claimed in c's list of waiters instead of w itself, to be told
+ * NOTIFIED that c is done: w->data. For who waits for several contexts.
+ */
+extern const char weft__ctx_proxy[];
+
+/* Move what hangs on c, which is locked and done, to the list. */
+void weft__after_take(weft_ctx *c, weft__link *afters);
+/* Start what was taken. With no lock held. */
+void weft__after_run(weft__link *afters);
+
+#endif

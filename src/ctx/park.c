@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* Waiting with a context, and for one. C6 in ctx.c says who unlinks whom. */
+#include "base/list.h"
+#include "ctx/ctx.h"
+
+/* False if c is done (what has expired may pass for not done). */
+static bool enlist(weft_ctx *c, weft__waiter *w)
+{
+	bool open;
+
+	if (weft_atomic_load(&c->priv_err, relaxed) != 0)
+		return false;
+	weft__ctx_lock(c);
+	open = weft_atomic_load(&c->priv_err, relaxed) == 0;	/* C4 */
+	if (open)
+		weft__list_push(&c->priv_waiters, &w->ctx_link);
+	weft__ctx_unlock(c);
+	return open;
+}
+
+static void delist(weft_ctx *c, weft__waiter *w)
+{
+	weft__ctx_lock(c);
+	if (weft__list_linked(&w->ctx_link))
+		weft__list_remove(&w->ctx_link);
+	weft__ctx_unlock(c);
+}
+
+/* c is done already. Whoever was faster has claimed w: then that counts. */
+static uint32_t give_up(const weft_ctx *c, weft__waiter *w)
+{
+	weft__wakeups nobody = {0};	/* w runs: it is never parked here */
+	int err = weft_atomic_load(&c->priv_err, acquire);
+
+	weft__claim(w, err == -ECANCELED ? WEFT__CANCELLED : WEFT__TIMEDOUT,
+		    &nobody);
+	return weft__park(w, WEFT_NEVER);
+}
+
+uint32_t weft__ctx_park_until(weft__waiter *w, weft_ctx *c, weft_time deadline)
+{
+	uint32_t outcome;
+
+	if (c == NULL)
+		return weft__park(w, deadline);
+	if (!enlist(c, w))
+		return give_up(c, w);
+	if (weft__ctx_deadline(c) < deadline)
+		deadline = weft__ctx_deadline(c);
+	outcome = weft__park(w, deadline);
+	if (outcome != WEFT__CANCELLED)
+		delist(c, w);
+	return outcome;
+}
+
+int weft__ctx_park_slow(weft__waiter *w, weft_ctx *ctx)
+{
+	switch (weft__ctx_park_until(w, ctx, WEFT_NEVER)) {
+	case WEFT__NOTIFIED:
+		return 0;
+	case WEFT__CANCELLED:
+		return -ECANCELED;
+	default:
+		return weft__ctx_expire(ctx);
+	}
+}
+
+int weft_ctx_wait(weft_ctx *c)
+{
+	int err = weft_ctx_err(c);
+	weft__waiter w;
+
+	if (err != 0)
+		return err;
+	weft__waiter_init(&w, "context wait");
+	return weft__ctx_park(&w, c);
+}
+
+int weft_ctx_wait_ctx(weft_ctx *c, weft_ctx *ctx)
+{
+	weft__waiter w, proxy;
+	uint32_t outcome;
+
+	weft__waiter_init(&w, "context wait");
+	if (c == NULL)
+		return weft__ctx_park(&w, ctx);
+	weft__waiter_init(&proxy, weft__ctx_proxy);
+	proxy.data = &w;
+	if (weft_ctx_done(c) || !enlist(c, &proxy))
+		return 0;
+	outcome = weft__ctx_park_until(&w, ctx, weft__ctx_deadline(c));
+	if (outcome == WEFT__NOTIFIED)
+		return 0;
+	delist(c, &proxy);
+	if (weft_ctx_done(c))
+		return 0;
+	return outcome == WEFT__CANCELLED ? -ECANCELED : weft__ctx_expire(ctx);
+}
