@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The mutex: one word, and the queue of its address in the parking lot.
+ *
+ *	bit     means                         set by               cleared by
+ *	LOCKED  somebody holds the lock       who takes it, CAS    who releases it
+ *	PARKED  the lot's queue of this       who queues, under    who empties the
+ *	        address is not empty; exact   the bucket's lock,   queue, under the
+ *	        while the bucket is unlocked  with LOCKED set      bucket's lock
+ *	WOKEN   a waiter that was woken has   a release that       that waiter, as
+ *	        not yet looked at the word    woke it, under the   it takes the lock
+ *	                                      bucket's lock        or queues again
+ *
+ * 0, LOCKED and nothing else is what the inline paths know; with any other bit
+ * they come here. LOCKED may be missing while PARKED is set: then WOKEN is set
+ * too, or was until a newcomer or that waiter took the lock.
+ *
+ * M1  While LOCKED and PARKED are set and WOKEN is not, nobody but the holder
+ *     of the bucket's lock changes the word: takers need LOCKED to be clear,
+ *     the inline unlock needs PARKED to be clear, and PARKED changes under that
+ *     lock alone (Q2). So a release under the bucket's lock may store.
+ * M2  If the lock is free and somebody is queued, WOKEN is set: a waiter is on
+ *     its way that will look at the word. (A release with PARKED set either
+ *     hands the lock over, or wakes one and sets WOKEN, or finds WOKEN set; and
+ *     WOKEN is cleared only by a CAS that sets LOCKED or finds it set.) Whoever
+ *     holds the lock then sees PARKED without WOKEN when it unlocks, and wakes
+ *     the next. So no queued waiter is forgotten.
+ *     Tempting and wrong: to see LOCKED, and then to set PARKED with an OR. The
+ *     holder unlocks in between, inline, for it sees LOCKED alone; the waiter
+ *     sleeps for a lock that nobody holds and nobody will unlock. So seeing
+ *     LOCKED and setting PARKED are one CAS.
+ * M3  A woken waiter does not own the lock, unless its result says HANDED_OVER;
+ *     when it loses to a newcomer it queues again as the first, with the time
+ *     since which it has waited. A release that finds the first waiter older
+ *     than HAND_OVER_AGE leaves LOCKED set and hands the lock over. So once a
+ *     waiter is that old and first, it gets the lock at the next release that
+ *     does not find WOKEN set, and nobody overtakes it any more.
+ * M4  The last access to *m of an unlock is the one after which another may
+ *     hold the lock: the CAS or store that clears LOCKED, or, when the lock is
+ *     handed over, the store before the claim. After that it uses the bucket
+ *     and the waiters it has claimed. So the next owner may free *m.
+ *     Tempting and wrong: to claim the waiter and then to set the word to
+ *     LOCKED with or without PARKED. The waiter returns from its lock call at
+ *     the claim, unlocks, frees *m, and the store lands in somebody's memory.
+ * M5  A waiter that leaves (cancelled) was never claimed NOTIFIED, so it takes
+ *     no wake with it. It unlinks itself under the bucket's lock and clears
+ *     PARKED if it was the last; if a release has unlinked it already, that
+ *     release went on with the next waiter and has put the word right.
+ *
+ * The order of accesses: taking is acquire, releasing is release, both on the
+ * one word. Everything else about the queue is ordered by the bucket's lock,
+ * and a hand-over by the claim. There is no pair of locations, so nothing needs
+ * seq_cst.
+ *
+ * What a call site holds, gcc and clang at -O2, with no call on the way that
+ * falls through: lock cmpxchg and jne for each of lock and unlock; on aarch64
+ * casa and casl, or ldaxr/stxr loops before armv8.1.
+ */
+#include "base/trap.h"
+#include "ctx/ctx.h"
+#include "plat/cpu.h"
+#include "sched/lot.h"
+
+#include <weft/mutex.h>
+
+_Static_assert(sizeof(weft_mutex) == 4, "documented");
+
+enum {
+	LOCKED = 1,
+	PARKED = 2,
+	WOKEN = 4,
+};
+
+enum {
+	HANDED_OVER = 1,	/* a waiter's result: it owns the lock */
+};
+
+/* Measured, not derived: see M3 for what the age bounds. */
+#define HAND_OVER_AGE WEFT_MS(1)
+#define SPIN_ROUNDS 40
+
+/* Take the lock if it is free; our_wake is WOKEN if that bit is the caller's. */
+static bool take(weft_mutex *m, uint32_t our_wake)
+{
+	uint32_t word = weft_atomic_load(&m->priv_word, relaxed);
+
+	while (!(word & LOCKED))
+		if (weft_atomic_cas(&m->priv_word, &word,
+				    (word & ~our_wake) | LOCKED, acquire,
+				    relaxed))
+			return true;
+	return false;
+}
+
+static bool many_cpus(void)
+{
+	static int cpus;
+	int n = weft_atomic_load(&cpus, relaxed);
+
+	if (n == 0) {
+		n = weft__cpu_count();
+		weft_atomic_store(&cpus, n, relaxed);
+	}
+	return n > 1;
+}
+
+/*
+ * Try for a moment: a short critical section on another CPU is over sooner than
+ * a sleep begins. Not past those who are queued, unless we come from there.
+ */
+static bool take_spinning(weft_mutex *m, uint32_t our_wake)
+{
+	for (int i = 0;; i++) {
+		if (take(m, our_wake))
+			return true;
+		if (i == SPIN_ROUNDS || !many_cpus())
+			return false;
+		if (!our_wake && (weft_atomic_load(&m->priv_word, relaxed) & PARKED))
+			return false;
+		weft__cpu_pause();
+	}
+}
+
+/* Queue w, or take the lock if it has become free. Returns true for the latter. */
+static bool take_or_queue(weft_mutex *m, weft__waiter *w, uint32_t our_wake)
+{
+	weft__bucket *b = weft__lot_lock(m);
+	uint32_t word = weft_atomic_load(&m->priv_word, relaxed);
+	uint32_t mark;
+
+	do /* M2: WOKEN goes in the step that sets LOCKED or finds it set */
+		mark = word & LOCKED ? PARKED : LOCKED;
+	while (!weft_atomic_cas(&m->priv_word, &word, (word & ~our_wake) | mark,
+				acquire, relaxed));
+	if (mark == PARKED && our_wake)
+		weft__lot_push_front(b, m, w);
+	else if (mark == PARKED)
+		weft__lot_push(b, m, w);
+	weft__lot_unlock(b);
+	return mark == LOCKED;
+}
+
+/* M5 */
+static int leave(weft_mutex *m, weft__waiter *w, int error)
+{
+	weft__bucket *b = weft__lot_lock(m);
+
+	if (weft__lot_queued(w)) {
+		weft__lot_remove(b, w);
+		if (weft__lot_first(b, m) == NULL)
+			weft_atomic_and(&m->priv_word, ~(uint32_t)PARKED, relaxed);
+	}
+	weft__lot_unlock(b);
+	return error;
+}
+
+int weft_mutex_lock_ctx_slow(weft_mutex *m, weft_ctx *ctx)
+{
+	weft_time since = 0;
+	uint32_t our_wake = 0;
+
+	while (!take_spinning(m, our_wake)) {
+		weft__waiter w;
+		int error;
+
+		if (since == 0)
+			since = weft_now();
+		weft__waiter_init(&w, "mutex lock");
+		w.since = since;
+		if (take_or_queue(m, &w, our_wake))
+			return 0;
+		error = weft__ctx_park(&w, ctx);
+		if (error != 0)
+			return leave(m, &w, error);
+		if (w.result == HANDED_OVER)
+			return 0;
+		our_wake = WOKEN;
+	}
+	return 0;
+}
+
+void weft_mutex_lock_slow(weft_mutex *m)
+{
+	weft_mutex_lock_ctx_slow(m, NULL);
+}
+
+bool weft_mutex_try_lock_slow(weft_mutex *m)
+{
+	return take(m, 0);
+}
+
+static bool is_starving(const weft__waiter *w)
+{
+	return weft_now() - w->since > HAND_OVER_AGE;
+}
+
+/* Release *m, or hand it over, with b locked. The order of steps is M4's. */
+static void release(weft__bucket *b, weft_mutex *m, weft__wakeups *wakeups)
+{
+	weft__waiter *w;
+
+	while ((w = weft__lot_first(b, m)) != NULL) {
+		bool hand_over = is_starving(w);
+		uint32_t rest;
+
+		weft__lot_remove(b, w);
+		rest = weft__lot_first(b, m) != NULL ? PARKED : 0;
+		if (hand_over) {
+			w->result = HANDED_OVER;
+			weft_atomic_store(&m->priv_word, LOCKED | rest, relaxed);
+		}
+		if (weft__claim(w, WEFT__NOTIFIED, wakeups)) {
+			if (!hand_over)
+				weft_atomic_store(&m->priv_word, rest | WOKEN,
+						  release);
+			return;
+		}
+	}
+	weft_atomic_store(&m->priv_word, 0, release);
+}
+
+void weft_mutex_unlock_slow(weft_mutex *m)
+{
+	uint32_t word = weft_atomic_load(&m->priv_word, relaxed);
+	weft__wakeups wakeups = {0};
+	weft__bucket *b;
+
+	/* Nobody to wake, or somebody is awake already. */
+	while ((word & LOCKED) && (word & (PARKED | WOKEN)) != PARKED)
+		if (weft_atomic_cas(&m->priv_word, &word, word & ~LOCKED, release,
+				    relaxed))
+			return;
+	if (!(word & LOCKED))
+		weft__fatal("sync: unlock of unlocked mutex");
+	b = weft__lot_lock(m);
+	word = weft_atomic_load(&m->priv_word, relaxed);
+	if (!(word & LOCKED))
+		weft__fatal("sync: unlock of unlocked mutex");
+	if ((word & PARKED) && weft__lot_first(b, m) == NULL)
+		weft__fatal("sync: inconsistent mutex state"); /* a copy */
+	release(b, m, &wakeups);
+	weft__lot_unlock(b);
+	weft__wake(&wakeups);
+}
