@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The semaphore: one word, and the queue of its address in the parking lot.
+ *
+ *	bits     means
+ *	63 … 1   units that nobody has: signed, negative only by an adjustment
+ *	0        QUEUED: the lot's queue of this address is not empty; exact
+ *	         while the bucket is unlocked, and changed under its lock (Q2)
+ *
+ * S1  While QUEUED is set the word changes under the bucket's lock alone:
+ *     acquires queue, try_acquires fail, releases take that lock. While it is
+ *     clear everything is one CAS on the word. Hence strictly FIFO: no unit is
+ *     taken past somebody who is queued.
+ * S2  Whenever the bucket is unlocked, the first in the queue asks for more
+ *     than there is: every step that adds units, or takes somebody out of the
+ *     queue, ends in grant().
+ *     Tempting and wrong: a waiter that leaves and only unlinks itself. With 2
+ *     units free and 5 and 1 queued, 5 leaves; 1 sleeps beside 2 units until
+ *     the next release, which may never come.
+ * S3  A release touches *s for the last time in the CAS that makes its units
+ *     visible, or, under the bucket's lock, before the claim of the last
+ *     waiter that is queued. Up to that claim a waiter that has not returned
+ *     keeps *s alive (Q3); one whose claim failed still needs our lock before
+ *     it returns, so what it was meant to get can be put back after the claim.
+ *     Tempting and wrong: to claim first and to subtract from the word after.
+ *     The waiter returns at the claim, is the last, and frees *s.
+ */
+#include "sync/sema.h"
+
+#include "base/trap.h"
+#include "ctx/ctx.h"
+#include "sched/lot.h"
+
+_Static_assert(sizeof(weft_sema) == 8, "documented");
+
+#define QUEUED ((int64_t)1)
+#define UNIT ((int64_t)2)
+#define MOST (INT64_MAX / UNIT)
+
+static int64_t units(int64_t word)
+{
+	return word >> 1; /* arithmetic, in gcc and clang */
+}
+
+static void check_not_negative(long n)
+{
+	if (unlikely(n < 0))
+		weft__panic("sync: negative semaphore count");
+}
+
+/* word with delta more units. */
+static int64_t add(int64_t word, int64_t delta)
+{
+	int64_t sum;
+
+	if (unlikely(__builtin_add_overflow(units(word), delta, &sum) ||
+		     sum > MOST || sum < -MOST))
+		weft__panic("sync: semaphore overflow");
+	return sum * UNIT + (word & QUEUED);
+}
+
+void weft_sema_init(weft_sema *s, long n)
+{
+	check_not_negative(n);
+	weft_atomic_store(&s->priv_word, add(0, n), relaxed);
+}
+
+/* Give units to the first in the queue while they suffice; b is locked. */
+static void grant(weft__bucket *b, weft_sema *s, weft__wakeups *wakeups)
+{
+	weft__waiter *w;
+
+	while ((w = weft__lot_first(b, s)) != NULL) {
+		/* Acquire, for w's sake: all releases that made these units. */
+		int64_t word = weft_atomic_load(&s->priv_word, acquire);
+		int64_t need = (intptr_t)w->data;
+
+		if (units(word) < need)
+			return;
+		weft__lot_remove(b, w);
+		word -= need * UNIT;
+		if (weft__lot_first(b, s) == NULL)
+			word -= QUEUED;
+		/* Release: the next acquire may be a CAS on this word. */
+		weft_atomic_store(&s->priv_word, word, release);
+		if (!weft__claim(w, WEFT__NOTIFIED, wakeups))
+			weft_atomic_add(&s->priv_word, need * UNIT, release);
+	}
+}
+
+void weft__sema_adjust(weft_sema *s, long delta)
+{
+	int64_t word = weft_atomic_load(&s->priv_word, relaxed);
+	weft__wakeups wakeups = {0};
+	weft__bucket *b;
+
+	while (!(word & QUEUED))
+		if (weft_atomic_cas(&s->priv_word, &word, add(word, delta),
+				    release, relaxed))
+			return; /* S3 */
+	b = weft__lot_lock(s);
+	/* A CAS still: the last in the queue may have left meanwhile. */
+	while (!weft_atomic_cas(&s->priv_word, &word, add(word, delta), release,
+				relaxed))
+		;
+	if (word & QUEUED)
+		grant(b, s, &wakeups);
+	weft__lot_unlock(b);
+	weft__wake(&wakeups);
+}
+
+void weft_sema_release(weft_sema *s, long n)
+{
+	check_not_negative(n);
+	if (n > 0)
+		weft__sema_adjust(s, n);
+}
+
+bool weft_sema_try_acquire(weft_sema *s, long n)
+{
+	int64_t word = weft_atomic_load(&s->priv_word, relaxed);
+
+	check_not_negative(n);
+	if (n == 0)
+		return true;
+	while (!(word & QUEUED) && units(word) >= n)
+		if (weft_atomic_cas(&s->priv_word, &word, word - n * UNIT,
+				    acquire, relaxed))
+			return true;
+	return false;
+}
+
+/* Queue w for n units, or take them if they are there. True for the latter. */
+static bool take_or_queue(weft_sema *s, weft__waiter *w, long n)
+{
+	weft__bucket *b = weft__lot_lock(s);
+	int64_t word = weft_atomic_load(&s->priv_word, relaxed);
+	int64_t want;
+
+	do
+		want = !(word & QUEUED) && units(word) >= n ? word - n * UNIT
+							    : word | QUEUED;
+	while (!weft_atomic_cas(&s->priv_word, &word, want, acquire, relaxed));
+	if (want & QUEUED)
+		weft__lot_push(b, s, w);
+	weft__lot_unlock(b);
+	return !(want & QUEUED);
+}
+
+/* S2. If a release has unlinked w, it has granted to those behind w. */
+static int leave(weft_sema *s, weft__waiter *w, int error)
+{
+	weft__bucket *b = weft__lot_lock(s);
+	weft__wakeups wakeups = {0};
+
+	if (weft__lot_queued(w)) {
+		weft__lot_remove(b, w);
+		if (weft__lot_first(b, s) == NULL)
+			weft_atomic_and(&s->priv_word, ~QUEUED, relaxed);
+		else
+			grant(b, s, &wakeups);
+	}
+	weft__lot_unlock(b);
+	weft__wake(&wakeups);
+	return error;
+}
+
+static int acquire_slow(weft_sema *s, weft_ctx *ctx, long n)
+{
+	weft__waiter w;
+	int error;
+
+	weft__waiter_init(&w, "semaphore acquire");
+	w.data = (void *)(intptr_t)n;
+	if (take_or_queue(s, &w, n))
+		return 0;
+	error = weft__ctx_park(&w, ctx);
+	return error == 0 ? 0 : leave(s, &w, error);
+}
+
+int weft_sema_acquire_ctx(weft_sema *s, weft_ctx *ctx, long n)
+{
+	return weft_sema_try_acquire(s, n) ? 0 : acquire_slow(s, ctx, n);
+}
+
+void weft_sema_acquire(weft_sema *s, long n)
+{
+	if (!weft_sema_try_acquire(s, n))
+		acquire_slow(s, NULL, n);
+}

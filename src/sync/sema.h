@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* What the layers above may do with a semaphore that users may not. */
+#ifndef WEFT_SRC_SYNC_SEMA_H
+#define WEFT_SRC_SYNC_SEMA_H
+
+#include "base/base.h"
+
+#include <weft/sema.h>
+
+/*
+ * Add delta units, which may be negative: the count itself then may become
+ * negative, and nobody gets a unit until releases have made up for it. So a
+ * limit can shrink while more units are out than it now allows.
+ */
+void weft__sema_adjust(weft_sema *s, long delta);
+
+#endif
