@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The condition variable: the queue of its address in the parking lot, and a
+ * count of those in it, so that a signal to nobody is one load.
+ *
+ * priv_waiters is the length of the queue, exact while the bucket is unlocked
+ * and changed under its lock alone (Q2). A place in the queue is the ticket: it
+ * is taken before the user's lock is let go, so there is no gap between "will
+ * wait" and "waits" that a signal could fall into, and no ticket numbers that
+ * could wrap.
+ *
+ * C1  A signal that happens after a wait has let go of the lock finds it: the
+ *     count was raised before that, and a load does not see what is older than
+ *     the newest value that happens before it. It may see what is newer: that
+ *     is lower only if somebody was woken or left since. So that load may be
+ *     relaxed; there is one location and no Dekker pair. A signal that is not
+ *     ordered with the wait by the lock may miss it, as it may come before it.
+ *     Tempting and wrong: to unlock first and then to queue. Between the two
+ *     somebody locks, changes what is waited for, and signals nobody.
+ * C2  A signal is never spent on a waiter that has left: a claim that fails is
+ *     followed by the next waiter (P1). A broadcast takes those that are queued
+ *     when it has the bucket's lock, and no later ones: whoever begins to wait
+ *     after it cannot steal it from one who waited before.
+ * C3  A signal touches *c last before the claim that may let the last waiter
+ *     return: it lowers the count first. While a waiter that is not claimed is
+ *     queued, or one whose claim failed has not had our lock, *c lives (Q3).
+ *     With none queued it is not touched at all.
+ *     Tempting and wrong: to claim, then to lower the count if that went well.
+ */
+#include "base/trap.h"
+#include "ctx/ctx.h"
+#include "sched/lot.h"
+
+#include <weft/cond.h>
+
+_Static_assert(sizeof(weft_cond) == 4 * sizeof(void *) + 8, "documented");
+
+static void mutex_lock(void *m)
+{
+	weft_mutex_lock(m);
+}
+
+static void mutex_unlock(void *m)
+{
+	weft_mutex_unlock(m);
+}
+
+void weft_cond_init_locker(weft_cond *c, weft_locker l)
+{
+	c->priv_self = c;
+	c->priv_locker = l;
+	weft_atomic_store(&c->priv_waiters, 0, relaxed);
+}
+
+void weft_cond_init(weft_cond *c, weft_mutex *m)
+{
+	weft_cond_init_locker(c, (weft_locker){m, mutex_lock, mutex_unlock});
+}
+
+static void check_not_copied(const weft_cond *c)
+{
+	if (unlikely(c->priv_self != c && c->priv_self != NULL))
+		weft__panic("sync.Cond is copied");
+}
+
+static void count(weft_cond *c, uint32_t n)
+{
+	weft_atomic_store(&c->priv_waiters, n, relaxed);
+}
+
+static void queue(weft_cond *c, weft__waiter *w)
+{
+	weft__bucket *b = weft__lot_lock(c);
+
+	count(c, c->priv_waiters + 1);
+	weft__lot_push(b, c, w);
+	weft__lot_unlock(b);
+}
+
+static void leave(weft_cond *c, weft__waiter *w)
+{
+	weft__bucket *b = weft__lot_lock(c);
+
+	if (weft__lot_queued(w)) {
+		weft__lot_remove(b, w);
+		count(c, c->priv_waiters - 1);
+	}
+	weft__lot_unlock(b);
+}
+
+static int wait(weft_cond *c, weft_ctx *ctx)
+{
+	weft_locker l = c->priv_locker;
+	weft__waiter w;
+	int error;
+
+	check_not_copied(c);
+	if (unlikely(c->priv_self == NULL))
+		weft__panic("sync: wait on a weft_cond that was not initialised");
+	weft__waiter_init(&w, "cond wait");
+	queue(c, &w); /* C1: before the unlock */
+	l.unlock(l.obj);
+	error = weft__ctx_park(&w, ctx);
+	if (error != 0)
+		leave(c, &w);
+	l.lock(l.obj);
+	return error;
+}
+
+int weft_cond_wait_ctx(weft_cond *c, weft_ctx *ctx)
+{
+	return wait(c, ctx);
+}
+
+void weft_cond_wait(weft_cond *c)
+{
+	wait(c, NULL);
+}
+
+/* C2, C3; with b locked. */
+static void wake_first(weft__bucket *b, weft_cond *c, weft__wakeups *wakeups)
+{
+	weft__waiter *w;
+
+	while ((w = weft__lot_first(b, c)) != NULL) {
+		weft__lot_remove(b, w);
+		count(c, c->priv_waiters - 1);
+		if (weft__claim(w, WEFT__NOTIFIED, wakeups))
+			return;
+	}
+}
+
+void weft_cond_signal(weft_cond *c)
+{
+	weft__wakeups wakeups = {0};
+	weft__bucket *b;
+
+	check_not_copied(c);
+	if (weft_atomic_load(&c->priv_waiters, relaxed) == 0)
+		return; /* C1 */
+	b = weft__lot_lock(c);
+	wake_first(b, c, &wakeups);
+	weft__lot_unlock(b);
+	weft__wake(&wakeups);
+}
+
+void weft_cond_broadcast(weft_cond *c)
+{
+	weft__wakeups wakeups = {0};
+	weft__bucket *b;
+
+	check_not_copied(c);
+	if (weft_atomic_load(&c->priv_waiters, relaxed) == 0)
+		return; /* C1 */
+	b = weft__lot_lock(c);
+	if (weft__lot_first(b, c) != NULL) {
+		count(c, 0); /* C3: before the first claim */
+		weft__lot_wake_all(b, c, 0, &wakeups);
+	}
+	weft__lot_unlock(b);
+	weft__wake(&wakeups);
+}
