@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A flight: many ask for the same thing at once, one goes and gets it, all of
+ * them have it (Go's singleflight).
+ *
+ * As long as a call for a key runs, everybody who asks for that key waits for
+ * this call and is given its value and its error. When it has ended the key is
+ * free again: the next one to ask starts a new call. Nothing is kept.
+ *
+ *	static weft_flight users = {.drop = free};
+ *
+ *	static int load_user(weft_ctx *ctx, void *arg, void **value)
+ *	{
+ *		*value = query(ctx, "SELECT … WHERE id = ?", arg);
+ *		return *value ? 0 : -EIO;
+ *	}
+ *
+ *	void show_user(const char *id)		// from any task or thread
+ *	{
+ *		weft_result r = weft_flight_do(&users, weft_key_str(id),
+ *					       load_user, (void *)id);
+ *		if (r.err == 0)
+ *			print_user(r.value);
+ *		weft_result_release(&r);	// the last one frees it
+ *	}
+ *
+ * Two ways to ask:
+ *
+ *   - weft_flight_do() runs the function, if it is the first, as a call of its
+ *     own, and stays until the end.
+ *   - weft_flight_do_ctx() has it run in a task of its own, so that every
+ *     caller can leave when its own context is done, the first one as well.
+ *     The others are not disturbed by that. When the last caller leaves, the
+ *     context of the call is cancelled; who asks for the key then waits until
+ *     that call is over and starts a new one: it is neither given the rest of
+ *     a cancelled call, nor does the new call run beside the dying one.
+ *
+ * Both can be mixed on one key. Callers of different keys have nothing to do
+ * with each other. A function may ask for other keys, but not, directly or
+ * through others, for the key it is being called for: that waits for ever.
+ *
+ * All bytes zero is a flight with borrowed values: nobody owns them, and
+ * nothing has to be released. Set drop, before the first call, for values that
+ * somebody has to destroy: then every result with a value is a reference to
+ * it, and drop(value) is called once, after the last of them was released. It
+ * is called at the end of the function where every caller had left by then.
+ * What drop is called for is a value other than NULL, whatever the error.
+ */
+#ifndef WEFT_FLIGHT_H
+#define WEFT_FLIGHT_H
+
+#include <weft/base.h>
+
+#include <string.h>
+
+WEFT_BEGIN
+
+typedef struct weft_flight weft_flight;
+struct weft_flight {
+	void (*drop)(void *value); /* destroys a value; NULL: they are borrowed */
+	void *priv_table;          /* made by the first call */
+	WEFT_PRIV_NOCOPY(weft_flight)
+};
+
+/*
+ * What a call is for: size bytes at data, compared byte by byte. They are read
+ * in the call that is given the key, and copied: they need not live longer
+ * than that. Any bytes will do, none at all included.
+ */
+typedef struct weft_key weft_key;
+struct weft_key {
+	const void *data;
+	size_t size;
+};
+
+/* The size that says: data is no address but the key itself. */
+#define WEFT_PRIV_KEY_WORD SIZE_MAX
+
+/* The bytes of string, without the NUL at its end. */
+WEFT_PRIV_INLINE weft_key weft_key_str(const char *string)
+{
+	weft_key key = {string, strlen(string)};
+
+	return key;
+}
+
+/* The eight bytes of n, as they lie in memory. Refers to nothing. */
+WEFT_PRIV_INLINE weft_key weft_key_u64(uint64_t n)
+{
+	weft_key key = {(const void *)(uintptr_t)n, WEFT_PRIV_KEY_WORD};
+
+	return key;
+}
+
+/*
+ * The function of a call: store the value in *value, which is NULL before,
+ * and return 0 or an error, which is passed on unchanged. All callers are
+ * given both, also a value together with an error.
+ *
+ * ctx is the call's context: NULL, which is never cancelled, where the call is
+ * weft_flight_do()'s; else one that is cancelled when the last caller has left.
+ * It has the values of the first caller's context, and neither its deadline
+ * nor its cancellation. It ends with the function.
+ */
+typedef int (*weft_flight_fn)(weft_ctx *ctx, void *arg, void **value);
+
+/*
+ * What a caller was given. A plain value that may be moved about, but counts
+ * as one reference however often it is copied.
+ */
+typedef struct weft_result weft_result;
+struct weft_result {
+	void *value;
+	int err;
+	bool shared;     /* more than one caller asked while the call ran */
+	void *priv_call; /* what a release releases */
+};
+
+/*
+ * Get the value for key: call fn(NULL, arg, &value), unless a call for the key
+ * runs already; then wait for that one and share what it is given.
+ *
+ * Returns   .err      what fn returned; -ENOMEM: no memory, fn was not called
+ *           .value    what fn stored
+ *           .shared   false   this caller alone was given the value
+ *                     true    others asked for it too, and were given it
+ *                             unless they left
+ * Context   a task or a plain thread; may switch tasks. fn runs in the caller.
+ * Order     fn's return happens before the return of everybody who is given
+ *           its result.
+ * Lifetime  the result is released with weft_result_release(), at the latest
+ *           when nobody needs the value; without drop that is not needed.
+ */
+WEFT_API weft_result weft_flight_do(weft_flight *f, weft_key key,
+				    weft_flight_fn fn, void *arg);
+
+/*
+ * As weft_flight_do(), but fn is called in a task of its own, and the caller
+ * waits no longer than until ctx is done; it leaves then, also where it was
+ * the first. ctx NULL: it stays until the end.
+ *
+ * Returns   .err      what fn returned, if the call ended before the caller
+ *                     left, or ctx's error:
+ *                     -ECANCELED   ctx was cancelled
+ *                     -ETIMEDOUT   ctx's deadline passed
+ *                     -ENOMEM      no memory; fn was not called
+ *           Where the call has ended and ctx is done the caller is given the
+ *           result. One whose ctx is done before it asks neither joins a call
+ *           nor starts one, and is given ctx's error.
+ *           .value, .shared   as above; NULL and false for one that left
+ * Context   a task or a plain thread; may switch tasks.
+ * Order     fn's return happens before the return of everybody who is given
+ *           its result. The last caller's leaving happens before fn sees its
+ *           context cancelled.
+ * Lifetime  fn may still run when every caller has left: *arg must live until
+ *           it has returned, and so must what the values of ctx point to, but
+ *           not ctx itself. See weft_flight_do_ctx_copy() and
+ *           weft_flight_fini(), which waits for such calls.
+ */
+WEFT_API weft_result weft_flight_do_ctx(weft_flight *f, weft_ctx *ctx,
+					weft_key key, weft_flight_fn fn,
+					void *arg);
+
+/*
+ * As weft_flight_do_ctx(), where fn is given the address of a copy of the size
+ * bytes at arg, aligned for any type, which lives until fn has returned.
+ */
+WEFT_API weft_result weft_flight_do_ctx_copy(weft_flight *f, weft_ctx *ctx,
+					     weft_key key, weft_flight_fn fn,
+					     const void *arg, size_t size);
+
+/*
+ * Make the next one to ask for key start a new call, although one may be
+ * running. That one goes on beside it, for those who wait for it already.
+ * Without a call for the key this does nothing.
+ *
+ * Context   a task or a plain thread, the key's function included; never
+ *           switches tasks.
+ * Order     what happened before this call happens before the function of any
+ *           call that is started for the key later.
+ */
+WEFT_API void weft_flight_forget(weft_flight *f, weft_key key);
+
+/*
+ * Forget key, unless more than one caller waits for its call at the moment.
+ *
+ * Returns   true    no call runs for the key, or it was forgotten
+ *           false   the call is shared, and stays
+ * Context   as weft_flight_forget()
+ */
+WEFT_API bool weft_flight_forget_unshared(weft_flight *f, weft_key key);
+
+/*
+ * Give back what a caller was given: r->value is NULL after this, and was
+ * destroyed if this was the last result that referred to it. Does nothing
+ * for a result without a value, for one whose flight has no drop, and when
+ * called again. The flight may be gone by now.
+ *
+ * Context   a task or a plain thread; calls drop, which may switch tasks.
+ * Order     every release of the value happens before drop(value).
+ */
+WEFT_API void weft_result_release(weft_result *r);
+
+/*
+ * Give back the flight's memory, after waiting for the calls that every caller
+ * has left; their values are dropped by then. All bytes of *f but drop are
+ * zero after that, and it may be used again. A flight that was never asked
+ * for anything needs no fini. Panics when a caller is inside weft_flight_do()
+ * or its relatives: "flight: fini while callers wait".
+ *
+ * Context   a task or a plain thread; may switch tasks. Nobody else may use
+ *           *f any more.
+ * Order     the functions of all calls, and the drops of those that every
+ *           caller had left, happen before the return.
+ * Lifetime  results may be released later.
+ */
+WEFT_API void weft_flight_fini(weft_flight *f);
+
+/*
+ * As weft_flight_fini(), but wait no longer than until ctx is done.
+ *
+ * Returns   0            as weft_flight_fini(); also if ctx was done before
+ *                        and there was nothing to wait for
+ *           -ECANCELED   ctx was cancelled first
+ *           -ETIMEDOUT   ctx's deadline passed first
+ *           When several hold, the first in this list is returned. With a
+ *           nonzero return *f is as before, and may be used.
+ */
+WEFT_API int weft_flight_fini_ctx(weft_flight *f,
+				  weft_ctx *ctx) WEFT_PRIV_WARN_UNUSED;
+
+WEFT_END
+
+#endif

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A group: tasks that work on one thing, and its first error (Go's errgroup).
+ *
+ * Every function given to the group runs in a task of its own. wait returns
+ * when all have ended, with the first error that any of them returned. A group
+ * with a context cancels it at the first error, so that the others can stop;
+ * a group with a limit runs at most that many at once.
+ *
+ *	static int fetch(weft_ctx *ctx, void *arg)
+ *	{
+ *		return download(ctx, (const char *)arg);
+ *	}
+ *
+ *	int fetch_all(weft_ctx *ctx, const char **urls, int n)
+ *	{
+ *		weft_group g;
+ *
+ *		weft_group_init(&g, ctx);
+ *		weft_group_set_limit(&g, 8);
+ *		for (int i = 0; i < n; i++)
+ *			weft_group_go(&g, fetch, (void *)urls[i]);
+ *		return weft_group_wait(&g);
+ *	}
+ *
+ *   - All bytes zero is a group without a context and without a limit: an
+ *     error does not stop the others. weft_group_init() makes one with.
+ *   - The first error is the first to be returned, whatever the order in which
+ *     the tasks were started. It stays for ever; later ones are dropped. Any
+ *     nonzero int is an error, -ECANCELED like every other.
+ *   - The first go must happen before the wait; later ones may come from the
+ *     group's own tasks, or from anybody as long as one of them runs. A go
+ *     that waits for the limit is counted: a wait does not return before the
+ *     task that it will start.
+ *   - A task that waits in go while all of the limit is taken by others that
+ *     do the same waits for ever: use try_go there, and do the work at hand
+ *     where it says no.
+ *   - A group that was initialised must be waited for: only that takes its
+ *     context off the parent. It is for one piece of work: after wait the
+ *     context is done and an error remains.
+ *   - It may be freed as soon as every wait on it has returned, even while the
+ *     last task is still on its way out.
+ */
+#ifndef WEFT_GROUP_H
+#define WEFT_GROUP_H
+
+#include <weft/base.h>
+#include <weft/ctx.h>
+#include <weft/sema.h>
+#include <weft/waitgroup.h>
+
+WEFT_BEGIN
+
+typedef struct weft_group weft_group;
+struct weft_group {
+	weft_waitgroup priv_tasks; /* started, or waiting to be */
+	weft_sema priv_slots;      /* what the limit leaves */
+	int64_t priv_limit;        /* see src/group/group.c */
+	int priv_err;              /* the first */
+	uint32_t priv_ctx_state;
+	weft_ctx priv_ctx;
+	WEFT_PRIV_NOCOPY(weft_group)
+};
+
+/*
+ * What runs in a group. ctx is the group's context: NULL, which is never done,
+ * where it has none. Returns 0, or an error that becomes the group's if it is
+ * the first.
+ */
+typedef int (*weft_group_fn)(weft_ctx *ctx, void *arg);
+
+/*
+ * Make *g a group without tasks, without a limit, and with a context derived
+ * from parent, which may be NULL. The context is cancelled, with the error as
+ * its cause, at the first error, or when wait returns.
+ *
+ * Context   a task or a plain thread; never switches tasks.
+ * Lifetime  parent must not be finished before the last wait on *g has
+ *           returned.
+ */
+WEFT_API void weft_group_init(weft_group *g, weft_ctx *parent);
+
+/*
+ * The group's context, to derive others from or to wait with; NULL where it
+ * has none. It is done when wait returns, and gone when *g is.
+ */
+WEFT_API weft_ctx *weft_group_ctx(weft_group *g);
+
+/*
+ * Let at most n tasks run at once; n < 0: as many as there are. With 0 no task
+ * starts until the limit is raised. It may be changed at any time: raised, it
+ * lets those go on that wait in go; lowered, it lets those that run end in
+ * peace. Tasks that were started while there was no limit are not counted by
+ * one that is set later.
+ *
+ * Context   a task or a plain thread; never switches tasks.
+ */
+WEFT_API void weft_group_set_limit(weft_group *g, int n);
+
+/*
+ * Run fn(ctx, arg) in a task, when the limit has room for it: until then, wait,
+ * in the order of arrival.
+ *
+ * This cannot fail in a way that the caller would have to handle: when no task
+ * can be started for lack of memory, the group's error becomes -ENOMEM, unless
+ * it has one, and its context is cancelled. When the group's context is done
+ * while the call waits for room, fn is not started, and the group's error
+ * becomes the context's, unless it has one. Where there is room it is started,
+ * even if the context is done.
+ *
+ * Context   a task or a plain thread; may switch tasks where there is a limit.
+ * Order     this call happens before fn begins; the end of the task whose room
+ *           it takes happens before, too.
+ * Lifetime  *arg is the caller's business; see weft_group_go_copy().
+ */
+WEFT_API void weft_group_go(weft_group *g, weft_group_fn fn, void *arg);
+
+/*
+ * As weft_group_go(); fn is given the address of a copy of the size bytes at
+ * arg, aligned for any type, which lives until fn has returned.
+ */
+WEFT_API void weft_group_go_copy(weft_group *g, weft_group_fn fn,
+				 const void *arg, size_t size);
+
+/*
+ * Run fn(ctx, arg) in a task if the limit has room now and nobody waits for
+ * it; without a limit, always.
+ *
+ * Returns   true    fn will run
+ *           false   there was no room, or no memory for a task; the group is
+ *                   as before
+ * Context   a task or a plain thread; never switches tasks.
+ * Order     true: as weft_group_go(). false orders nothing.
+ */
+WEFT_API bool weft_group_try_go(weft_group *g, weft_group_fn fn,
+				void *arg) WEFT_PRIV_WARN_UNUSED;
+
+/*
+ * As weft_group_go(), but wait for room no longer than until ctx is done, and
+ * tell what became of it. ctx may be NULL.
+ *
+ * Returns   0            fn will run; also when a context was done before, if
+ *                        there was room
+ *           -ECANCELED   ctx was cancelled, or else the group's context
+ *           -ETIMEDOUT   ctx's deadline passed, or else that of the group's
+ *                        context
+ *           -ENOMEM      no memory for a task
+ *           With a nonzero return fn was not started, and the group is as
+ *           before: its error and its context are left alone.
+ * Context   a task or a plain thread; may switch tasks where there is a limit.
+ * Order     0: as weft_group_go(). A nonzero return orders nothing.
+ */
+WEFT_API int weft_group_go_ctx(weft_group *g, weft_ctx *ctx, weft_group_fn fn,
+			       void *arg) WEFT_PRIV_WARN_UNUSED;
+
+/*
+ * Wait until every task has ended, cancel the group's context, and take it off
+ * its parent.
+ *
+ * Returns   the first error, or 0. Called again, or by several at once, it
+ *           returns the same.
+ * Context   a task or a plain thread, not one of the group's; may switch tasks.
+ * Order     the return of every fn happens before this return.
+ * Lifetime  *g may be freed once every wait on it has returned, even while the
+ *           last task is still on its way out: see G1 in group.c.
+ */
+WEFT_API int weft_group_wait(weft_group *g);
+
+/*
+ * As weft_group_wait(), but wait no longer than until ctx is done. The group
+ * goes on then, and its context is not cancelled.
+ *
+ * Returns   the first error, or 0, if all tasks have ended; also when ctx was
+ *           done before
+ *           -ECANCELED   ctx was cancelled first
+ *           -ETIMEDOUT   ctx's deadline passed first
+ *           The last two may be the group's error as well. Who has to know,
+ *           because *g is to be freed, calls weft_group_wait(): if all tasks
+ *           have ended it returns at once.
+ */
+WEFT_API int weft_group_wait_ctx(weft_group *g,
+				 weft_ctx *ctx) WEFT_PRIV_WARN_UNUSED;
+
+WEFT_END
+
+#endif

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+#include "group/flight_table.h"
+
+#include "base/alloc.h"
+#include "base/hash.h"
+#include "plat/cpu.h"
+#include "plat/random.h"
+
+_Static_assert(sizeof(weft__flight_shard) == WEFT__CACHE_LINE,
+	       "a shard is a cache line");
+
+/* So many that two CPUs seldom want the same one. */
+enum { SHARDS_PER_CPU = 4, SHARDS_MAX = 256 };
+
+/*
+ * The key of the hash, one for the process: drawn before the first table can
+ * be seen, never changed after.
+ */
+static struct {
+	weft__lock lock;
+	bool drawn;
+	uint64_t key[2];
+} secret;
+
+static void draw_secret(void)
+{
+	weft__lock_take(&secret.lock);
+	if (!secret.drawn)
+		weft__random_bytes(secret.key, sizeof secret.key);
+	secret.drawn = true;
+	weft__lock_drop(&secret.lock);
+}
+
+uint64_t weft__flight_hash(const void *key, size_t key_bytes)
+{
+	return weft__siphash(secret.key, key, key_bytes);
+}
+
+static uint32_t shard_count(void)
+{
+	uint32_t wanted = (uint32_t)weft__cpu_count() * SHARDS_PER_CPU;
+	uint32_t count = SHARDS_PER_CPU;
+
+	while (count < wanted && count < SHARDS_MAX)
+		count *= 2;
+	return count;
+}
+
+weft__flight_table *weft__flight_table_new(void)
+{
+	uint32_t count = shard_count();
+	size_t size = sizeof(weft__flight_table) +
+		      count * sizeof(weft__flight_shard);
+	void *block = weft__alloc_zeroed(1, size + WEFT__CACHE_LINE - 1);
+	uintptr_t aligned = ((uintptr_t)block + WEFT__CACHE_LINE - 1) &
+			    ~(uintptr_t)(WEFT__CACHE_LINE - 1);
+	weft__flight_table *t = (weft__flight_table *)aligned;
+
+	if (block == NULL)
+		return NULL;
+	draw_secret();
+	t->block = block;
+	t->shard_mask = count - 1;
+	for (uint32_t i = 0; i < count; i++) {
+		t->shards[i].chains = t->shards[i].few;
+		t->shards[i].mask = WEFT__FLIGHT_FEW - 1;
+	}
+	return t;
+}
+
+static void free_chains(weft__flight_shard *s, weft__flight_entry **chains)
+{
+	if (chains != s->few)
+		weft__free(chains);
+}
+
+void weft__flight_table_free(weft__flight_table *t)
+{
+	for (uint32_t i = 0; i <= t->shard_mask; i++)
+		free_chains(&t->shards[i], t->shards[i].chains);
+	weft__free(t->block);
+}
+
+/* Twice what there is, so that growing by one at a time costs O(1) each. */
+static uint32_t ideal_chains(uint32_t linked)
+{
+	uint32_t count = WEFT__FLIGHT_FEW;
+
+	while (count < linked && count < UINT32_C(1) << 30)
+		count *= 2;
+	return linked > WEFT__FLIGHT_FEW ? count * 2 : WEFT__FLIGHT_FEW;
+}
+
+static void rehash(weft__flight_shard *s, weft__flight_entry **chains,
+		   uint32_t mask)
+{
+	for (uint32_t i = 0; i <= s->mask; i++) {
+		weft__flight_entry *e = s->chains[i], *next;
+
+		for (; e != NULL; e = next) {
+			next = e->next;
+			e->next = chains[e->hash & mask];
+			chains[e->hash & mask] = e;
+		}
+	}
+	s->chains = chains;
+	s->mask = mask;
+}
+
+/*
+ * Memory comes and goes outside the lock. So another may have resized by the
+ * time the lock is held: look again. few still has the entries that it had
+ * when it was last in use.
+ */
+void weft__flight_shard_resize(weft__flight_shard *s)
+{
+	uint32_t count = ideal_chains(weft_atomic_load(&s->linked, relaxed));
+	weft__flight_entry **fresh = s->few, **spare;
+
+	if (count != WEFT__FLIGHT_FEW)
+		fresh = weft__alloc_zeroed(count, sizeof *fresh);
+	if (fresh == NULL)
+		return;
+	spare = fresh;
+	weft__lock_take(&s->lock);
+	if (s->chains != fresh && s->mask + 1 != count &&
+	    weft__flight_shard_wants_resize(s->linked, s->mask)) {
+		spare = s->chains;
+		if (fresh == s->few)
+			memset(s->few, 0, sizeof s->few);
+		rehash(s, fresh, count - 1);
+	}
+	weft__lock_drop(&s->lock);
+	free_chains(s, spare);
+}

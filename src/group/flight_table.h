@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of a flight: from a key to the call that runs for it, in shards
+ * with a lock and a chained hash table each. An entry is the head of a call
+ * and its memory the call's; so linking one cannot fail, and a shard that
+ * cannot get memory to grow becomes slower, not wrong. The hash is keyed: who
+ * chooses keys cannot choose which of them share a chain.
+ */
+#ifndef WEFT_SRC_GROUP_FLIGHT_TABLE_H
+#define WEFT_SRC_GROUP_FLIGHT_TABLE_H
+
+#include "base/base.h"
+#include "plat/lock.h"
+
+#include <string.h>
+
+typedef struct weft__flight_entry weft__flight_entry;
+struct weft__flight_entry {
+	weft__flight_entry *next;
+	uint64_t hash;
+	const void *key;
+	size_t key_bytes;
+};
+
+/* A shard without many calls needs no memory but its own. */
+enum { WEFT__FLIGHT_FEW = 4 };
+
+/* Everything but the word linked is read and written under the lock. */
+typedef struct weft__flight_shard {
+	weft__lock lock;
+	uint32_t linked;	/* entries; may be read without the lock */
+	uint32_t running;	/* calls that have not ended, linked or not */
+	uint32_t abandoned;	/* those of them that every caller has left */
+	uint32_t fini_waits;	/* a fini waits, in the lot, for running == 0 */
+	uint32_t mask;		/* the number of chains, a power of two, less 1 */
+	weft__flight_entry **chains;
+	weft__flight_entry *few[WEFT__FLIGHT_FEW];
+} __attribute__((aligned(WEFT__CACHE_LINE))) weft__flight_shard;
+
+typedef struct weft__flight_table {
+	void *block;		/* what was allocated */
+	uint32_t shard_mask;
+	weft__flight_shard shards[];
+} weft__flight_table;
+
+/* NULL when there is no memory. */
+weft__flight_table *weft__flight_table_new(void);
+void weft__flight_table_free(weft__flight_table *t);
+
+uint64_t weft__flight_hash(const void *key, size_t key_bytes);
+
+static inline weft__flight_shard *weft__flight_shard_of(weft__flight_table *t,
+							uint64_t hash)
+{
+	return &t->shards[(hash >> 32) & t->shard_mask];
+}
+
+/*
+ * Adapt the number of chains to the number of entries, if it has come to be
+ * far from it. Called without the lock.
+ */
+WEFT_PRIV_COLD void weft__flight_shard_resize(weft__flight_shard *s);
+
+static inline bool weft__flight_shard_wants_resize(uint32_t linked,
+						   uint32_t mask)
+{
+	return linked > mask + 1 ||
+	       (mask + 1 > WEFT__FLIGHT_FEW && linked < (mask + 1) / 16);
+}
+
+/* The rest: with the lock held. */
+
+static inline weft__flight_entry *
+weft__flight_find(weft__flight_shard *s, uint64_t hash, const void *key,
+		  size_t key_bytes)
+{
+	weft__flight_entry *e = s->chains[hash & s->mask];
+
+	while (e != NULL &&
+	       (e->hash != hash || e->key_bytes != key_bytes ||
+		(key_bytes != 0 && memcmp(e->key, key, key_bytes) != 0)))
+		e = e->next;
+	return e;
+}
+
+static inline void weft__flight_link(weft__flight_shard *s,
+				     weft__flight_entry *e)
+{
+	weft__flight_entry **chain = &s->chains[e->hash & s->mask];
+
+	e->next = *chain;
+	*chain = e;
+	weft_atomic_store(&s->linked, s->linked + 1, relaxed);
+}
+
+static inline void weft__flight_unlink(weft__flight_shard *s,
+				       weft__flight_entry *e)
+{
+	weft__flight_entry **link = &s->chains[e->hash & s->mask];
+
+	while (*link != e)
+		link = &(*link)->next;
+	*link = e->next;
+	weft_atomic_store(&s->linked, s->linked - 1, relaxed);
+}
+
+#endif
