@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MIT
+# The front door. Each target does its own set-up: on Debian it installs what is
+# missing, elsewhere it uses what is there.
+#
+#	make                                    build the library and the command
+#	make demo [ARGS='--rate 500 --json']    build, and run the demonstration
+#	make test                               everything a change has to pass
+#	make check                              the long tests: sanitizers, stress
+#	make bench, make bench-quick            measure, against the peers
+#	make install [PREFIX=/usr/local] [DESTDIR=]
+#	make clean
+
+PREFIX ?= /usr/local
+ARGS ?=
+
+.PHONY: all demo test check bench bench-quick install clean
+
+all:
+	@tools/setup build
+	@tools/build release
+
+demo:
+	@tools/setup build
+	@tools/build release weft
+	@build/release/weft demo $(ARGS)
+
+test:
+	@tools/setup test
+	@tools/build gcc
+	@tools/build clang
+	@tools/run_tests build/gcc:tools,unit,trap,fault,cli,examples build/clang:unit,trap,fault
+
+check:
+	@tools/setup test
+	@tools/build gcc
+	@tools/build asan
+	@tools/build tsan
+	@WEFT_TEST_LONG=1 tools/run_tests -t 10 build/gcc:unit,trap,fault,stress \
+		build/asan:unit,trap,fault,stress build/tsan:unit,trap,fault,stress
+
+bench bench-quick:
+	@tools/setup build
+	@tools/build release
+	@bench/run $(if $(filter bench-quick,$@),--quick) $(ARGS)
+
+install:
+	@tools/setup build
+	@PREFIX='$(PREFIX)' tools/build install
+	@DESTDIR='$(DESTDIR)' meson install -C build/install --no-rebuild
+	@[ -n '$(DESTDIR)' ] || [ "$$(id -u)" -ne 0 ] || ldconfig
+
+clean:
+	rm -rf build

@@ -1,0 +1,49 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Check that every public header compiles alone, twice in a row, without a warning, as C11 and as
+C++17, with gcc and clang:  check_headers.py [ROOT]
+"""
+
+import concurrent.futures
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+from tally import Tally
+
+COMPILERS = {
+    "gcc": ["-std=c11", "-x", "c"],
+    "clang": ["-std=c11", "-x", "c"],
+    "g++": ["-std=c++17", "-x", "c++"],
+    "clang++": ["-std=c++17", "-x", "c++"],
+}
+WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+
+
+def complaints(root, compiler, header):
+    """What the compiler says about a translation unit that is this header, twice."""
+    unit = f"#include <{header}>\n#include <{header}>\nint weft_header_check;\n"
+    command = [compiler, *COMPILERS[compiler], *WARNINGS, "-fsyntax-only", "-I", root / "include", "-"]
+    result = subprocess.run(command, input=unit, capture_output=True, text=True)
+    return [result.stderr or f"exit status {result.returncode}"] if result.returncode else []
+
+
+def main():
+    root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parents[1]).resolve()
+    headers = sorted(p.relative_to(root / "include").as_posix() for p in (root / "include").rglob("*.h"))
+    tally = Tally()
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for compiler in COMPILERS:
+            name = f"headers_compile_alone_with_{compiler.replace('++', 'xx')}"
+            if shutil.which(compiler) is None:
+                tally.skip(name, f"{compiler} is not installed")
+                continue
+            found = pool.map(lambda header, c=compiler: complaints(root, c, header), headers)
+            tally.check(name, [line for lines in found for line in lines])
+    return tally.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
