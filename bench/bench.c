@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/* The frame of every C subject: its arguments, its two passes, its line. */
+#include "bench.h"
+
+int bench_procs = 1;
+long bench_resident_each;
+
+_Noreturn void bench_fail(const char *what)
+{
+	fprintf(stderr, "bench: failed: %s\n", what);
+	exit(1);
+}
+
+static _Noreturn void usage(void)
+{
+	fputs("usage: SUBJECT BENCH --n N --procs P; benches:\n", stderr);
+	for (const struct bench *b = benches; b->name; b++)
+		fprintf(stderr, "  %s\n", b->name);
+	exit(2);
+}
+
+long bench_status_bytes(const char *key)
+{
+	char line[256];
+	long kib = 0;
+	size_t length = strlen(key);
+	FILE *status = fopen("/proc/self/status", "r");
+	BENCH_CHECK(status);
+	while (fgets(line, sizeof line, status))
+		if (!strncmp(line, key, length) && line[length] == ':')
+			kib = strtol(line + length + 1, NULL, 10);
+	fclose(status);
+	return kib * 1024;
+}
+
+void bench_pin(void)
+{
+	cpu_set_t all, some;
+	BENCH_CHECK(!sched_getaffinity(0, sizeof all, &all));
+	CPU_ZERO(&some);
+	for (int cpu = 0, left = bench_procs; cpu < CPU_SETSIZE && left; cpu++)
+		if (CPU_ISSET(cpu, &all)) {
+			CPU_SET(cpu, &some);
+			left--;
+		}
+	BENCH_CHECK(!sched_setaffinity(0, sizeof some, &some));
+}
+
+void bench_threads(int count, void *(*fn)(void *), void *arg)
+{
+	pthread_t threads[count];
+	for (int i = 0; i < count; i++)
+		BENCH_CHECK(!pthread_create(&threads[i], NULL, fn, arg));
+	for (int i = 0; i < count; i++)
+		BENCH_CHECK(!pthread_join(threads[i], NULL));
+}
+
+static double cpu_seconds(void)
+{
+	struct rusage u;
+	getrusage(RUSAGE_SELF, &u);
+	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+	       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
+struct passes {
+	const struct bench *bench;
+	long n;
+	double cold_ns;
+	double ns;
+	double cpu;
+};
+
+static void run_passes(void *arg)
+{
+	struct passes *p = arg;
+	if (!p->bench->cold)
+		p->cold_ns = p->bench->run(p->n);
+	double before = cpu_seconds();
+	p->ns = p->bench->run(p->n);
+	p->cpu = cpu_seconds() - before;
+}
+
+static void report(const struct passes *p)
+{
+	long rss = p->bench->cold ? bench_resident_each
+				  : bench_status_bytes("VmHWM");
+	printf("{\"bench\":\"%s\",\"n\":%ld,\"ns_per_op\":%.6g,",
+	       p->bench->name, p->n, p->ns);
+	if (!p->bench->cold)
+		printf("\"cold_ns_per_op\":%.6g,", p->cold_ns);
+	printf("\"rss_bytes\":%ld,\"cpu_seconds\":%.6f,\"workers\":%d,"
+	       "\"version\":\"%s, gcc %s\"}\n",
+	       rss, p->cpu, bench_procs, bench_version(), __VERSION__);
+}
+
+static long number(const char *text)
+{
+	char *end;
+	long value = strtol(text, &end, 10);
+	if (*end || end == text || value < 1)
+		usage();
+	return value;
+}
+
+static const struct bench *find(const char *name)
+{
+	for (const struct bench *b = benches; b->name; b++)
+		if (!strcmp(b->name, name))
+			return b;
+	usage();
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2 || argc % 2)
+		usage();
+	struct passes p = {.bench = find(argv[1]), .n = 1000};
+	for (int i = 2; i < argc; i += 2)
+		if (!strcmp(argv[i], "--n"))
+			p.n = number(argv[i + 1]);
+		else if (!strcmp(argv[i], "--procs"))
+			bench_procs = (int)number(argv[i + 1]);
+		else
+			usage();
+	bench_enter(p.bench, run_passes, &p);
+	report(&p);
+}

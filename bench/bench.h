@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What every C subject of the benchmarks shares: weft's own and its peers'.
+ *
+ *	SUBJECT BENCH --n N --procs P
+ *
+ * runs BENCH twice over N operations on P workers, the first pass to warm up,
+ * and prints one line of JSON about the second. bench/README.md says what each
+ * bench does, so that a new subject does the same.
+ */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+/* A bench does n operations and returns the nanoseconds that each took. */
+typedef double bench_fn(long n);
+
+struct bench {
+	const char *name;
+	bench_fn *run;
+	bool cold;	/* memory is measured: a warm pass would hide it */
+	bool threads;	/* P plain threads do the work, no worker of weft */
+};
+
+/* How many workers, or threads, a bench may use. */
+extern int bench_procs;
+
+/* Set by a bench that measures memory: bytes resident per operation. */
+extern long bench_resident_each;
+
+/* The subject's own: its benches, its name, and how it runs fn. */
+extern const struct bench benches[];
+const char *bench_version(void);
+void bench_enter(const struct bench *bench, void (*fn)(void *), void *arg);
+
+/* Keeps the compiler from knowing what *p holds, and from dropping it. */
+#define BENCH_OPAQUE(p) __asm__ volatile("" : "+r"(p) : : "memory")
+
+#define BENCH_CHECK(condition)                                                 \
+	do {                                                                   \
+		if (!(condition))                                              \
+			bench_fail(#condition);                                \
+	} while (0)
+
+_Noreturn void bench_fail(const char *what);
+
+/* bytes of a line of /proc/self/status, such as "VmRSS" */
+long bench_status_bytes(const char *key);
+
+/* Run fn(arg) in count plain threads and wait for them all. */
+void bench_threads(int count, void *(*fn)(void *), void *arg);
+
+/* This process may use bench_procs of its CPUs: what P means for threads. */
+void bench_pin(void);
+
+static inline int64_t bench_now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+static inline double bench_per_op(int64_t start, long n)
+{
+	return (double)(bench_now() - start) / (double)n;
+}
+
+/* How often a fan of n waiters is repeated inside one run. */
+static inline long bench_fan_rounds(long n)
+{
+	long rounds = 100000 / n;
+	return rounds < 1 ? 1 : rounds > 20000 ? 20000 : rounds;
+}
+
+/* About 100 ns that no compiler can shorten. */
+static inline uint64_t bench_work(uint64_t x)
+{
+	for (int i = 0; i < 70; i++)
+		x = x * UINT64_C(6364136223846793005) +
+		    UINT64_C(1442695040888963407);
+	return x;
+}
+
+#endif

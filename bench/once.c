@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+#include "weft_bench.h"
+
+static weft_once once;
+static int once_runs;
+
+static void task(void *arg)
+{
+	(void)arg;
+	once_runs++;
+}
+
+static void *caller(void *arg)
+{
+	weft_once *o = &once;
+	for (long i = *(long *)arg; i; i--) {
+		BENCH_OPAQUE(o);
+		weft_once_do(o, task, NULL);
+	}
+	return NULL;
+}
+
+double once_hit(long n)
+{
+	caller(&(long){1});
+	int64_t start = bench_now();
+	caller(&n);
+	double ns = bench_per_op(start, n);
+	BENCH_CHECK(once_runs == 1);
+	return ns;
+}
+
+double thread_once(long n)
+{
+	caller(&(long){1});
+	int64_t start = bench_now();
+	bench_threads(bench_procs, caller, &n);
+	double ns = bench_per_op(start, n);
+	BENCH_CHECK(once_runs == 1);
+	return ns;
+}

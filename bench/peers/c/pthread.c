@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The subject "pthread": the same work by threads and glibc's primitives. P is
+ * the number of CPUs the threads may use. What it has no row for makes no sense
+ * with threads: a million of them, or a primitive that glibc does not have.
+ */
+#include "bench.h"
+
+#include <gnu/libc-version.h>
+
+const char *bench_version(void)
+{
+	static char version[64];
+	snprintf(version, sizeof version, "glibc %s", gnu_get_libc_version());
+	return version;
+}
+
+struct call {
+	void (*fn)(void *);
+	void *arg;
+};
+
+static void *call(void *arg)
+{
+	struct call *c = arg;
+	c->fn(c->arg);
+	return NULL;
+}
+
+/* In a second thread: glibc takes locks apart where there is only one. */
+void bench_enter(const struct bench *bench, void (*fn)(void *), void *arg)
+{
+	(void)bench;
+	bench_pin();
+	bench_threads(1, call, &(struct call){fn, arg});
+}
+
+/* once */
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static int once_runs;
+
+static void once_task(void)
+{
+	once_runs++;
+}
+
+static void *once_caller(void *arg)
+{
+	pthread_once_t *o = &once;
+	for (long i = *(long *)arg; i; i--) {
+		BENCH_OPAQUE(o);
+		pthread_once(o, once_task);
+	}
+	return NULL;
+}
+
+static double once_hit(long n)
+{
+	once_caller(&(long){1});
+	int64_t start = bench_now();
+	once_caller(&n);
+	double ns = bench_per_op(start, n);
+	BENCH_CHECK(once_runs == 1);
+	return ns;
+}
+
+static double thread_once(long n)
+{
+	once_caller(&(long){1});
+	int64_t start = bench_now();
+	bench_threads(bench_procs, once_caller, &n);
+	double ns = bench_per_op(start, n);
+	BENCH_CHECK(once_runs == 1);
+	return ns;
+}
+
+/* mutex */
+
+enum { LOCKERS = 64 };
+
+/* A counter and a state to work on, on cache lines of their own. */
+struct guarded {
+	_Alignas(64) pthread_mutex_t mutex;
+	_Alignas(64) long count;
+	uint64_t state;
+	long each;
+	bool work;
+};
+
+static void *locker(void *arg)
+{
+	struct guarded *g = arg;
+	bool work = g->work;
+	for (long i = g->each; i; i--) {
+		pthread_mutex_lock(&g->mutex);
+		g->count++;
+		if (work)
+			g->state = bench_work(g->state);
+		pthread_mutex_unlock(&g->mutex);
+	}
+	return NULL;
+}
+
+/* The faster kind: one that spins, where its holder can run meanwhile. */
+static void mutex_init(pthread_mutex_t *mutex)
+{
+	pthread_mutexattr_t attr;
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_settype(&attr, bench_procs > 1
+						 ? PTHREAD_MUTEX_ADAPTIVE_NP
+						 : PTHREAD_MUTEX_NORMAL);
+	pthread_mutex_init(mutex, &attr);
+	pthread_mutexattr_destroy(&attr);
+}
+
+static double contend(long n, int lockers, bool work)
+{
+	struct guarded g = {.each = n / lockers, .work = work};
+	mutex_init(&g.mutex);
+	int64_t start = bench_now();
+	bench_threads(lockers, locker, &g);
+	double ns = bench_per_op(start, g.each * lockers);
+	BENCH_CHECK(g.count == g.each * lockers);
+	return ns;
+}
+
+static double mutex_uncontended(long n)
+{
+	pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+	int64_t start = bench_now();
+	for (long i = n; i; i--) {
+		pthread_mutex_lock(&mutex);
+		pthread_mutex_unlock(&mutex);
+	}
+	return bench_per_op(start, n);
+}
+
+static double mutex_contended_0(long n)
+{
+	return contend(n, LOCKERS, false);
+}
+
+static double mutex_contended_100(long n)
+{
+	return contend(n, LOCKERS, true);
+}
+
+static double thread_mutex(long n)
+{
+	return contend(n, bench_procs, false);
+}
+
+/* cond */
+
+struct game {
+	pthread_mutex_t mutex;
+	pthread_cond_t cond;
+	long each;
+	int turn;
+	int seats;
+};
+
+static void *player(void *arg)
+{
+	struct game *g = arg;
+	int me = __atomic_fetch_add(&g->seats, 1, __ATOMIC_RELAXED);
+	for (long i = g->each; i; i--) {
+		pthread_mutex_lock(&g->mutex);
+		while (g->turn != me)
+			pthread_cond_wait(&g->cond, &g->mutex);
+		g->turn = 1 - me;
+		pthread_mutex_unlock(&g->mutex);
+		pthread_cond_signal(&g->cond);
+	}
+	return NULL;
+}
+
+static double cond_pingpong(long n)
+{
+	struct game g = {.mutex = PTHREAD_MUTEX_INITIALIZER,
+			 .cond = PTHREAD_COND_INITIALIZER,
+			 .each = n / 2};
+	int64_t start = bench_now();
+	bench_threads(2, player, &g);
+	return bench_per_op(start, g.each * 2);
+}
+
+enum { PARTIES = 32 };
+
+struct barrier {
+	pthread_mutex_t mutex;
+	pthread_cond_t cond;
+	long rounds;
+	long round;
+	int arrived;
+};
+
+static void *party(void *arg)
+{
+	struct barrier *b = arg;
+	for (long i = b->rounds; i; i--) {
+		pthread_mutex_lock(&b->mutex);
+		if (++b->arrived == PARTIES) {
+			b->arrived = 0;
+			b->round++;
+			pthread_cond_broadcast(&b->cond);
+		} else {
+			long mine = b->round;
+			while (mine == b->round)
+				pthread_cond_wait(&b->cond, &b->mutex);
+		}
+		pthread_mutex_unlock(&b->mutex);
+	}
+	return NULL;
+}
+
+static double cond_barrier32(long n)
+{
+	struct barrier b = {.mutex = PTHREAD_MUTEX_INITIALIZER,
+			    .cond = PTHREAD_COND_INITIALIZER,
+			    .rounds = n / PARTIES};
+	int64_t start = bench_now();
+	bench_threads(PARTIES, party, &b);
+	double ns = bench_per_op(start, b.rounds * PARTIES);
+	BENCH_CHECK(b.round == b.rounds);
+	return ns;
+}
+
+const struct bench benches[] = {
+	{"once_hit", once_hit, .cold = false},
+	{"mutex_uncontended", mutex_uncontended, .cold = false},
+	{"mutex_contended_0", mutex_contended_0, .cold = false},
+	{"mutex_contended_100", mutex_contended_100, .cold = false},
+	{"cond_pingpong", cond_pingpong, .cold = false},
+	{"cond_barrier32", cond_barrier32, .cold = false},
+	{"thread_once", thread_once, .threads = true},
+	{"thread_mutex", thread_mutex, .threads = true},
+	{"thread_cond_pingpong", cond_pingpong, .threads = true},
+	{NULL, NULL, .cold = false},
+};

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* What weft's own benches share: their names, and how they start tasks. */
+#ifndef WEFT_BENCH_H
+#define WEFT_BENCH_H
+
+#include "bench.h"
+
+#include <weft.h>
+
+bench_fn spawn_join, blocked_rss;
+bench_fn group_go;
+bench_fn once_hit, thread_once;
+bench_fn waitgroup_add_done;
+bench_fn mutex_uncontended, mutex_contended_0, mutex_contended_100,
+	thread_mutex;
+bench_fn cond_pingpong, cond_barrier32, thread_cond_pingpong;
+bench_fn flight_solo, flight_hot, flight_stampede;
+bench_fn ctx_cancel_fan;
+
+static inline void bench_go(weft_fn fn, void *arg)
+{
+	if (weft_go(fn, arg))
+		bench_fail("weft_go: no memory");
+}
+
+/* Run fn(arg) in count tasks and wait for them all. */
+static inline void bench_tasks(int count, weft_fn fn, void *arg)
+{
+	weft_waitgroup tasks = {0};
+	for (int i = 0; i < count; i++)
+		BENCH_CHECK(!weft_waitgroup_go(&tasks, fn, arg));
+	weft_waitgroup_wait(&tasks);
+}
+
+/* Let tasks that have announced a blocking call go on to block in it. */
+static inline void bench_settle(void)
+{
+	for (int i = 0; i < 100; i++)
+		weft_yield();
+}
+
+#endif

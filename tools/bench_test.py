@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Tests of the benchmark's driver and table, without a benchmark."""
+
+import pathlib
+import sys
+import tempfile
+import unittest
+
+import bench_table
+from bench_measure import Failed, alternate, run_once, summary
+from bench_rows import ROWS
+from tally import run_unittests
+
+SPAWN = next(row for row in ROWS if row.name == "spawn_join")
+ONCE = next(row for row in ROWS if row.name == "once_hit")
+ABOUT = {"rounds": 3, "quick": True, "date": "today", "commit": "abc", "cpus": 2, "cpu": "a CPU", "kernel": "6",
+         "load": 0.5, "missing": {"go": "go is not installed"}, "failures": ["spawn_join P=2 weft: no end after 1 s"]}
+
+
+def line(ns, **more):
+    return {"bench": "spawn_join", "n": 10, "ns_per_op": ns, "rss_bytes": 4096, "cpu_seconds": 0.1,
+            "version": "v"} | more
+
+
+def result(row, subject, *ns):
+    return summary(row, subject, 1, [line(each) for each in ns])
+
+
+def subject_program(folder, text):
+    program = pathlib.Path(folder) / "subject"
+    program.write_text("#!/bin/sh\n" + text)
+    program.chmod(0o755)
+    return program
+
+
+class Measuring(unittest.TestCase):
+    def test_bench_alternates_and_drops_the_first_round(self):
+        order = []
+
+        def run(subject):
+            order.append(subject)
+            return len(order)
+
+        measured, failed = alternate(["a", "b"], 2, run)
+        self.assertEqual(order, ["a", "b"] * 3)
+        self.assertEqual(measured, {"a": [3, 5], "b": [4, 6]})
+        self.assertEqual(failed, {})
+
+    def test_bench_goes_on_without_a_subject_that_failed(self):
+        def run(subject):
+            if subject == "a":
+                raise Failed("broken")
+            return 1
+
+        self.assertEqual(alternate(["a", "b"], 1, run), ({"b": [1]}, {"a": "broken"}))
+
+    def test_bench_passes_arguments_and_reads_the_line(self):
+        with tempfile.TemporaryDirectory() as folder:
+            program = subject_program(folder, """echo "{\\"args\\":\\"$*\\"}"\n""")
+            self.assertEqual(run_once(program, "spawn_join", 7, 2), {"args": "spawn_join --n 7 --procs 2"})
+
+    def test_bench_names_the_status_of_a_failed_subject(self):
+        with tempfile.TemporaryDirectory() as folder:
+            program = subject_program(folder, "echo no memory >&2; exit 3\n")
+            with self.assertRaisesRegex(Failed, "status 3: no memory"):
+                run_once(program, "spawn_join", 7, 2)
+
+    def test_bench_results_have_the_promised_keys(self):
+        keys = {"bench", "subject", "threads", "n", "median_ns", "min_ns", "max_ns", "rss_bytes"}
+        summed = result(SPAWN, "weft", 5, 1, 3)
+        self.assertLessEqual(keys, set(summed))
+        self.assertEqual([summed[k] for k in ("median_ns", "min_ns", "max_ns")], [3, 1, 5])
+
+
+class Table(unittest.TestCase):
+    def verdict(self, row, **ns):
+        return bench_table.verdict(row, {subject: result(row, subject, *times) for subject, times in ns.items()})
+
+    def test_bench_goal_counts_against_the_fastest_form(self):
+        self.assertIn("met", self.verdict(SPAWN, weft=[10], go=[1000], go_yield=[100]))
+        self.assertIn("met, but 0.50", self.verdict(SPAWN, weft=[50], go=[1000], go_yield=[100]))
+        self.assertIn("NOT MET (3.00)", self.verdict(SPAWN, weft=[300], go=[1000], go_yield=[100]))
+        self.assertIn("not measured", self.verdict(SPAWN, weft=[300]))
+
+    def test_bench_goal_of_a_few_instructions_compares_undisturbed_rounds(self):
+        self.assertTrue(self.verdict(ONCE, weft=[1.0, 9, 9], bare=[1.0, 1.1, 1.1]).endswith(": met"))
+
+    def test_bench_table_names_what_is_missing_and_what_failed(self):
+        text = bench_table.render([result(SPAWN, "weft", 50)], ABOUT)
+        self.assertIn("MISSING go: go is not installed", text)
+        self.assertIn("FAILED spawn_join P=2 weft", text)
+        self.assertIn("left out of spawn_join", text)
+
+
+if __name__ == "__main__":
+    sys.exit(run_unittests())
