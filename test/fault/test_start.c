@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MIT */
+/* Everything that starts a task, and waiting, without memory or threads. */
+#include "fault.h"
+
+#include "gate.h"
+
+#include <weft/ctx.h>
+#include <weft/waitgroup.h>
+
+#include <errno.h>
+#include <string.h>
+
+static uint32_t counter;
+
+static void count_one(void *arg)
+{
+	(void)arg;
+	weft_atomic_add(&counter, 1, release);
+}
+
+static bool counted(uint32_t n)
+{
+	return weft_atomic_load(&counter, acquire) == n;
+}
+
+/* Whatever has failed before, there is nothing left of it. */
+static void check_all_works(void)
+{
+	uint32_t before = weft_atomic_load(&counter, relaxed);
+
+	for (uint32_t i = 0; i < 100; i++)
+		CHECK_EQ(weft_go(count_one, NULL), 0);
+	test_until(counted(before + 100));
+	test_until(weft_task_count() == 0);
+}
+
+static void check_error(int err, bool failed)
+{
+	CHECK(err == 0 || err == -ENOMEM);
+	CHECK(err == 0 || failed);
+}
+
+/* ---- weft_go ---- */
+
+static void go(void)
+{
+	uint32_t started = 0;
+	int err = 0;
+
+	fault_begin();
+	for (int i = 0; i < 300 && err == 0; i++) {
+		err = weft_go(count_one, NULL);
+		started += err == 0;
+	}
+	test_until(counted(started));
+	check_error(err, fault_end());
+	check_all_works();
+}
+
+TEST(go_without_memory_returns_enomem_and_starts_nothing)
+{
+	fault_each(go);
+}
+
+static int go_from_a_task(void *arg)
+{
+	uint32_t started = 0;
+	int err = 0;
+
+	(void)arg;
+	fault_begin();
+	for (int i = 0; i < 2000 && err == 0; i++) {
+		err = weft_go(count_one, NULL);
+		started += err == 0;
+	}
+	test_until(counted(started));
+	check_error(err, fault_end());
+	return 0;
+}
+
+static void go_inside_run(void)
+{
+	CHECK_EQ(weft_run(go_from_a_task, NULL), 0);
+	check_all_works();
+}
+
+TEST(go_of_a_task_without_memory_returns_enomem_and_starts_nothing)
+{
+	fault_each(go_inside_run);
+}
+
+/* ---- weft_go_copy ---- */
+
+static void check_copy(void *arg)
+{
+	CHECK(strcmp(arg, "a parcel") == 0);
+	count_one(NULL);
+}
+
+static void go_copy(void)
+{
+	int err;
+
+	fault_begin();
+	err = weft_go_copy(check_copy, "a parcel", sizeof "a parcel");
+	if (err == 0)
+		test_until(counted(1));
+	check_error(err, fault_end());
+	test_until(fault_blocks() == 0);
+	check_all_works();
+}
+
+TEST(go_copy_without_memory_returns_enomem_and_keeps_no_block)
+{
+	fault_each(go_copy);
+}
+
+/* ---- weft_run ---- */
+
+static int start_three(void *arg)
+{
+	uint32_t *started = arg;
+
+	for (int i = 0; i < 3; i++)
+		if (weft_go(count_one, NULL) == 0)
+			++*started;
+	return 42;
+}
+
+static void run(void)
+{
+	uint32_t started = 0;
+	int result;
+
+	fault_begin();
+	result = weft_run(start_three, &started);
+	CHECK(result == 42 || (fault_end() && result == -ENOMEM));
+	fault_end();
+	CHECK(counted(started));
+	CHECK_EQ(weft_task_count(), 0);
+	started = 0;
+	counter = 0;
+	CHECK_EQ(weft_run(start_three, &started), 42);
+	CHECK(counted(3));
+	check_all_works();
+}
+
+TEST(run_without_memory_returns_enomem_or_runs)
+{
+	fault_each(run);
+}
+
+/* ---- weft_waitgroup_go ---- */
+
+static void waitgroup_go(void)
+{
+	weft_waitgroup wg = {0};
+	int err;
+
+	fault_begin();
+	err = weft_waitgroup_go(&wg, count_one, NULL);
+	weft_waitgroup_wait(&wg);
+	CHECK(counted(err == 0));
+	check_error(err, fault_end());
+	CHECK_EQ(weft_waitgroup_go(&wg, count_one, NULL), 0);
+	weft_waitgroup_wait(&wg);
+	CHECK(counted(1 + (err == 0)));
+	check_all_works();
+}
+
+TEST(waitgroup_go_without_memory_returns_enomem_and_counts_nothing)
+{
+	fault_each(waitgroup_go);
+}
+
+/* ---- weft_ctx_after_start ---- */
+
+static void after(void)
+{
+	weft_ctx_after a = {0}, b = {0};
+	weft_ctx ctx;
+	int err;
+
+	weft_ctx_init_timeout(&ctx, NULL, WEFT_MINUTE);
+	fault_begin();
+	err = weft_ctx_after_start(&a, &ctx, count_one, NULL);
+	check_error(err, fault_end());
+	CHECK_EQ(weft_ctx_after_start(&b, &ctx, count_one, NULL), 0);
+	weft_ctx_fini(&ctx);
+	test_until(counted(1 + (err == 0)));
+	check_all_works();
+}
+
+TEST(after_start_without_memory_returns_enomem_and_never_runs)
+{
+	fault_each(after);
+}
+
+static void after_that_fires(void)
+{
+	weft_ctx_after a = {0};
+	weft_ctx ctx;
+	int err;
+
+	weft_ctx_init(&ctx, NULL);
+	fault_begin();
+	err = weft_ctx_after_start(&a, &ctx, count_one, NULL);
+	weft_ctx_cancel(&ctx, 0);	/* nothing may be needed for this */
+	if (err == 0)
+		test_until(counted(1));
+	check_error(err, fault_end());
+	weft_ctx_fini(&ctx);
+	CHECK(counted(err == 0));
+	check_all_works();
+}
+
+TEST(after_that_was_started_runs_without_memory)
+{
+	fault_each(after_that_fires);
+}
+
+/* ---- waiting ---- */
+
+enum { WAITERS = 40 };
+static gate gates[WAITERS];
+
+static void wait_at(void *arg)
+{
+	gate_wait(arg);
+	count_one(NULL);
+}
+
+/* Stacks, workers and a larger lot are wanted here; all can be done without. */
+static void wait_for_a_thread(void)
+{
+	int opened = 0;
+
+	for (int i = 0; i < WAITERS; i++)
+		CHECK_EQ(weft_go(wait_at, &gates[i]), 0);
+	fault_begin();
+	while (opened < WAITERS)
+		for (int i = 0; i < WAITERS; i++)
+			if (weft_atomic_load(&gates[i].waiting, acquire) == 1 &&
+			    !gates[i].open) {
+				gate_open(&gates[i]);
+				opened++;
+			} else {
+				weft_yield();
+			}
+	test_until(counted(WAITERS));
+	fault_end();
+	check_all_works();
+}
+
+TEST(waiting_needs_no_memory_where_threads_wake)
+{
+	fault_each(wait_for_a_thread);
+}
+
+struct pair {
+	gate ping, pong;
+};
+static struct pair pairs[WAITERS];
+
+static void wait_and_wake(void *arg)
+{
+	struct pair *p = arg;
+
+	gate_wait(&p->ping);
+	gate_open(&p->pong);
+	count_one(NULL);
+}
+
+static void wake_and_wait(void *arg)
+{
+	struct pair *p = arg;
+
+	gate_open(&p->ping);
+	gate_wait(&p->pong);
+	count_one(NULL);
+}
+
+static void wait_for_tasks(void)
+{
+	for (int i = 0; i < WAITERS; i++)
+		CHECK_EQ(weft_go(wait_and_wake, &pairs[i]), 0);
+	fault_begin();
+	for (int i = 0; i < WAITERS; i++)
+		while (weft_go(wake_and_wait, &pairs[i]) != 0)
+			fault_end();
+	test_until(counted(2 * WAITERS));
+	fault_end();
+	check_all_works();
+}
+
+static void wait_for_tasks_without_stacks(void)
+{
+	fault_stacks_only();
+	wait_for_tasks();
+}
+
+TEST(waiting_needs_no_stack_where_tasks_wake)
+{
+	fault_each(wait_for_tasks_without_stacks);
+}
+
+/* With neither stacks nor threads for ever, who would wake may never run. */
+TEST(waiting_survives_a_failure_where_tasks_wake)
+{
+	fault_each_single(wait_for_tasks);
+}
+
+static void sleep_a_little(void *arg)
+{
+	CHECK_EQ(weft_sleep(NULL, WEFT_US(test_random() % 2000)), 0);
+	count_one(arg);
+}
+
+static void sleep_all(void)
+{
+	for (int i = 0; i < WAITERS; i++)
+		CHECK_EQ(weft_go(sleep_a_little, NULL), 0);
+	fault_begin();
+	test_until(counted(WAITERS));
+	fault_end();
+	check_all_works();
+}
+
+TEST(sleeping_needs_no_memory)
+{
+	fault_each(sleep_all);
+}

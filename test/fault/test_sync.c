@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* Waiting, and starting what is waited for, where no memory is to be had. */
+#include "fault.h"
+#include "queue.h"
+
+#include <weft/cond.h>
+#include <weft/once.h>
+#include <weft/sema.h>
+#include <weft/waitgroup.h>
+
+#include <errno.h>
+
+enum { CROWD = 4 };
+
+static void increment(void *arg)
+{
+	weft_atomic_add((int *)arg, 1, relaxed);
+}
+
+static void go_scenario(void)
+{
+	weft_waitgroup wg = {0};
+	int count = 0, err;
+	bool failed;
+
+	fault_begin();
+	err = weft_waitgroup_go(&wg, increment, &count);
+	failed = fault_end();
+	CHECK(err == 0 || (failed && err == -ENOMEM));
+	weft_waitgroup_wait(&wg); /* what was not started is not counted */
+	CHECK_EQ(count, err == 0);
+	CHECK_EQ(wg.priv_word, 0);
+	CHECK_EQ(weft_waitgroup_go(&wg, increment, &count), 0);
+	weft_waitgroup_wait(&wg);
+	CHECK_EQ(count, (err == 0) + 1);
+}
+
+TEST(waitgroup_go_counts_nothing_when_it_fails)
+{
+	fault_each(go_scenario);
+}
+
+/* Who had to wait without memory is not lost. */
+static struct {
+	weft_mutex lock;
+	weft_cond cond;
+	weft_sema sema;
+	weft_once once;
+	int inside;
+} all;
+
+static void note(void *arg)
+{
+	(void)arg;
+	all.inside++;
+}
+
+static void wait_everywhere(void *arg)
+{
+	(void)arg;
+	weft_mutex_lock(&all.lock);
+	weft_cond_wait(&all.cond);
+	weft_once_do(&all.once, note, NULL);
+	weft_mutex_unlock(&all.lock);
+	weft_sema_acquire(&all.sema, 1);
+}
+
+static void wait_scenario(void)
+{
+	weft_waitgroup wg = {0};
+	int started = 0;
+
+	weft_cond_init(&all.cond, &all.lock);
+	weft_mutex_lock(&all.lock);
+	fault_begin();
+	for (int i = 0; i < CROWD; i++)
+		started += weft_waitgroup_go(&wg, wait_everywhere, NULL) == 0;
+	test_until(started == 0 || queue_length(&all.lock) > 0);
+	fault_end(); /* without stacks and threads no more may be able to run */
+	test_until(queue_length(&all.lock) == (size_t)started);
+	weft_mutex_unlock(&all.lock);
+	test_until(queue_length(&all.cond) == (size_t)started);
+	weft_cond_broadcast(&all.cond);
+	test_until(queue_length(&all.sema) == (size_t)started);
+	weft_sema_release(&all.sema, started);
+	weft_waitgroup_wait(&wg);
+	CHECK_EQ(all.inside, started > 0);
+}
+
+TEST(sync_waits_survive_want_of_memory)
+{
+	fault_each(wait_scenario);
+}

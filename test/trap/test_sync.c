@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/* Misuse of the locks and waits: each ends its process and says why. */
+#include "test.h"
+
+#include <weft/cond.h>
+#include <weft/mutex.h>
+#include <weft/sema.h>
+#include <weft/waitgroup.h>
+
+#include <limits.h>
+#include <string.h>
+
+#define FATAL "fatal error: sync: "
+#define PANIC "panic: sync: "
+
+TEST_TRAP(mutex_unlock_of_an_unlocked_one, FATAL "unlock of unlocked mutex")
+{
+	weft_mutex m = {0};
+
+	weft_mutex_unlock(&m);
+}
+
+TEST_TRAP(mutex_unlock_twice, FATAL "unlock of unlocked mutex")
+{
+	weft_mutex m = {0};
+
+	weft_mutex_lock(&m);
+	weft_mutex_unlock(&m);
+	weft_mutex_unlock(&m);
+}
+
+static void lock(void *m)
+{
+	weft_mutex_lock(m);
+}
+
+TEST_TRAP(mutex_copied_while_it_is_waited_for,
+	  FATAL "inconsistent mutex state")
+{
+	weft_mutex m = {0}, copy = {0};
+
+	weft_mutex_lock(&m);
+	test_start(lock, &m);
+	while (copy.priv_word <= 1)
+		copy.priv_word = weft_atomic_load(&m.priv_word, relaxed);
+	weft_mutex_unlock(&copy);
+}
+
+TEST_TRAP(sema_init_negative, PANIC "negative semaphore count")
+{
+	weft_sema s;
+
+	weft_sema_init(&s, -1);
+}
+
+TEST_TRAP(sema_acquire_negative, PANIC "negative semaphore count")
+{
+	weft_sema s = {0};
+
+	weft_sema_acquire(&s, -1);
+}
+
+TEST_TRAP(sema_try_acquire_negative, PANIC "negative semaphore count")
+{
+	weft_sema s = {0};
+
+	weft_sema_try_acquire(&s, -1);
+}
+
+TEST_TRAP(sema_release_negative, PANIC "negative semaphore count")
+{
+	weft_sema s = {0};
+
+	weft_sema_release(&s, -1);
+}
+
+TEST_TRAP(sema_overflow, PANIC "semaphore overflow")
+{
+	weft_sema s = {0};
+
+	for (int i = 0; i < 4; i++)
+		weft_sema_release(&s, LONG_MAX / 2);
+}
+
+TEST_TRAP(waitgroup_done_too_often, PANIC "negative WaitGroup counter")
+{
+	weft_waitgroup wg = {0};
+
+	weft_waitgroup_add(&wg, 1);
+	weft_waitgroup_done(&wg);
+	weft_waitgroup_done(&wg);
+}
+
+TEST_TRAP(waitgroup_add_below_zero, PANIC "negative WaitGroup counter")
+{
+	weft_waitgroup wg = {0};
+
+	weft_waitgroup_add(&wg, 1);
+	weft_waitgroup_add(&wg, -2);
+}
+
+TEST_TRAP(waitgroup_count_overflow, PANIC "negative WaitGroup counter")
+{
+	weft_waitgroup wg = {0};
+
+	weft_waitgroup_add(&wg, INT_MAX);
+	weft_waitgroup_add(&wg, 1);
+}
+
+/* The moment between the last done and its waking: zero, and one waits. */
+TEST_TRAP(waitgroup_add_from_zero_while_one_waits,
+	  PANIC "WaitGroup misuse: Add called concurrently with Wait")
+{
+	weft_waitgroup wg = {.priv_word = 1};
+
+	weft_waitgroup_add(&wg, 1);
+}
+
+static weft_mutex cond_lock;
+static weft_cond cond, cond_copy;
+
+static void copy_cond(void)
+{
+	weft_cond_init(&cond, &cond_lock);
+	memcpy((void *)&cond_copy, &cond, sizeof cond);
+}
+
+TEST_TRAP(cond_signal_on_a_copy, "panic: sync.Cond is copied")
+{
+	copy_cond();
+	weft_cond_signal(&cond_copy);
+}
+
+TEST_TRAP(cond_broadcast_on_a_copy, "panic: sync.Cond is copied")
+{
+	copy_cond();
+	weft_cond_broadcast(&cond_copy);
+}
+
+TEST_TRAP(cond_wait_on_a_copy, "panic: sync.Cond is copied")
+{
+	copy_cond();
+	weft_mutex_lock(&cond_lock);
+	weft_cond_wait(&cond_copy);
+}
+
+TEST_TRAP(cond_wait_without_init,
+	  PANIC "wait on a weft_cond that was not initialised")
+{
+	weft_cond_wait(&cond);
+}
+
+TEST_TRAP(cond_wait_without_the_lock, FATAL "unlock of unlocked mutex")
+{
+	weft_cond_init(&cond, &cond_lock);
+	weft_cond_wait(&cond);
+}

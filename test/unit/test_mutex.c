@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: MIT */
+#include "grave.h"
+#include "queue.h"
+#include "test.h"
+
+#include <weft/ctx.h>
+#include <weft/mutex.h>
+
+enum { CROWD = 8 };
+
+static struct {
+	weft_mutex lock;
+	int sum;	/* under the lock */
+	int rounds;
+} shared;
+
+static void add_rounds(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < shared.rounds; i++) {
+		int seen;
+
+		weft_mutex_lock(&shared.lock);
+		seen = shared.sum;
+		if (i % 64 == 0)
+			weft_yield();
+		shared.sum = seen + 1;
+		weft_mutex_unlock(&shared.lock);
+	}
+}
+
+TEST_FLAVOURS(mutex_excludes)
+{
+	shared.rounds = 20000 / test_slowdown();
+	for (int i = 0; i < CROWD; i++)
+		test_start(add_rounds, NULL);
+	test_join_all();
+	CHECK_EQ(shared.sum, CROWD * shared.rounds);
+	CHECK_EQ(shared.lock.priv_word, 0);
+}
+
+TEST(mutex_try_lock_takes_a_free_one_only)
+{
+	weft_mutex m = {0};
+
+	CHECK(weft_mutex_try_lock(&m));
+	CHECK(!weft_mutex_try_lock(&m));
+	weft_mutex_unlock(&m);
+	CHECK(weft_mutex_try_lock(&m));
+	weft_mutex_unlock(&m);
+}
+
+static void unlock(void *m)
+{
+	weft_mutex_unlock(m);
+}
+
+TEST_FLAVOURS(mutex_may_be_unlocked_by_another)
+{
+	weft_mutex m = {0};
+
+	weft_mutex_lock(&m);
+	test_start(unlock, &m);
+	weft_mutex_lock(&m);
+	weft_mutex_unlock(&m);
+	test_join_all();
+}
+
+/* Who gets the lock when: each writes its number down. */
+typedef struct {
+	weft_mutex lock;
+	uint32_t numbers;	/* given out to those who queue */
+	int order[CROWD];	/* under the lock */
+	int count;
+} line;
+
+static void stand_in_line(void *arg)
+{
+	line *l = arg;
+	int number = (int)weft_atomic_add(&l->numbers, 1, relaxed);
+
+	weft_mutex_lock(&l->lock);
+	l->order[l->count++] = number;
+	weft_mutex_unlock(&l->lock);
+}
+
+static void fill_line(line *l)
+{
+	for (size_t i = 0; i < CROWD; i++) {
+		test_start(stand_in_line, l);
+		test_until(queue_length(&l->lock) == i + 1);
+	}
+}
+
+static void check_line(const line *l)
+{
+	CHECK_EQ(l->count, CROWD);
+	for (int i = 0; i < CROWD; i++)
+		CHECK_EQ(l->order[i], i);
+	CHECK_EQ(l->lock.priv_word, 0);
+}
+
+TEST_FLAVOURS(mutex_waiters_get_it_in_order_of_arrival)
+{
+	line l = {0};
+
+	weft_mutex_lock(&l.lock);
+	fill_line(&l);
+	weft_mutex_unlock(&l.lock);
+	test_join_all();
+	check_line(&l);
+}
+
+/* A waiter that was woken and lost to us queues again, as the first. */
+TEST_FLAVOURS(mutex_waiter_that_loses_keeps_its_place)
+{
+	line l = {0};
+
+	weft_mutex_lock(&l.lock);
+	fill_line(&l);
+	for (int i = 0; i < 1000; i++) {
+		weft_mutex_unlock(&l.lock);
+		weft_mutex_lock(&l.lock);
+		if (i % 16 == 0)
+			weft_yield();
+	}
+	weft_mutex_unlock(&l.lock);
+	test_join_all();
+	check_line(&l);
+}
+
+static weft_time waiting_since(const weft_mutex *m)
+{
+	weft__bucket *b = weft__lot_lock(m);
+	const weft__waiter *w = weft__lot_first(b, m);
+	weft_time since = w != NULL ? w->since : 0;
+
+	weft__lot_unlock(b);
+	return since;
+}
+
+/* … and its age, on which the hand-over depends. */
+TEST_FLAVOURS(mutex_waiter_that_loses_keeps_its_age)
+{
+	for (int lost = 0; lost < 10;) {
+		line l = {0};
+		weft_time before, after;
+
+		weft_mutex_lock(&l.lock);
+		test_start(stand_in_line, &l);
+		test_until((before = waiting_since(&l.lock)) != 0);
+		weft_mutex_unlock(&l.lock);
+		weft_mutex_lock(&l.lock);
+		test_until((after = waiting_since(&l.lock)) != 0 || l.count == 1);
+		if (l.count == 0) {
+			CHECK_EQ(after, before);
+			lost++;
+		}
+		weft_mutex_unlock(&l.lock);
+		test_join_all();
+	}
+}
+
+typedef struct {
+	weft_mutex lock;
+	bool locked, go;
+} held;
+
+static void hold(void *arg)
+{
+	held *h = arg;
+
+	weft_mutex_lock(&h->lock);
+	weft_atomic_store(&h->locked, true, release);
+	test_until(weft_atomic_load(&h->go, acquire));
+	weft_mutex_unlock(&h->lock);
+}
+
+TEST_FLAVOURS(mutex_is_handed_over_to_one_that_waited_for_a_millisecond)
+{
+	held h = {0};
+	weft_time start;
+
+	weft_mutex_lock(&h.lock);
+	test_start(hold, &h);
+	test_until(queue_length(&h.lock) == 1);
+	start = weft_now();
+	test_until(weft_now() - start > WEFT_MS(2));
+	weft_mutex_unlock(&h.lock);
+	/* Whether it runs yet or not: it owns the lock. */
+	CHECK(!weft_mutex_try_lock(&h.lock));
+	weft_atomic_store(&h.go, true, release);
+	test_join_all();
+	CHECK(h.locked);
+	CHECK(weft_mutex_try_lock(&h.lock));
+}
+
+/* A hog that lets go for no time at all starves nobody. */
+static void hog(void *arg)
+{
+	held *h = arg;
+
+	while (!weft_atomic_load(&h->locked, acquire)) {
+		weft_mutex_lock(&h->lock);
+		for (int i = 0; i < 100; i++)
+			(void)weft_atomic_load(&h->go, acquire);
+		weft_mutex_unlock(&h->lock);
+	}
+}
+
+TEST_FLAVOURS(mutex_hog_starves_nobody)
+{
+	held h = {.go = true};
+
+	test_start(hog, &h);
+	test_start(hog, &h);
+	test_start(hold, &h);
+	test_join_all();
+	CHECK(h.locked);
+}
+
+/* With a context */
+
+typedef struct {
+	weft_mutex lock;
+	weft_ctx ctx;
+	int result;
+	bool ended;
+} leaver;
+
+static void lock_ctx(void *arg)
+{
+	leaver *l = arg;
+
+	l->result = weft_mutex_lock_ctx(&l->lock, &l->ctx);
+	if (l->result == 0)
+		weft_mutex_unlock(&l->lock);
+	weft_atomic_store(&l->ended, true, release);
+}
+
+TEST_FLAVOURS(mutex_lock_ctx_gives_up_when_cancelled)
+{
+	leaver l = {0};
+
+	weft_ctx_init(&l.ctx, NULL);
+	weft_mutex_lock(&l.lock);
+	test_start(lock_ctx, &l);
+	test_until(queue_length(&l.lock) == 1);
+	weft_ctx_cancel(&l.ctx, 0);
+	test_until(weft_atomic_load(&l.ended, acquire));
+	CHECK_EQ(l.result, -ECANCELED);
+	CHECK_EQ(l.lock.priv_word, 1); /* nobody is said to wait */
+	weft_mutex_unlock(&l.lock);
+	test_join_all();
+	weft_ctx_fini(&l.ctx);
+}
+
+TEST_FLAVOURS(mutex_lock_ctx_gives_up_at_the_deadline)
+{
+	leaver l = {0};
+	weft_time start = weft_now();
+
+	weft_ctx_init_timeout(&l.ctx, NULL, WEFT_MS(5));
+	weft_mutex_lock(&l.lock);
+	CHECK_EQ(weft_mutex_lock_ctx(&l.lock, &l.ctx), -ETIMEDOUT);
+	CHECK_LE(WEFT_MS(5), weft_now() - start);
+	weft_mutex_unlock(&l.lock);
+	weft_ctx_fini(&l.ctx);
+}
+
+TEST_FLAVOURS(mutex_lock_ctx_takes_a_free_one_whatever_the_context_says)
+{
+	leaver l = {0};
+
+	weft_ctx_init(&l.ctx, NULL);
+	weft_ctx_cancel(&l.ctx, 0);
+	CHECK_EQ(weft_mutex_lock_ctx(&l.lock, &l.ctx), 0);
+	CHECK_EQ(weft_mutex_lock_ctx(&l.lock, &l.ctx), -ECANCELED);
+	weft_mutex_unlock(&l.lock);
+	CHECK_EQ(weft_mutex_lock_ctx(&l.lock, NULL), 0);
+	weft_mutex_unlock(&l.lock);
+	weft_ctx_fini(&l.ctx);
+}
+
+static void lock_and_unlock(void *m)
+{
+	weft_mutex_lock(m);
+	weft_mutex_unlock(m);
+}
+
+TEST_FLAVOURS(mutex_goes_to_those_behind_a_leaver)
+{
+	leaver l = {0};
+
+	weft_ctx_init(&l.ctx, NULL);
+	weft_mutex_lock(&l.lock);
+	test_start(lock_ctx, &l);
+	test_until(queue_length(&l.lock) == 1);
+	test_start(lock_and_unlock, &l.lock);
+	test_until(queue_length(&l.lock) == 2);
+	weft_ctx_cancel(&l.ctx, 0);
+	test_until(queue_length(&l.lock) == 1);
+	weft_mutex_unlock(&l.lock);
+	test_join_all();
+	CHECK_EQ(l.result, -ECANCELED);
+	CHECK_EQ(l.lock.priv_word, 0);
+	weft_ctx_fini(&l.ctx);
+}
+
+/* Cancelled, unlocked and handed over at the same time: nothing is lost. */
+static void cancel(void *arg)
+{
+	weft_ctx_cancel(arg, 0);
+}
+
+static void lock_or_leave(void *arg)
+{
+	leaver *l = arg;
+	int error = weft_mutex_lock_ctx(&l->lock, &l->ctx);
+
+	if (error == 0)
+		weft_mutex_unlock(&l->lock);
+	else
+		CHECK_EQ(error, -ECANCELED);
+}
+
+TEST_FLAVOURS(mutex_cancel_races_with_unlock)
+{
+	int rounds = 2000 / test_slowdown();
+
+	for (int i = 0; i < rounds; i++) {
+		leaver l = {0};
+
+		weft_ctx_init(&l.ctx, NULL);
+		weft_mutex_lock(&l.lock);
+		test_start(lock_or_leave, &l);
+		test_start(lock_or_leave, &l);
+		test_start(cancel, &l.ctx);
+		if (i % 2 != 0)
+			weft_yield();
+		weft_mutex_unlock(&l.lock);
+		test_join_all();
+		CHECK_EQ(l.lock.priv_word, 0);
+		CHECK_EQ(queue_length(&l.lock), 0);
+		weft_ctx_fini(&l.ctx);
+	}
+}
+
+/* Ends: whoever has had the lock last takes the memory away. */
+static void lock_and_bury(void *arg)
+{
+	weft_mutex *m = arg;
+
+	weft_mutex_lock(m);
+	weft_mutex_unlock(m);
+	grave_close(m);
+}
+
+TEST_FLAVOURS(mutex_may_end_while_its_unlock_returns)
+{
+	for (int i = 0; i < grave_rounds(); i++) {
+		weft_mutex *m = grave_open();
+
+		weft_mutex_lock(m);
+		test_start(lock_and_bury, m);
+		if (i % 4 == 0)
+			test_until(queue_length(m) == 1);
+		else if (i % 4 == 1)
+			weft_yield();
+		weft_mutex_unlock(m);
+		test_join_all();
+	}
+}
+
+TEST_FLAVOURS(mutex_may_end_while_it_is_handed_over)
+{
+	for (int i = 0; i < grave_rounds() / 20; i++) {
+		weft_mutex *m = grave_open();
+		weft_time start;
+
+		weft_mutex_lock(m);
+		test_start(lock_and_bury, m);
+		test_until(queue_length(m) == 1);
+		start = weft_now();
+		test_until(weft_now() - start > WEFT_US(1100));
+		weft_mutex_unlock(m);
+		test_join_all();
+	}
+}

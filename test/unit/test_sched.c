@@ -1,0 +1,568 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How the scheduler behaves over time: fairness, blocking calls, idling, many
+ * parked tasks. Runs alone, because it measures.
+ */
+#define _GNU_SOURCE
+#include "gate.h"
+#include "proc.h"
+#include "test.h"
+
+#include <weft/cond.h>
+#include <weft/mutex.h>
+#include <weft/once.h>
+#include <weft/sema.h>
+#include <weft/waitgroup.h>
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static uint32_t counter, stop;
+static gate door;
+
+static void count_one(void *arg)
+{
+	(void)arg;
+	weft_atomic_add(&counter, 1, release);
+}
+
+static void wait_at_the_door(void *arg)
+{
+	gate_wait(&door);
+	count_one(arg);
+}
+
+static void compute(weft_duration d)
+{
+	weft_time end = weft_now() + d;
+
+	while (weft_now() < end)
+		;
+}
+
+static void sleep_of_libc(weft_duration d)
+{
+	struct timespec time = {d / WEFT_SECOND, d % WEFT_SECOND};
+
+	nanosleep(&time, NULL);
+}
+
+/* ---- workers ---- */
+
+static uint32_t present;
+
+/* Not a wait that the library knows of: each needs a worker of its own. */
+static void meet_three_others(void *arg)
+{
+	(void)arg;
+	weft_atomic_add(&present, 1, relaxed);
+	while (weft_atomic_load(&present, relaxed) < 4)
+		;
+}
+
+TEST(procs_sets_how_many_tasks_run_at_once)
+{
+	workers("4");
+	for (int i = 0; i < 4; i++)
+		test_start_task(meet_three_others, NULL);
+	test_join_all();
+}
+
+static uint32_t inside, together;
+
+static void be_alone(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 200; i++) {
+		if (weft_atomic_add(&inside, 1, relaxed) != 0)
+			weft_atomic_add(&together, 1, relaxed);
+		compute(WEFT_US(1));
+		weft_atomic_sub(&inside, 1, relaxed);
+		weft_yield();
+	}
+}
+
+/* But for moments in which the only worker was kept from running. */
+TEST(procs_1_runs_one_task_at_a_time)
+{
+	one_worker();
+	for (int i = 0; i < 50; i++)
+		test_start_task(be_alone, NULL);
+	test_join_all();
+	CHECK_LT(together, 50 * 200 / 20);
+}
+
+TEST(procs_that_is_no_number_is_ignored)
+{
+	static const char *const values[] = {"", "0", "-1", "two", "2x", "1e9"};
+
+	for (int i = 0; i < 6; i++) {
+		workers(values[i]);
+		test_start_task(count_one, NULL);
+		test_join_all();
+		test_until(weft_task_count() == 0);
+	}
+	CHECK_EQ(counter, 6);
+}
+
+static weft_mutex mutex;
+static weft_sema sema;
+static weft_once once;
+static weft_waitgroup wg;
+static weft_cond cond;
+static int signals;
+
+static void use_primitives(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 200; i++) {
+		weft_mutex_lock(&mutex);
+		signals++;
+		weft_cond_signal(&cond);
+		weft_mutex_unlock(&mutex);
+		weft_sema_acquire(&sema, 1);
+		weft_once_do(&once, count_one, NULL);
+		weft_sema_release(&sema, 1);
+		weft_mutex_lock(&mutex);
+		while (signals == 0)
+			weft_cond_wait(&cond);
+		signals--;
+		weft_mutex_unlock(&mutex);
+	}
+	weft_waitgroup_done(&wg);
+	weft_waitgroup_wait(&wg);
+}
+
+TEST(threads_that_use_primitives_start_no_thread_of_ours)
+{
+	enum { THREADS = 4 };
+
+	weft_sema_init(&sema, 1);
+	weft_cond_init(&cond, &mutex);
+	weft_waitgroup_add(&wg, THREADS + 1);
+	for (int i = 0; i < THREADS; i++)
+		test_start_thread(use_primitives, NULL);
+	weft_sleep(NULL, WEFT_MS(5));
+	CHECK_LE(thread_count(), 1 + THREADS);
+	weft_waitgroup_done(&wg);
+	test_join_all();
+	test_until(thread_count() == 1);
+	CHECK_EQ(counter, 1);
+}
+
+/* Settled: the monitor looks around a few times before it sleeps deeply. */
+TEST(idle_workers_use_no_cpu)
+{
+	int64_t used;
+
+	for (int i = 0; i < 100; i++)
+		test_start_task(wait_at_the_door, NULL);
+	test_until(weft_atomic_load(&door.waiting, relaxed) == 100);
+	sleep_of_libc(WEFT_MS(100));
+	used = cpu_time_ns();
+	sleep_of_libc(WEFT_MS(300));
+	used = cpu_time_ns() - used;
+	CHECK_LT(used, WEFT_MS(5) * test_slowdown());
+	gate_open(&door);
+	test_join_all();
+}
+
+/* ---- fairness ---- */
+
+struct player {
+	gate turn;
+	struct player *other;
+};
+
+static void play(void *arg)
+{
+	struct player *me = arg;
+
+	while (!weft_atomic_load(&stop, relaxed)) {
+		gate_wait(&me->turn);
+		gate_close(&me->turn);
+		gate_open(&me->other->turn);
+	}
+	gate_open(&me->other->turn);
+}
+
+static void yield_a_while(void *arg)
+{
+	for (int i = 0; i < 1000; i++)
+		weft_yield();
+	count_one(arg);
+}
+
+/* The pair wakes each other into the next slot; others must get through. */
+TEST(pair_that_wakes_each_other_does_not_starve_the_rest)
+{
+	struct player a = {0}, b = {.other = &a};
+
+	one_worker();
+	a.other = &b;
+	test_start_task(play, &a);
+	test_start_task(play, &b);
+	gate_open(&a.turn);
+	test_start_task(yield_a_while, NULL);
+	test_start_task(count_one, NULL);
+	test_until(weft_atomic_load(&counter, relaxed) == 2);
+	weft_atomic_store(&stop, 1, relaxed);
+	test_join_all();
+}
+
+/* Each task starts the next one, for ever. */
+static void beget(void *arg)
+{
+	if (!weft_atomic_load(&stop, relaxed))
+		test_start_task(beget, arg);
+}
+
+TEST(fresh_tasks_do_not_starve_ready_ones)
+{
+	one_worker();
+	test_start_task(beget, NULL);
+	test_start_task(beget, NULL);
+	test_start_task(yield_a_while, NULL);
+	test_start_task(wait_at_the_door, NULL);
+	test_until(weft_atomic_load(&door.waiting, relaxed) == 1);
+	gate_open(&door);
+	test_until(weft_atomic_load(&counter, relaxed) == 2);
+	weft_atomic_store(&stop, 1, relaxed);
+	test_join_all();
+}
+
+static void yield_for_ever(void *arg)
+{
+	(void)arg;
+	while (!weft_atomic_load(&stop, relaxed))
+		weft_yield();
+}
+
+static int start_beside_yielders(void *arg)
+{
+	for (int i = 0; i < 10; i++)
+		test_start_task(yield_for_ever, arg);
+	weft_yield();
+	test_start_task(count_one, arg);	/* from a task: the deque */
+	test_until(weft_atomic_load(&counter, relaxed) == 2);
+	weft_atomic_store(&stop, 1, relaxed);
+	return 0;
+}
+
+static void start_from_a_thread(void *arg)
+{
+	test_start_task(count_one, arg);	/* the global queue */
+}
+
+TEST(ready_tasks_do_not_starve_fresh_ones)
+{
+	one_worker();
+	test_start_thread(start_from_a_thread, NULL);
+	weft_run(start_beside_yielders, NULL);
+	test_join_all();
+}
+
+static void hog(void *arg)
+{
+	compute(*(weft_duration *)arg);
+}
+
+static uint32_t short_ones;
+
+static void short_chain(void *arg)
+{
+	intptr_t left = (intptr_t)arg;
+
+	weft_yield();
+	weft_atomic_add(&short_ones, 1, relaxed);
+	if (left > 0)
+		test_start_task(short_chain, (void *)(left - 1));
+}
+
+TEST(hog_does_not_hold_up_short_tasks)
+{
+	weft_duration d = 2 * WEFT_SECOND;
+	weft_time start = weft_now();
+
+	workers("2");
+	test_start_task(hog, &d);
+	for (int i = 0; i < 20; i++)
+		test_start_task(short_chain, (void *)49);
+	test_until(weft_atomic_load(&short_ones, relaxed) == 20 * 50);
+	CHECK_LT(weft_now() - start, WEFT_SECOND);
+	test_join_all();
+}
+
+/* What a hog has started itself can be taken from it by others. */
+static void start_and_hog(void *arg)
+{
+	for (int i = 0; i < 100; i++)
+		test_start_task(short_chain, NULL);
+	hog(arg);
+}
+
+TEST(tasks_of_a_hog_are_run_by_others)
+{
+	weft_duration d = 2 * WEFT_SECOND;
+	weft_time start = weft_now();
+
+	one_worker();
+	test_start_task(start_and_hog, &d);
+	test_until(weft_atomic_load(&short_ones, relaxed) == 100);
+	CHECK_LT(weft_now() - start, WEFT_SECOND);
+	test_join_all();
+}
+
+/* ---- calls that block the thread ---- */
+
+enum { TICKS = 1000 };
+static weft_duration late[TICKS];
+
+/* A thousand ticks at 1 kHz; how late is each? */
+static void tick(void *arg)
+{
+	weft_time start = weft_now();
+
+	(void)arg;
+	for (int i = 0; i < TICKS; i++) {
+		weft_time due = start + (i + 1) * WEFT_MS(1), now = weft_now();
+
+		if (now < due)
+			weft_sleep(NULL, due - now);
+		late[i] = weft_now() - due;
+	}
+	weft_atomic_store(&stop, 1, release);
+}
+
+static int by_duration(const void *a, const void *b)
+{
+	weft_duration x = *(const weft_duration *)a, y = *(const weft_duration *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void block_a_second(void *arg)
+{
+	(void)arg;
+	sleep_of_libc(WEFT_SECOND);
+}
+
+static void compute_200_ms(void *arg)
+{
+	(void)arg;
+	compute(WEFT_MS(200));
+}
+
+/* The ticker's delay at the 99th percentile beside 16 of fn. */
+static weft_duration p99_beside(weft_fn fn)
+{
+	stop = 0;
+	test_start_task(tick, NULL);
+	for (int i = 0; i < 16; i++)
+		test_start_task(fn, NULL);
+	test_until(weft_atomic_load(&stop, acquire));
+	test_join_all();
+	qsort(late, TICKS, sizeof late[0], by_duration);
+	fprintf(stderr, "late: p50 %.3f ms, p99 %.3f ms, max %.3f ms\n",
+		(double)late[TICKS / 2] / 1e6, (double)late[TICKS * 99 / 100] / 1e6,
+		(double)late[TICKS - 1] / 1e6);
+	return late[TICKS * 99 / 100];
+}
+
+/* The machine has other work at times: the best of three counts. */
+static void check_p99_beside(weft_fn fn)
+{
+	weft_duration best = WEFT_NEVER;
+
+	workers("2");
+	for (int i = 0; i < 3 && best > WEFT_MS(20) * test_slowdown(); i++) {
+		weft_duration p99 = p99_beside(fn);
+
+		best = p99 < best ? p99 : best;
+	}
+	CHECK_LT(best, WEFT_MS(20) * test_slowdown());
+}
+
+TEST(tasks_that_block_do_not_hold_up_others)
+{
+	check_p99_beside(block_a_second);
+}
+
+TEST(tasks_that_compute_do_not_hold_up_others_for_long)
+{
+	check_p99_beside(compute_200_ms);
+}
+
+static void block_10_ms(void *arg)
+{
+	(void)arg;
+	sleep_of_libc(WEFT_MS(10));
+}
+
+static void announce_and_block_10_ms(void *arg)
+{
+	weft_blocking_begin();
+	block_10_ms(arg);
+	weft_blocking_end();
+}
+
+/* Start n of fn at a time, ten times; the shortest it took. */
+static weft_duration shortest_of_ten(weft_fn fn, int n)
+{
+	weft_duration shortest = WEFT_NEVER;
+
+	for (int i = 0; i < 10; i++) {
+		weft_time start = weft_now();
+		weft_duration took;
+
+		for (int j = 0; j < n; j++)
+			test_start_task(fn, NULL);
+		test_join_all();
+		took = weft_now() - start;
+		shortest = took < shortest ? took : shortest;
+	}
+	fprintf(stderr, "shortest: %.3f ms\n", (double)shortest / 1e6);
+	return shortest;
+}
+
+TEST(tasks_on_idle_workers_are_not_run_in_a_row)
+{
+	workers("4");
+	CHECK_LT(shortest_of_ten(block_10_ms, 4), WEFT_MS(19) * test_slowdown());
+}
+
+TEST(blocking_begin_lends_the_place_at_once)
+{
+	one_worker();
+	CHECK_LT(shortest_of_ten(announce_and_block_10_ms, 8),
+		 WEFT_MS(30) * test_slowdown());
+}
+
+static void block_and_unblock(void *arg)
+{
+	for (int i = 0; i < 100; i++) {
+		weft_blocking_begin();
+		sleep_of_libc(WEFT_US(test_random() % 50));
+		weft_blocking_end();
+		weft_yield();
+	}
+	count_one(arg);
+}
+
+TEST(blocking_many_times_at_once_works)
+{
+	workers("2");
+	for (int i = 0; i < 50; i++)
+		test_start_task(block_and_unblock, NULL);
+	test_join_all();
+	CHECK_EQ(counter, 50);
+}
+
+/* ---- many parked tasks ---- */
+
+static int start_at_the_door(void *arg)
+{
+	uint32_t count = *(uint32_t *)arg;
+
+	for (uint32_t i = 0; i < count; i++)
+		CHECK_EQ(weft_go(wait_at_the_door, NULL), 0);
+	test_until(weft_atomic_load(&door.waiting, relaxed) == count);
+	return 0;
+}
+
+/* They are leaks to weft_run(); woken they end. */
+static void park(uint32_t count)
+{
+	size_t before = resident_bytes(), each;
+
+	test_limit(200);
+	CHECK_EQ(weft_run(start_at_the_door, &count), 0);
+	CHECK_EQ(weft_task_count(), count);
+	each = (resident_bytes() - before) / count;
+	fprintf(stderr, "%zu bytes a task\n", each);
+	if (test_slowdown() == 1)
+		CHECK_LT(each, 5 * 1024);
+	gate_open(&door);
+	test_until(weft_atomic_load(&counter, acquire) == count);
+	test_until(weft_task_count() == 0);
+}
+
+TEST(parked_tasks_100000_take_less_than_5_kib_each)
+{
+	park(100 * 1000 / (uint32_t)test_slowdown() / (uint32_t)test_slowdown());
+}
+
+TEST(parked_tasks_1000000_take_less_than_5_kib_each)
+{
+	if (!test_long())
+		test_skip("only with WEFT_TEST_LONG");
+	if (test_slowdown() > 1)
+		test_skip("more stacks than a sanitizer can handle");
+	park(1000 * 1000);
+}
+
+/* ---- no stack to be had ---- */
+
+enum { STACKLESS = 200 };	/* more than are made ready at a time */
+static gate gates[STACKLESS];
+
+static void wait_and_count(void *arg)
+{
+	gate_wait(arg);
+	count_one(NULL);
+}
+
+/* From now on no mapping can be had, and none be made writable. */
+static void refuse_memory(void)
+{
+	struct rlimit none = {4096, RLIM_INFINITY};
+
+	CHECK_EQ(setrlimit(RLIMIT_DATA, &none), 0);
+}
+
+/* There is memory for so many tasks, because even more were there before. */
+static void start_without_memory(void *arg)
+{
+	for (int i = 0; i < 6 * STACKLESS; i++)
+		CHECK_EQ(weft_go(count_one, arg), 0);
+	test_until(weft_atomic_load(&counter, relaxed) == 6 * STACKLESS);
+	weft_atomic_store(&counter, 0, relaxed);
+	refuse_memory();
+	for (int i = 0; i < STACKLESS; i++)
+		CHECK_EQ(weft_go(wait_and_count, &gates[i]), 0);
+}
+
+/* Whoever has come to wait is let go, until all have been. */
+static void open_all(void *arg)
+{
+	int opened = 0;
+
+	while (opened < STACKLESS)
+		for (int i = 0; i < STACKLESS; i++)
+			if (weft_atomic_load(&gates[i].waiting, relaxed) == 1 &&
+			    !gates[i].open) {
+				gate_open(&gates[i]);
+				opened++;
+			} else {
+				weft_yield();
+			}
+	count_one(arg);
+}
+
+/*
+ * Without a stack to go on with a worker waits with its task, or goes on on
+ * its thread's stack: slower, but whoever waits goes on when it is woken.
+ */
+TEST(task_without_a_stack_to_leave_waits_and_is_woken)
+{
+	if (test_slowdown() > 1)
+		test_skip("a sanitizer needs memory of its own");
+	workers("2");
+	test_start_thread(open_all, NULL);
+	test_start_task(start_without_memory, NULL);
+	test_join_all();
+	test_until(weft_task_count() == 0);
+	CHECK_EQ(weft_atomic_load(&counter, acquire), STACKLESS + 1);
+}
