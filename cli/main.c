@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char help[] =
+	"usage: weft COMMAND [OPTION...]\n"
+	"\n"
+	"  demo      a hot key expires and everyone asks at once: the same flood of\n"
+	"            questions unprotected, behind one lock, and with singleflight\n"
+	"  version   print the version\n"
+	"  help      print this\n"
+	"\n"
+	"weft COMMAND --help prints a command's options.\n";
+
+int cli_trouble(const char *command, const char *fmt, ...)
+{
+	va_list args;
+
+	fprintf(stderr, "%s: ", command);
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fputc('\n', stderr);
+	return CLI_TROUBLE;
+}
+
+int cli_finish_output(const char *command, int status)
+{
+	errno = 0;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	return cli_trouble(command, "cannot write the output: %s",
+			   strerror(errno != 0 ? errno : EIO));
+}
+
+static int cmd_help(int argc, char **argv)
+{
+	if (argc > 1)
+		return cli_trouble("weft help", "unexpected argument '%s'",
+				   argv[1]);
+	fputs(help, stdout);
+	return cli_finish_output("weft help", CLI_OK);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *word;
+		int (*run)(int argc, char **argv);
+	} commands[] = {
+		{"demo", cmd_demo},	  {"version", cmd_version},
+		{"--version", cmd_version}, {"help", cmd_help},
+		{"--help", cmd_help},	  {"-h", cmd_help},
+	};
+
+	if (argc < 2)
+		return cli_trouble("weft", "no command (see weft help)");
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(argv[1], commands[i].word) == 0)
+			return commands[i].run(argc - 1, argv + 1);
+	return cli_trouble("weft", "unknown command '%s' (see weft help)",
+			   argv[1]);
+}
