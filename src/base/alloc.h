@@ -18,6 +18,12 @@ static inline void *weft__alloc_zeroed(size_t count, size_t size_bytes)
 	return calloc(count, size_bytes);
 }
 
+/* Aligned to cache lines; size_bytes is a multiple of one. */
+static inline void *weft__alloc_lines(size_t size_bytes)
+{
+	return aligned_alloc(WEFT__CACHE_LINE, size_bytes);
+}
+
 static inline void weft__free(void *block)
 {
 	free(block);

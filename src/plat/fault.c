@@ -44,6 +44,8 @@ static void handle(int number, siginfo_t *info, void *context)
 	if (info->si_code > 0 && in_guard((uintptr_t)info->si_addr))
 		report((uintptr_t)info->si_addr);
 	sigaction(number, number == SIGSEGV ? &old_segv : &old_bus, NULL);
+	if (info->si_code <= 0)
+		raise(number);	/* it was sent: there is no access to repeat */
 }
 
 static void install(int number, struct sigaction *old)

@@ -9,9 +9,10 @@
 
 bool weft__futex_wait(const uint32_t *word, uint32_t value, weft_time deadline)
 {
+	/* A time before the clock began is as good as its beginning. */
 	struct timespec when = {
-		.tv_sec = deadline / WEFT_SECOND,
-		.tv_nsec = deadline % WEFT_SECOND,
+		.tv_sec = deadline > 0 ? deadline / WEFT_SECOND : 0,
+		.tv_nsec = deadline > 0 ? deadline % WEFT_SECOND : 0,
 	};
 	int saved_errno = errno;
 	/* The BITSET form takes an absolute time, on CLOCK_MONOTONIC. */

@@ -142,8 +142,12 @@ static int carve(char *low[], int count)
 		count = (int)room;
 	for (int i = 0; i < count; i++)
 		low[i] = stack_low(first + (size_t)i);
-	if (count > 0 && !open_with_advice(low, first, count))
+	if (count > 0 && !open_with_advice(low, first, count)) {
 		count = open_with_protection(low, count);
+		/* Opening the next by advice must not open these guards. */
+		if (state.opened < first + (size_t)count)
+			state.opened = first + (size_t)count;
+	}
 	weft_atomic_store(&state.carved, first + (size_t)count, release);
 	return count;
 }

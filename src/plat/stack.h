@@ -52,8 +52,10 @@ size_t weft__stack_count(void);
 
 static inline bool weft__stack_holds(uintptr_t address)
 {
-	return address - weft_atomic_load(&weft__stacks.base, relaxed) <
-	       weft_atomic_load(&weft__stacks.size_bytes, relaxed);
+	/* The size first: with a size that is not 0 the base is right. */
+	uintptr_t size = weft_atomic_load(&weft__stacks.size_bytes, acquire);
+
+	return address - weft_atomic_load(&weft__stacks.base, relaxed) < size;
 }
 
 #endif

@@ -30,6 +30,7 @@ int weft__thread_start(pthread_t *thread, const char *name,
 {
 	sigset_t blocked, before;
 	pthread_attr_t attr;
+	int saved_errno = errno;
 	int err;
 
 	err = pthread_attr_init(&attr);
@@ -45,6 +46,7 @@ int weft__thread_start(pthread_t *thread, const char *name,
 	pthread_attr_destroy(&attr);
 	if (err == 0)
 		pthread_setname_np(*thread, name);
+	errno = saved_errno;
 	return -err;
 }
 

@@ -27,8 +27,7 @@ static weft__lot_table *table_new(int bits, weft__lot_table *smaller)
 	void *buckets = NULL;
 
 	if (t != NULL)
-		buckets = aligned_alloc(WEFT__CACHE_LINE,
-					count * sizeof(weft__bucket));
+		buckets = weft__alloc_lines(count * sizeof(weft__bucket));
 	if (buckets == NULL) {
 		weft__free(t);
 		return NULL;
@@ -69,7 +68,7 @@ static void rehash(weft__lot_table *old, weft__lot_table *new)
  * ever, because somebody may be about to lock a bucket of it: all of them
  * together are smaller than the newest.
  */
-void weft__lot_grow(weft__lot_table *old)
+static void grow(weft__lot_table *old)
 {
 	int bits = 64 - old->shift + 2;
 	weft__lot_table *new = bits <= LAST_BITS ? table_new(bits, old) : NULL;
@@ -90,6 +89,17 @@ void weft__lot_grow(weft__lot_table *old)
 		weft__free(new->buckets);
 		weft__free(new);
 	}
+}
+
+/* One at a time tries: the memory of the others' attempts would be wasted. */
+void weft__lot_grow(weft__lot_table *old)
+{
+	static uint32_t growing;
+
+	if (weft_atomic_xchg(&growing, 1, acquire) != 0)
+		return;
+	grow(old);
+	weft_atomic_store(&growing, 0, release);
 }
 
 void weft__lot_push(weft__bucket *b, const void *address, weft__waiter *w)

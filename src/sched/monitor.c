@@ -65,15 +65,35 @@ static void look_around(weft_time now)
 
 	for (uint32_t i = 0; i < count; i++)
 		look_at(weft__rt.workers[i], &l);
+	weft__runtime_retry_threads();
 	if (!weft__runtime_has_work(NULL))
 		return;
 	for (uint32_t i = 0; i < count; i++) {
 		weft__worker *w = weft__rt.workers[i];
 
 		if (!weft_atomic_load(&w->stuck, relaxed) && is_stuck(w, &l))
-			weft__runtime_stick(w);
+			weft__runtime_stick(w, w->seen_tick);
 	}
 	weft__runtime_wake_worker();
+}
+
+/*
+ * The timers that nobody else looks at while all sleep: of plain threads, and
+ * what a worker left behind when its thread was stopped.
+ */
+static weft_time next_timer(void)
+{
+	weft_time next = weft_atomic_load(&weft__rt.timers.next, seq_cst);
+	uint32_t count = weft_atomic_load(&weft__rt.worker_count, acquire);
+
+	for (uint32_t i = 0; i < count; i++) {
+		weft_time when = weft_atomic_load(
+			&weft__rt.workers[i]->timers.next, relaxed);
+
+		if (when < next)
+			next = when;
+	}
+	return next;
 }
 
 /* All workers asleep for a while: sleep until one is woken. */
@@ -83,14 +103,14 @@ static void sleep_deeply(void)
 
 	weft__lock_take(&weft__rt.lock);
 	deep = weft__rt.idle_count == weft__rt.live_count &&
-	       !weft_atomic_load(&weft__rt.stopping, relaxed);
+	       !weft_atomic_load(&weft__rt.stopping, relaxed) &&
+	       !weft_atomic_load(&weft__rt.monitor_stop, relaxed);
 	/* seq_cst, before timers.next is read: see weft__monitor_rouse(). */
 	weft_atomic_store(&weft__rt.monitor_word, deep, seq_cst);
 	weft__lock_drop(&weft__rt.lock);
 	while (weft_atomic_load(&weft__rt.monitor_word, acquire) == 1)
 		if (!weft__futex_wait(&weft__rt.monitor_word, 1,
-				      weft_atomic_load(&weft__rt.timers.next,
-						       seq_cst)))
+				      next_timer()))
 			break;
 	weft_atomic_store(&weft__rt.monitor_word, 0, relaxed);
 }
@@ -130,6 +150,13 @@ void *weft__monitor_main(void *unused)
 		look_around(weft_now());
 	}
 	return NULL;
+}
+
+bool weft__monitor_start(void)
+{
+	weft__rt.monitor_word = 0;
+	return weft__thread_start(&weft__rt.monitor, "weft monitor",
+				  weft__monitor_main, NULL) == 0;
 }
 
 void weft__monitor_stop(void)

@@ -51,6 +51,19 @@ weft__task_list weft__queue_take(size_t count)
 	return taken;
 }
 
+weft__task *weft__queue_take_fresh(void)
+{
+	weft__task *task = NULL;
+
+	if (weft__queue_count() == 0)
+		return NULL;
+	weft__lock_take(&queue.lock);
+	task = weft__task_list_pop(&queue.fresh);
+	publish_count();
+	weft__lock_drop(&queue.lock);
+	return task;
+}
+
 size_t weft__queue_count(void)
 {
 	return weft_atomic_load(&queue.count, seq_cst);

@@ -19,7 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-weft__runtime weft__rt;
+weft__runtime weft__rt = {.timers = {.next = WEFT_NEVER}};
 
 static weft__lock starting;	/* held while threads are started or joined */
 
@@ -34,8 +34,7 @@ static uint32_t running(void)
 static void update_room(void)
 {
 	bool room = !weft__rt.closed && running() < weft__rt.procs &&
-		    (weft__rt.idle != NULL ||
-		     weft__rt.live_count < WEFT__WORKERS_MAX);
+		    (weft__rt.idle != NULL || !weft__rt.no_threads);
 
 	weft_atomic_store(&weft__rt.room, room, seq_cst);
 }
@@ -134,9 +133,10 @@ static bool wake_one(void)
 	weft__lock_take(&weft__rt.lock);
 	if (!weft__rt.closed && running() < weft__rt.procs) {
 		w = weft__rt.idle;
-		if (w == NULL) {
+		if (w == NULL && !weft__rt.no_threads) {
 			w = worker_start(true);
-		} else {
+			weft__rt.no_threads = w == NULL;
+		} else if (w != NULL) {
 			idle_remove(w);
 			w->searching = true;
 			weft_atomic_store(&w->sleep, 0, release);
@@ -236,6 +236,16 @@ bool weft__runtime_idle(weft__worker *w)
 	return true;
 }
 
+void weft__runtime_retry_threads(void)
+{
+	weft__lock_take(&weft__rt.lock);
+	if (weft__rt.no_threads) {
+		weft__rt.no_threads = false;
+		update_room();
+	}
+	weft__lock_drop(&weft__rt.lock);
+}
+
 bool weft__runtime_surplus(void)
 {
 	uint32_t count;
@@ -251,10 +261,11 @@ bool weft__runtime_surplus(void)
 
 /* ---- blocking ---- */
 
-void weft__runtime_stick(weft__worker *w)
+void weft__runtime_stick(weft__worker *w, uint32_t tick)
 {
 	weft__lock_take(&weft__rt.lock);
-	if (!w->idle && !weft_atomic_load(&w->stuck, relaxed)) {
+	if (w->live && !w->idle && !weft_atomic_load(&w->stuck, relaxed) &&
+	    weft_atomic_load(&w->tick, relaxed) == tick) {
 		weft_atomic_store(&w->stuck, 1, relaxed);
 		weft__rt.stuck_count++;
 		update_room();
@@ -279,7 +290,7 @@ void weft_blocking_begin(void)
 		return;
 	w = self->worker;
 	w->blocking = true;
-	weft__runtime_stick(w);
+	weft__runtime_stick(w, w->tick);
 	if (weft__runtime_has_work(w))
 		weft__runtime_wake_worker();
 }
@@ -315,47 +326,6 @@ static uint32_t procs_wanted(void)
 	procs = weft__cpu_count();
 	return procs > WEFT__WORKERS_MAX / 2 ? WEFT__WORKERS_MAX / 2
 					     : (uint32_t)procs;
-}
-
-static int start(void)
-{
-	weft__worker *w;
-	int err;
-
-	weft__rt.procs = procs_wanted();
-	if (weft__rt.timers.next == 0)	/* those of an earlier run stay */
-		weft__timers_init(&weft__rt.timers);
-	weft__fault_install(weft__task_describe);
-	weft_atomic_store(&weft__rt.stopping, 0, relaxed);
-	weft__rt.monitor_word = 0;
-	err = weft__thread_start(&weft__rt.monitor, "weft monitor",
-				 weft__monitor_main, NULL);
-	if (err != 0)
-		return -ENOMEM;
-	weft__lock_take(&weft__rt.lock);
-	w = worker_start(false);
-	weft__rt.closed = w == NULL;
-	update_room();
-	weft__lock_drop(&weft__rt.lock);
-	if (w == NULL) {
-		weft__monitor_stop();
-		return -ENOMEM;
-	}
-	weft_atomic_store(&weft__rt.running, 1, release);
-	return 0;
-}
-
-int weft__runtime_start(void)
-{
-	int err = 0;
-
-	if (likely(weft_atomic_load(&weft__rt.running, acquire)))
-		return 0;
-	weft__lock_take(&starting);
-	if (!weft_atomic_load(&weft__rt.running, relaxed))
-		err = start();
-	weft__lock_drop(&starting);
-	return err;
 }
 
 /* Have every sleeper look at stopping. */
@@ -398,16 +368,58 @@ static void worker_join(weft__worker *w)
 	weft__lock_drop(&weft__rt.lock);
 }
 
-void weft__runtime_stop(void)
+static void stop_workers(void)
 {
 	weft__worker *w;
 
+	weft_atomic_store(&weft__rt.stopping, 1, seq_cst);
+	wake_all();
+	while ((w = worker_to_join()) != NULL)
+		worker_join(w);
+}
+
+static int start(void)
+{
+	weft__worker *w;
+
+	weft__rt.procs = procs_wanted();
+	weft__fault_install(weft__task_describe);
+	weft_atomic_store(&weft__rt.stopping, 0, relaxed);
+	weft__lock_take(&weft__rt.lock);
+	weft__rt.no_threads = false;
+	w = worker_start(false);
+	weft__rt.closed = w == NULL;
+	update_room();
+	weft__lock_drop(&weft__rt.lock);
+	if (w == NULL)
+		return -ENOMEM;
+	weft_atomic_store(&weft__rt.running, 1, seq_cst);
+	if (!weft__monitor_start()) {	/* last: S6 */
+		stop_workers();
+		weft_atomic_store(&weft__rt.running, 0, seq_cst);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+int weft__runtime_start(void)
+{
+	int err = 0;
+
+	if (likely(weft_atomic_load(&weft__rt.running, acquire)))
+		return 0;
+	weft__lock_take(&starting);
+	if (!weft_atomic_load(&weft__rt.running, relaxed))
+		err = start();
+	weft__lock_drop(&starting);
+	return err;
+}
+
+void weft__runtime_stop(void)
+{
 	weft__lock_take(&starting);
 	if (weft_atomic_load(&weft__rt.running, relaxed)) {
-		weft_atomic_store(&weft__rt.stopping, 1, seq_cst);
-		wake_all();
-		while ((w = worker_to_join()) != NULL)
-			worker_join(w);
+		stop_workers();
 		weft__monitor_stop();
 		weft_atomic_store(&weft__rt.running, 0, seq_cst);	/* S6 */
 	}

@@ -27,8 +27,10 @@
  *     monitor sees the queue within a tick.
  * S6  The runtime stops only with the global queue empty: who stops it clears
  *     running (seq_cst) and then looks there, who puts something in looks at
- *     running (seq_cst) after that. The monitor never meets it cleared: it is
- *     joined before, since starting would wait for who joins.
+ *     running (seq_cst) after that. Neither a worker nor the monitor meets it
+ *     cleared: they are started after and joined before, but for the first
+ *     worker, whom nobody joins in that time. Starting would wait for who
+ *     joins.
  */
 #ifndef WEFT_SRC_SCHED_SCHED_H
 #define WEFT_SRC_SCHED_SCHED_H
@@ -57,6 +59,7 @@ struct weft__stack {
 	const char *name;	/* the task's name, NULL: none */
 	weft__waiter *waiter;	/* atomic: what the task is parked on */
 	weft__stack *next;	/* in a list of spares */
+	weft__task copy;	/* of an embedded task, once it runs */
 };
 
 struct weft__worker {
@@ -73,6 +76,7 @@ struct weft__worker {
 	uint64_t ended;		/* atomic: … and ended here */
 	uint32_t random;
 	int *errno_address;	/* of its thread */
+	bool yielded;		/* its last task did: others first */
 	bool searching;		/* counted in runtime.searching */
 	bool blocking;		/* between weft_blocking_begin and _end */
 	weft__deque fresh;
@@ -91,7 +95,6 @@ struct weft__worker {
 	bool has_thread;	/* to be joined */
 	pthread_t thread;
 	int thread_id;		/* atomic */
-	weft__stack *first;	/* what a new thread begins on */
 	weft__context thread_context;	/* of the thread's own stack */
 	bool leaving;		/* its thread is to end */
 };
@@ -121,6 +124,7 @@ typedef struct {
 	uint32_t idle_count;
 	uint32_t stuck_count;
 	bool closed;		/* no more threads: all are joined */
+	bool no_threads;	/* none could be had this tick */
 	uint32_t monitor_word;	/* futex: 1 while the monitor sleeps deeply */
 	uint32_t monitor_stop;	/* futex: 1: leave */
 	pthread_t monitor;
@@ -137,8 +141,11 @@ WEFT_PRIV_COLD void weft__runtime_wake_worker(void);
 
 /* A worker that was stuck is back. */
 WEFT_PRIV_COLD void weft__runtime_unstick(weft__worker *w);
-/* The worker blocks, or is seen to have blocked, while others wait. */
-WEFT_PRIV_COLD void weft__runtime_stick(weft__worker *w);
+/* w blocks, or was seen to, in the task of that tick. */
+WEFT_PRIV_COLD void weft__runtime_stick(weft__worker *w, uint32_t tick);
+
+/* Perhaps threads can be had again. */
+void weft__runtime_retry_threads(void);
 
 /* More workers run than should: this one may sleep, or leave work alone. */
 bool weft__runtime_surplus(void);
@@ -151,7 +158,7 @@ void weft__runtime_stop(void);
 
 /* ---- the monitor: monitor.c ---- */
 
-void *weft__monitor_main(void *unused);
+bool weft__monitor_start(void);
 void weft__monitor_stop(void);
 /* It has a timer to look at. */
 void weft__monitor_rouse(void);
@@ -204,6 +211,8 @@ static inline weft__task *weft__task_list_pop(weft__task_list *list)
 void weft__queue_put(weft__task_list *list);
 /* Take up to count: ready ones, then fresh ones, each in their order. */
 weft__task_list weft__queue_take(size_t count);
+/* The oldest fresh one, or NULL. */
+weft__task *weft__queue_take_fresh(void);
 size_t weft__queue_count(void);	/* seq_cst */
 
 /* weft__ready() for several. */

@@ -152,17 +152,24 @@ static void tick(weft__worker *w, uint32_t by)
 	weft_atomic_store(&w->tick, w->tick + by, relaxed);
 }
 
+/*
+ * An embedded task's memory may be gone as soon as its function says so: to
+ * queues and waiters the copy on the stack stands for it.
+ */
 static void call(weft__stack *self, weft__task *task)
 {
 	bool embedded = task->flags & WEFT__TASK_EMBEDDED;
 	weft__worker *w = self->worker;
 
 	tick(w, 1);
-	weft_atomic_store(&self->task, task, relaxed);
+	if (embedded)
+		self->copy = *task;
+	weft_atomic_store(&self->task, embedded ? &self->copy : task, relaxed);
 	task->entry(task);
 	weft_atomic_store(&self->task, NULL, relaxed);
 	self->name = NULL;
 	w = self->worker;	/* S1: perhaps another one */
+	w->blocking = false;
 	tick(w, 1);
 	weft__bump(&w->ended);
 	if (!embedded)
@@ -341,6 +348,7 @@ void weft_yield(void)
 	if (!weft__worker_has_work(w) && weft__queue_count() == 0)
 		return;
 	saved_errno = *w->errno_address;
+	w->yielded = true;
 	to = next_context(w);
 	self->task->stack = self;
 	weft__context_switch(&self->context, to, commit_yield, self->task, w);

@@ -117,29 +117,53 @@ static weft__task *pick_ready(weft__worker *w)
 	return task != NULL ? task : take_next(w);
 }
 
-weft__task *weft__worker_take_ready(weft__worker *w)
-{
-	if (unlikely(weft_atomic_load(&w->stuck, relaxed)) ||
-	    (w->picks + 1) % FAIR_EVERY == 0)
-		return NULL;	/* to the loop, which sees to both */
-	w->picks++;
-	return pick_ready(w);
-}
-
 static void run_timers(weft__worker *w)
 {
 	if (weft_atomic_load(&w->timers.next, relaxed) != WEFT_NEVER)
 		weft__timers_run(&w->timers, weft_now());
 }
 
-/* Now and then those that newer ones would starve. */
+weft__task *weft__worker_take_ready(weft__worker *w)
+{
+	if (unlikely(weft_atomic_load(&w->stuck, relaxed)) ||
+	    (w->picks + 1) % FAIR_EVERY == 0)
+		return NULL;	/* to the loop, which sees to both */
+	if (++w->picks % TIMERS_EVERY == 0)
+		run_timers(w);
+	return pick_ready(w);
+}
+
+/* Now and then, in turn, those that newer ones or ready ones would starve. */
 static weft__task *take_oldest(weft__worker *w)
 {
 	weft__task *task = NULL;
 
-	if (weft__queue_count() > 0)
-		task = weft__queue_take(1).first;
-	return task != NULL ? task : weft__deque_steal(&w->fresh);
+	switch (w->picks / FAIR_EVERY % 3) {
+	case 0:
+		task = weft__deque_steal(&w->fresh);
+		break;
+	case 1:
+		task = weft__queue_take_fresh();
+		break;
+	default:
+		if (weft__queue_count() > 0)
+			task = weft__queue_take(1).first;
+	}
+	return task;
+}
+
+/* Who yielded is in the ring again: first those that came before it. */
+static weft__task *take_for_yield(weft__worker *w)
+{
+	weft__task *task = take_next(w);
+
+	w->yielded = false;
+	if (task == NULL && weft__ring_count(&w->ready) <= 1) {
+		task = weft__deque_pop(&w->fresh);
+		if (task == NULL && weft__queue_count() > 0)
+			task = weft__queue_take(1).first;
+	}
+	return task;
 }
 
 static weft__task *find_own(weft__worker *w)
@@ -150,6 +174,8 @@ static weft__task *find_own(weft__worker *w)
 		run_timers(w);
 	if (w->picks % FAIR_EVERY == 0)
 		task = take_oldest(w);
+	if (task == NULL && unlikely(w->yielded))
+		task = take_for_yield(w);
 	if (task == NULL)
 		task = pick_ready(w);
 	if (task == NULL)
