@@ -154,7 +154,7 @@ void *weft__monitor_main(void *unused)
 
 bool weft__monitor_start(void)
 {
-	weft__rt.monitor_word = 0;
+	weft_atomic_store(&weft__rt.monitor_word, 0, relaxed);
 	return weft__thread_start(&weft__rt.monitor, "weft monitor",
 				  weft__monitor_main, NULL) == 0;
 }

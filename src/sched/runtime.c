@@ -415,13 +415,19 @@ int weft__runtime_start(void)
 	return err;
 }
 
-void weft__runtime_stop(void)
+bool weft__runtime_stop(void (*report)(void))
 {
+	bool empty;
+
 	weft__lock_take(&starting);
 	if (weft_atomic_load(&weft__rt.running, relaxed)) {
 		stop_workers();
 		weft__monitor_stop();
 		weft_atomic_store(&weft__rt.running, 0, seq_cst);	/* S6 */
 	}
+	empty = weft__queue_count() == 0;
+	if (empty)
+		report();	/* nothing runs, nor can it be started */
 	weft__lock_drop(&starting);
+	return empty;
 }

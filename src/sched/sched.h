@@ -153,8 +153,11 @@ bool weft__runtime_surplus(void);
 /* Does a task wait that others than its worker should run, or any of w's? */
 bool weft__runtime_has_work(weft__worker *w);
 
-/* Stop and join the worker threads, once nothing can run, and the monitor. */
-void weft__runtime_stop(void);
+/*
+ * Stop and join the worker threads, once nothing can run, and the monitor; call
+ * report. False, without that: a plain thread has made a task ready meanwhile.
+ */
+bool weft__runtime_stop(void (*report)(void));
 
 /* ---- the monitor: monitor.c ---- */
 

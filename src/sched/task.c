@@ -246,10 +246,8 @@ int weft_run(int (*fn)(void *), void *arg)
 		return -ENOMEM;
 	while (weft_atomic_load(&run.done, acquire) == 0)
 		weft__futex_wait(&run.done, 0, WEFT_NEVER);
-	do
-		weft__runtime_stop();
-	while (weft__queue_count() > 0 && weft__runtime_start() == 0);
-	report_leaks();
+	while (!weft__runtime_stop(report_leaks) && weft__runtime_start() == 0)
+		;	/* once more, for those */
 	return run.result;
 }
 
