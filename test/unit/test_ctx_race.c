@@ -16,7 +16,14 @@
 
 static int rounds(void)
 {
-	return test_long() ? 100000 / test_slowdown() : 2000 / test_slowdown();
+	static int count;
+
+	if (count == 0) {
+		count = (test_long() ? 100000 : 2000) / test_slowdown();
+		if (test_long())
+			test_limit(120);
+	}
+	return count;
 }
 
 /* A moment that is different each time, shorter than starting a thread. */
@@ -510,6 +517,37 @@ TEST_FLAVOURS(ctx_after_runs_or_is_stopped_never_both)
 			 1);
 	}
 	test_until(weft_task_count() <= 1);
+}
+
+typedef struct {
+	hook h;
+	weft_ctx *c;
+} started_hook;
+
+static void start_hook(void *arg)
+{
+	started_hook *s = arg;
+
+	CHECK_EQ(weft_ctx_after_start(&s->h.after, s->c, run_hook, &s->h), 0);
+}
+
+/* The start sleeps on the context's lock while its deadline passes. */
+TEST(ctx_after_whose_timer_is_faster_than_its_start_runs)
+{
+	int ran = 0;
+	weft_ctx *c = new_ctx(NULL, WEFT_MS(100) * test_slowdown());
+	started_hook s = {.h = {.ran = &ran}, .c = c};
+	weft_time when;
+
+	CHECK(weft_ctx_deadline(c, &when));
+	weft__ctx_lock(c);
+	test_start_thread(start_hook, &s);
+	test_until(weft_atomic_load(&c->priv_lock, relaxed) == 2);
+	test_until(weft_now() > when + WEFT_MS(50));
+	weft__ctx_unlock(c);
+	test_join_all();
+	test_until(weft_atomic_load(&ran, seq_cst) == 1);
+	free_ctx(c);
 }
 
 static void free_hook(void *arg)

@@ -107,14 +107,16 @@ static void sleep_with(void *arg)
 TEST_FLAVOURS(sleep_ends_when_the_context_is_cancelled)
 {
 	weft_ctx parent, c;
-	sleeps s = {.ctx = &c, .d = INT64_MAX, .wanted = -ECANCELED};
+	sleeps s = {.ctx = &c, .d = INT64_MAX, .wanted = -ECANCELED}, shorter;
 
 	weft_ctx_init(&parent, NULL);
 	weft_ctx_init_timeout(&c, &parent, WEFT_MINUTE);
+	shorter = s;
+	shorter.d = WEFT_MINUTE / 2;
 	for (int i = 0; i < SLEEPERS; i++)
-		test_start(sleep_with, &s);
+		test_start(sleep_with, i % 4 < 2 ? &s : &shorter);
 	test_until(sleepers_of(&c) == SLEEPERS);
-	s.written = 1;
+	s.written = shorter.written = 1;
 	weft_ctx_cancel(&parent, 0);
 	test_join_all();
 	weft_ctx_fini(&c);
