@@ -102,7 +102,7 @@ void weft__lot_grow(weft__lot_table *old)
 	weft_atomic_store(&growing, 0, release);
 }
 
-void weft__lot_push(weft__bucket *b, const void *address, weft__waiter *w)
+void weft__lot_push_slow(weft__bucket *b, const void *address, weft__waiter *w)
 {
 	weft__waiter *first = weft__lot_first(b, address);
 
@@ -161,7 +161,7 @@ static void remove_first(weft__bucket *b, weft__waiter *w)
 	}
 }
 
-void weft__lot_remove(weft__bucket *b, weft__waiter *w)
+void weft__lot_remove_slow(weft__bucket *b, weft__waiter *w)
 {
 	if (w->prev == NULL) {
 		remove_first(b, w);

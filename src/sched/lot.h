@@ -91,8 +91,24 @@ static inline void weft__lot_unlock(weft__bucket *b)
 
 /* The rest: with the bucket locked. */
 
+void weft__lot_push_slow(weft__bucket *b, const void *address, weft__waiter *w);
+void weft__lot_remove_slow(weft__bucket *b, weft__waiter *w);
+
 /* Queue w as the last, or as the first, of those who wait for address. */
-void weft__lot_push(weft__bucket *b, const void *address, weft__waiter *w);
+static inline void weft__lot_push(weft__bucket *b, const void *address,
+				  weft__waiter *w)
+{
+	if (unlikely(b->chain != NULL)) {
+		weft__lot_push_slow(b, address, w);
+		return;
+	}
+	w->address = address;
+	w->next = w->prev = w->chain = NULL;
+	w->last = w;
+	b->chain = w;
+	b->addresses = 1;
+}
+
 void weft__lot_push_front(weft__bucket *b, const void *address, weft__waiter *w);
 
 /* The first that waits for address, or NULL; the next is w->next. */
@@ -111,7 +127,16 @@ static inline bool weft__lot_queued(const weft__waiter *w)
 }
 
 /* Take w, which must be queued, out. */
-void weft__lot_remove(weft__bucket *b, weft__waiter *w);
+static inline void weft__lot_remove(weft__bucket *b, weft__waiter *w)
+{
+	if (unlikely(b->chain != w || w->next != NULL)) {
+		weft__lot_remove_slow(b, w);
+		return;
+	}
+	b->chain = w->chain;
+	b->addresses--;
+	w->address = NULL;
+}
 
 /*
  * Take the first waiters of address out until one of them can be claimed

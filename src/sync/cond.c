@@ -57,6 +57,23 @@ void weft_cond_init(weft_cond *c, weft_mutex *m)
 	weft_cond_init_locker(c, (weft_locker){m, mutex_lock, mutex_unlock});
 }
 
+/* Almost always it is a mutex: no call then, but for the slow ways. */
+static inline void lock(const weft_locker *l)
+{
+	if (likely(l->lock == mutex_lock))
+		weft_mutex_lock((weft_mutex *)l->obj);
+	else
+		l->lock(l->obj);
+}
+
+static inline void unlock(const weft_locker *l)
+{
+	if (likely(l->unlock == mutex_unlock))
+		weft_mutex_unlock((weft_mutex *)l->obj);
+	else
+		l->unlock(l->obj);
+}
+
 static void check_not_copied(const weft_cond *c)
 {
 	if (unlikely(c->priv_self != c && c->priv_self != NULL))
@@ -99,11 +116,11 @@ static int wait(weft_cond *c, weft_ctx *ctx)
 		weft__panic("sync: wait on a weft_cond that was not initialised");
 	weft__waiter_init(&w, "cond wait");
 	queue(c, &w); /* C1: before the unlock */
-	l.unlock(l.obj);
+	unlock(&l);
 	error = weft__ctx_park(&w, ctx);
 	if (error != 0)
 		leave(c, &w);
-	l.lock(l.obj);
+	lock(&l);
 	return error;
 }
 
