@@ -76,7 +76,7 @@ struct weft__worker {
 	uint64_t ended;		/* atomic: … and ended here */
 	uint32_t random;
 	int *errno_address;	/* of its thread */
-	bool yielded;		/* its last task did: others first */
+	uint32_t yielded;	/* a task did: so many others first */
 	bool searching;		/* counted in runtime.searching */
 	bool blocking;		/* between weft_blocking_begin and _end */
 	weft__deque fresh;

@@ -7,6 +7,7 @@
 
 enum {
 	SPARES_MAX = 32,	/* kept by a worker; half go when it is full */
+	YIELD_TO = 64,		/* tasks that one yield lets run, at most */
 };
 
 static struct {
@@ -348,7 +349,7 @@ void weft_yield(void)
 	if (!weft__worker_has_work(w) && weft__queue_count() == 0)
 		return;
 	saved_errno = *w->errno_address;
-	w->yielded = true;
+	w->yielded = YIELD_TO;
 	to = next_context(w);
 	self->task->stack = self;
 	weft__context_switch(&self->context, to, commit_yield, self->task, w);

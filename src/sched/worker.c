@@ -152,17 +152,21 @@ static weft__task *take_oldest(weft__worker *w)
 	return task;
 }
 
-/* Who yielded is in the ring again: first those that came before it. */
+/*
+ * Who yielded is in the ring again. First some that would otherwise come after
+ * it: few if others are in the ring too, since those may be yielding as well.
+ */
 static weft__task *take_for_yield(weft__worker *w)
 {
 	weft__task *task = take_next(w);
 
-	w->yielded = false;
-	if (task == NULL && weft__ring_count(&w->ready) <= 1) {
+	w->yielded = weft__ring_count(&w->ready) > 1 ? 0 : w->yielded - 1;
+	if (task == NULL)
 		task = weft__deque_pop(&w->fresh);
-		if (task == NULL && weft__queue_count() > 0)
-			task = weft__queue_take(1).first;
-	}
+	if (task == NULL && weft__queue_count() > 0)
+		task = weft__queue_take(1).first;
+	if (task == NULL)
+		w->yielded = 0;
 	return task;
 }
 
@@ -174,7 +178,7 @@ static weft__task *find_own(weft__worker *w)
 		run_timers(w);
 	if (w->picks % FAIR_EVERY == 0)
 		task = take_oldest(w);
-	if (task == NULL && unlikely(w->yielded))
+	if (task == NULL && unlikely(w->yielded > 0))
 		task = take_for_yield(w);
 	if (task == NULL)
 		task = pick_ready(w);
