@@ -86,6 +86,13 @@ void *__wrap_realloc(void *block, size_t size);
 void *__wrap_aligned_alloc(size_t alignment, size_t size);
 void __wrap_free(void *block);
 void *__wrap_mmap(void *at, size_t size, int prot, int flags, int fd, off_t off);
+/* What mmap() is called where file offsets have 64 bits by name. */
+void *__wrap_mmap64(void *at, size_t size, int prot, int flags, int fd,
+		    off_t off)
+{
+	return __wrap_mmap(at, size, prot, flags, fd, off);
+}
+
 int __wrap_mprotect(void *at, size_t size, int prot);
 int __wrap_madvise(void *at, size_t size, int advice);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,

@@ -3,6 +3,7 @@
 #include "fault.h"
 
 #include "gate.h"
+#include "proc.h"
 
 #include <weft/ctx.h>
 #include <weft/waitgroup.h>
@@ -69,7 +70,7 @@ static int go_from_a_task(void *arg)
 
 	(void)arg;
 	fault_begin();
-	for (int i = 0; i < 2000 && err == 0; i++) {
+	for (int i = 0; i < 20000 && err == 0; i++) {
 		err = weft_go(count_one, NULL);
 		started += err == 0;
 	}
@@ -80,6 +81,7 @@ static int go_from_a_task(void *arg)
 
 static void go_inside_run(void)
 {
+	one_worker();	/* so that they pile up and need memory */
 	CHECK_EQ(weft_run(go_from_a_task, NULL), 0);
 	check_all_works();
 }

@@ -506,6 +506,8 @@ TEST_FLAVOURS(group_without_its_limit_lets_everybody_in)
 	CHECK_EQ(weft_group_wait(&g), 0);
 }
 
+static uint32_t changers;	/* atomic: who may still set a limit of 0 */
+
 static void change_limit(void *arg)
 {
 	weft_group *g = arg;
@@ -514,6 +516,7 @@ static void change_limit(void *arg)
 		weft_group_set_limit(g, (int)(test_random() % 5) - 1);
 		weft_yield();
 	}
+	weft_atomic_sub(&changers, 1, release);
 }
 
 static void start_many(void *arg)
@@ -527,17 +530,13 @@ TEST_FLAVOURS(group_limit_may_change_at_any_time)
 	weft_group g = {0};
 
 	weft_group_set_limit(&g, 2);
+	weft_atomic_store(&changers, 4, relaxed);
 	for (int i = 0; i < 4; i++) {
 		test_start(change_limit, &g);
 		test_start(start_many, &g);
 	}
-	for (int i = 0; i < 100; i++) {
-		weft_group_set_limit(&g, 1); /* nobody is left behind at a 0 */
-		weft_yield();
-	}
-	test_until((weft_group_set_limit(&g, 1), weft_yield(),
-		    queue_length(&g.priv_slots) == 0));
-	weft_group_set_limit(&g, -1);
+	test_until(weft_atomic_load(&changers, acquire) == 0);
+	weft_group_set_limit(&g, -1); /* nobody is left behind at a 0 */
 	test_join_all();
 	weft_group_set_limit(&g, 3);
 	CHECK_EQ(weft_group_wait(&g), 0);
