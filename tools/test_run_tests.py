@@ -3,6 +3,7 @@
 """run_tests counts what programs print, and counts each way of breaking down as a failure."""
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -26,12 +27,16 @@ def program(script, name="p", suite="unit", timeout=20, parallel=True, env=None)
     }
 
 
+def write_tests(folder, programs):
+    info = pathlib.Path(folder) / "meson-info"
+    info.mkdir()
+    (info / "intro-tests.json").write_text(json.dumps(programs))
+
+
 def run(programs, suites="", options=()):
     """Returns (exit status, last line, all that was printed)."""
     with tempfile.TemporaryDirectory() as folder:
-        info = pathlib.Path(folder) / "meson-info"
-        info.mkdir()
-        (info / "intro-tests.json").write_text(json.dumps(programs))
+        write_tests(folder, programs)
         result = subprocess.run(
             [RUNNER, *options, f"{folder}:{suites}" if suites else folder], capture_output=True, text=True
         )
@@ -87,6 +92,18 @@ class Runner(unittest.TestCase):
             self.assertIn("more than 1 s", text)
             subprocess.run(["sleep", "3"], check=True)
             self.assertEqual(b"", mark.read())
+
+    def test_ended_runner_takes_its_programs_along(self):
+        with tempfile.TemporaryDirectory() as folder:
+            started = pathlib.Path(folder) / "started"
+            write_tests(folder, [program(f"echo $$ > {started}; exec sleep 600")])
+            runner = subprocess.Popen([RUNNER, folder], stdout=subprocess.DEVNULL)
+            while not (started.is_file() and started.read_text().endswith("\n")):
+                self.assertIsNone(runner.poll())
+            runner.terminate()
+            self.assertEqual(130, runner.wait(20))
+            with self.assertRaises(ProcessLookupError):
+                os.kill(int(started.read_text()), 0)
 
     def test_timeout_factor_multiplies(self):
         slow = program("sleep 1.5; echo 1 passed, 0 failed, 0 skipped", timeout=1)
