@@ -276,6 +276,39 @@ TEST(timers_that_were_stopped_do_not_fire)
 	CHECK(all.heap.root == NULL);
 }
 
+static uint32_t phase;	/* 1: fire runs, 2: it is about to return */
+static weft__timer slow_timer;
+
+static void fire_slowly(weft__timer *timer, weft__wakeups *wakeups)
+{
+	weft_time end = weft_now() + WEFT_MS(20);
+
+	(void)timer;
+	(void)wakeups;
+	weft_atomic_store(&phase, 1, release);
+	while (weft_now() < end)
+		;
+	weft_atomic_store(&phase, 2, release);
+}
+
+static void run_slow_timer(void *arg)
+{
+	CHECK_EQ(weft__timers_run(arg, 1), 1);
+}
+
+TEST(timer_stop_waits_for_the_fire_that_runs)
+{
+	weft__timers all;
+
+	weft__timers_init(&all);
+	weft__timers_add(&all, &slow_timer, 1, fire_slowly);
+	test_start_thread(run_slow_timer, &all);
+	test_until(weft_atomic_load(&phase, acquire) == 1);
+	CHECK(!weft__timer_stop(&slow_timer));
+	CHECK_EQ(weft_atomic_load(&phase, acquire), 2);
+	test_join_all();
+}
+
 /* ---- inside: timers of the runtime ---- */
 
 struct alarm {
