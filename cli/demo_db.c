@@ -34,7 +34,8 @@ static int open_connection(demo_database *d, demo_connection *c, demo_failure *f
 	static const char settings[] = "PRAGMA query_only = ON;"
 				       "PRAGMA mmap_size = 268435456;"
 				       "PRAGMA cache_size = -256;"
-				       "PRAGMA temp_store = MEMORY;";
+				       "PRAGMA temp_store = MEMORY;"
+				       "PRAGMA busy_timeout = 1000;";
 
 	if (sqlite3_open_v2(d->path, &c->db,
 			    SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX,

@@ -24,7 +24,7 @@ static const char help[] =
 	"  --duration TIME   length of each run (10s)\n"
 	"  --lifetime TIME   how long an answer stays in the cache (1s)\n"
 	"  --deadline TIME   how long a question may take (1s)\n"
-	"  --skew X          popularity of the n-th package is 1/n^X (1.1)\n"
+	"  --skew X          popularity of the n-th package is 1/n^X (0.9)\n"
 	"  --seed N          of the schedule (1)\n"
 	"  --connections N   to the database (16)\n"
 	"  --data FILE       a package index, in place of the distribution's\n"
@@ -205,7 +205,7 @@ int demo_options_parse(demo_options *o, int argc, char **argv, int *status)
 
 	*o = (demo_options){.svg = "weft-demo.svg",
 			    .rate = 2000,
-			    .skew = 1.1,
+			    .skew = 0.9,
 			    .duration = 10 * WEFT_SECOND,
 			    .lifetime = WEFT_SECOND,
 			    .deadline = WEFT_SECOND,

@@ -46,25 +46,33 @@ static const demo_answer *answer_to(const demo_result *r, size_t package)
 
 static void print_runs(const demo_result *r)
 {
-	printf("%-14s %8s %9s %8s %11s %8s %9s %9s %9s\n", "", "", "answered", "",
-	       "queries at", "most at", "", "latency", "");
-	printf("%-14s %8s %9s %8s %11s %8s %9s %9s %9s\n", "run", "asked", "in time",
-	       "late", "the database", "once", "p50", "p99", "max");
+	static const char heads[2][10][16] = {
+		{"", "", "answered", "", "queries to", "", "most", "", "", "latency"},
+		{"run", "asked", "in time", "late", "database", "redundant", "at once",
+		 "p50", "p99", "max"},
+	};
+	static const char line[] = "%-13s %8s %9s %8s %11s %10s %8s %9s %9s %9s%s\n";
+
+	for (int i = 0; i < 2; i++)
+		printf(line, heads[i][0], heads[i][1], heads[i][2], heads[i][3],
+		       heads[i][4], heads[i][5], heads[i][6], heads[i][7], heads[i][8],
+		       heads[i][9], "");
 	for (int i = 0; i < r->started; i++) {
 		const demo_stats *s = &r->runs[i].stats;
-		char asked[32], answered[32], late[32], queries[32], most[32];
+		char asked[32], answered[32], late[32], queries[32], redundant[32], most[32];
 		char p50[32], p99[32], max[32];
 
-		printf("%-14s %8s %9s %8s %12s %7s %9s %9s %9s%s\n", r->runs[i].name,
-		       demo_thousands(asked, s->asked),
+		printf(line, r->runs[i].name, demo_thousands(asked, s->asked),
 		       demo_thousands(answered, s->answered),
-		       demo_thousands(late, s->late),
-		       demo_thousands(queries, s->queries),
+		       demo_thousands(late, s->late), demo_thousands(queries, s->queries),
+		       demo_thousands(redundant, s->redundant),
 		       demo_thousands(most, s->most_at_once),
 		       demo_time_text(p50, s->p50), demo_time_text(p99, s->p99),
 		       demo_time_text(max, s->max),
 		       r->runs[i].complete ? "" : "  (stopped)");
 	}
+	puts("\nA query is redundant when one for the same package is at the database "
+	     "already.");
 }
 
 static void print_answers(const demo_result *r)
@@ -77,7 +85,7 @@ static void print_answers(const demo_result *r)
 
 		if (a == NULL)
 			continue;
-		printf("%s%s %s", told++ == 0 ? "What breaks if one breaks: " : ", ",
+		printf("%s%s %s", told++ == 0 ? "How many break with it: " : ", ",
 		       r->database->packages[p].name, demo_thousands(number, a->count));
 	}
 	if (told > 0)
@@ -91,8 +99,8 @@ static void print_agreement(const demo_result *r)
 	if (r->started < 2)
 		return;
 	if (r->agreement.disagreements == 0)
-		printf("The runs agree on the answers to all %s questions that "
-		       "several of them answered.\n",
+		printf("The runs agree: %s packages have an answer from more than "
+		       "one run, the same each time.\n",
 		       demo_thousands(number, r->agreement.compared));
 	else
 		printf("The runs DISAGREE on %s answers.\n",
@@ -131,14 +139,13 @@ void demo_report_table(const demo_result *r)
 	}
 	if (r->started > 0) {
 		print_runs(r);
-		putchar('\n');
 		print_answers(r);
 		print_agreement(r);
 	}
 	if (r->signal != 0)
 		print_interrupted(r);
 	if (r->svg != NULL)
-		printf("The picture: %s\n", r->svg);
+		printf("Picture: %s\n", r->svg);
 }
 
 static void print_string(const char *text)
@@ -171,12 +178,13 @@ static void print_json_run(const demo_run *run)
 	printf("    {\"run\": \"%s\", \"complete\": %s, \"asked\": %" PRId64
 	       ", \"answered\": %" PRId64 ", \"late\": %" PRId64
 	       ", \"dropped\": %" PRId64 ", \"queries\": %" PRId64
+	       ", \"queries_redundant\": %" PRId64
 	       ", \"queries_executed\": %" PRId64 ", \"queries_answered\": %" PRId64
 	       ", \"most_at_once\": %d, \"most_same_at_once\": %d"
 	       ", \"p50_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f"
 	       ", \"elapsed_s\": %.3f}",
 	       run->key, run->complete ? "true" : "false", s->asked, s->answered,
-	       s->late, s->dropped, s->queries, s->executed, s->useful,
+	       s->late, s->dropped, s->queries, s->redundant, s->executed, s->useful,
 	       s->most_at_once, s->most_same, (double)s->p50 / 1e6,
 	       (double)s->p99 / 1e6, (double)s->max / 1e6, (double)s->elapsed / 1e9);
 }

@@ -33,7 +33,7 @@ demo_agreement demo_compare(const demo_run *runs, int count, size_t packages);
 void demo_report_table(const demo_result *r);
 void demo_report_json(const demo_result *r);
 
-/* Whether a file can be made at path. Returns 0, or DEMO_FAILED. */
+/* Find out early whether a file can be made at path. Returns 0, or DEMO_FAILED. */
 int demo_svg_check(const char *path, demo_failure *f);
 /* Returns   0, or DEMO_FAILED */
 int demo_svg_write(const demo_result *r, const char *path, demo_failure *f);

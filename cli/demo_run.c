@@ -84,8 +84,8 @@ static int show_progress(weft_ctx *ctx, void *arg)
 		demo_thousands(queries, s->at_once);
 		weft_mutex_unlock(&s->lock);
 		demo_screen_show(run->screen,
-				 "%-12s %5.1f s  %s asked, %s answered, %s late; "
-				 "%s queries at the database",
+				 "%-12s %5.1f s  %s asked, %s answered, %s late, "
+				 "%s queries",
 				 run->name, (double)(weft_now() - run->start) / 1e9,
 				 asked, answered, late, queries);
 	} while (weft_sleep(ctx, WEFT_MS(100)) == 0);

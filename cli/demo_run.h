@@ -47,14 +47,15 @@ typedef struct demo_column {
 
 /*
  * What a run came to. A query reaches the database when it asks for a
- * connection, and is there until it has its answer or gives up. latencies
- * count from the scheduled time; a question that is given up counts with the
- * time until then.
+ * connection, and is there until it has its answer or gives up; it is
+ * redundant if one for the same package is there already. Latencies count from
+ * the scheduled time; a question that is given up counts with the time until
+ * then.
  */
 typedef struct demo_stats {
 	weft_mutex lock;
 	int64_t asked, answered, late, dropped;
-	int64_t queries, executed, useful;
+	int64_t queries, redundant, executed, useful;
 	int at_once, most_at_once, most_same;
 	int64_t contradictions;
 	weft_duration elapsed, p50, p99, max;

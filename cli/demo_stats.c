@@ -41,6 +41,7 @@ void demo_stats_query_begins(demo_run *run, uint32_t package)
 	if (s->most_same < same)
 		s->most_same = same;
 	s->queries++;
+	s->redundant += same > 1;
 	change(run, 1)->queries++;
 	weft_mutex_unlock(&s->lock);
 }

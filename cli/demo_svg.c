@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <libgen.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,7 +23,10 @@
 #define QUERIES_HEIGHT 52
 #define GAP 18
 #define PANEL_STEP (LATENCY_HEIGHT + GAP + QUERIES_HEIGHT + 42)
+#define CELL_WIDTH ((double)PLOT_WIDTH / DEMO_COLUMNS - 0.4)
 #define HEIGHT (FIRST_PANEL + DEMO_RUNS * PANEL_STEP + 30)
+
+#define DARKEST 5
 
 #define ANSWERED "#1f6feb"
 #define LATE "#d1242f"
@@ -175,18 +177,40 @@ static void draw_axes(const picture *p, bool last)
 			"start of the run</text>\n", LEFT + PLOT_WIDTH / 2, bottom + 38);
 }
 
-static void draw_cell(const picture *p, int column, int row, uint32_t count, char kind)
+/* 0: nobody. One step is three times as many questions. */
+static int darkness(uint32_t count)
+{
+	int dark = 0;
+
+	for (; count > 0 && dark < DARKEST; count /= 3)
+		dark++;
+	return dark;
+}
+
+static void draw_cell(const picture *p, int column, int row)
 {
 	double low = (double)row / DEMO_ROWS_PER_DECADE;
-	double top = y_of(p, low + 1.0 / DEMO_ROWS_PER_DECADE), bottom = y_of(p, low);
-	double dark = 0.18 + 0.27 * log10(count);
+	double top = y_of(p, low + 1.0 / DEMO_ROWS_PER_DECADE);
+	double height = y_of(p, low) - top;
 
-	if (count == 0 || bottom - top < 0.1)
-		return;
-	fprintf(p->out, "<rect class=\"%c\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" "
-		"height=\"%.1f\" opacity=\"%.2f\"/>\n", kind, x_of(column), top,
-		(double)PLOT_WIDTH / DEMO_COLUMNS - 0.4, bottom - top - 0.4,
-		dark < 0.95 ? dark : 0.95);
+	if (height > 0.1)
+		fprintf(p->out, "M%.1f %.1fh%.1fv%.1fh-%.1fz", x_of(column), top,
+			CELL_WIDTH, height - 0.4, CELL_WIDTH);
+}
+
+/* All cells of one colour are one path, which makes the file small. */
+static void draw_cells(const picture *p, const demo_run *run, bool late, int dark)
+{
+	fprintf(p->out, "<path class=\"%s\" opacity=\"%.2f\" d=\"", late ? "l" : "a",
+		0.18 * dark);
+	for (int i = 0; i < DEMO_COLUMNS; i++) {
+		const demo_column *c = &run->stats.columns[i];
+
+		for (int row = 0; row < DEMO_ROWS; row++)
+			if (darkness(late ? c->late[row] : c->answered[row]) == dark)
+				draw_cell(p, i, row);
+	}
+	fprintf(p->out, "\"/>\n");
 }
 
 static void draw_line(const picture *p, const demo_run *run, bool p99)
@@ -215,25 +239,38 @@ static void draw_queries(const picture *p, const demo_run *run)
 	fprintf(p->out, "V%.1fz\"/>\n", queries_y(p, 0));
 }
 
+/* As demo_time_text(), with a micro sign. */
+static const char *time_text(char text[40], weft_duration d)
+{
+	char plain[32];
+	size_t length = strlen(demo_time_text(plain, d));
+
+	if (plain[length - 2] == 'u')
+		snprintf(text, 40, "%.*sµs", (int)length - 2, plain);
+	else
+		snprintf(text, 40, "%s", plain);
+	return text;
+}
+
 static void draw_numbers(const picture *p, const demo_run *run)
 {
 	const demo_stats *s = &run->stats;
 	double share = s->asked > 0 ? 100.0 * (double)s->answered / (double)s->asked : 0;
-	char queries[32], most[32], p50[32], p99[32], max[32];
+	char queries[32], redundant[32], most[32], p50[40], p99[40], max[40];
 	int x = LEFT + PLOT_WIDTH + 24;
 
 	fprintf(p->out, "<text class=\"run\" x=\"%d\" y=\"14\">%s</text>\n", x, run->name);
 	fprintf(p->out, "<text class=\"big\" x=\"%d\" y=\"42\">%.*f %%</text>"
 		"<text x=\"%d\" y=\"58\">answered in time</text>\n", x,
 		share > 99.9 && share < 100 ? 2 : share < 10 ? 1 : 0, share, x);
-	fprintf(p->out, "<text class=\"big\" x=\"%d\" y=\"84\">%s</text>"
-		"<text x=\"%d\" y=\"100\">p99 (p50 %s, max %s)</text>\n", x,
-		demo_time_text(p99, s->p99), x, demo_time_text(p50, s->p50),
-		demo_time_text(max, s->max));
+	fprintf(p->out, "<text class=\"big\" x=\"%d\" y=\"84\">p50 %s, p99 %s</text>"
+		"<text x=\"%d\" y=\"100\">at most %s</text>\n", x,
+		time_text(p50, s->p50), time_text(p99, s->p99), x, time_text(max, s->max));
 	fprintf(p->out, "<text class=\"big\" x=\"%d\" y=\"%d\">%s queries</text>"
-		"<text x=\"%d\" y=\"%d\">at most %s at once</text>\n", x,
+		"<text x=\"%d\" y=\"%d\">%s redundant; at most %s at once</text>\n", x,
 		LATENCY_HEIGHT + GAP + 18, demo_thousands(queries, s->queries), x,
-		LATENCY_HEIGHT + GAP + 34, demo_thousands(most, s->most_at_once));
+		LATENCY_HEIGHT + GAP + 34, demo_thousands(redundant, s->redundant),
+		demo_thousands(most, s->most_at_once));
 }
 
 static void draw_run(const picture *p, const demo_run *run, int number)
@@ -241,13 +278,9 @@ static void draw_run(const picture *p, const demo_run *run, int number)
 	fprintf(p->out, "<g transform=\"translate(0 %d)\">\n",
 		FIRST_PANEL + number * PANEL_STEP);
 	draw_axes(p, number == DEMO_RUNS - 1);
-	for (int i = 0; i < DEMO_COLUMNS; i++) {
-		const demo_column *c = &run->stats.columns[i];
-
-		for (int row = 0; row < DEMO_ROWS; row++) {
-			draw_cell(p, i, row, c->answered[row], 'a');
-			draw_cell(p, i, row, c->late[row], 'l');
-		}
+	for (int dark = 1; dark <= DARKEST; dark++) {
+		draw_cells(p, run, false, dark);
+		draw_cells(p, run, true, dark);
 	}
 	fprintf(p->out, "<path class=\"due\" d=\"M%d %.1fh%d\"/>\n", LEFT,
 		y_of(p, decades_of(p->result->options->deadline)), PLOT_WIDTH);
@@ -294,15 +327,20 @@ static int cannot_write(const char *path, int err, demo_failure *f)
 
 int demo_svg_check(const char *path, demo_failure *f)
 {
-	char copy[PATH_MAX];
+	char part[PATH_MAX];
 	struct stat st;
+	FILE *out;
 
-	if (snprintf(copy, sizeof(copy), "%s.part", path) >= (int)sizeof(copy))
+	if (snprintf(part, sizeof(part), "%s.part", path) >= (int)sizeof(part))
 		return cannot_write(path, ENAMETOOLONG, f);
+	/* The rename at the end would put a file in the place of a device. */
 	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
 		return cannot_write(path, S_ISDIR(st.st_mode) ? EISDIR : EINVAL, f);
-	if (access(dirname(copy), W_OK | X_OK) != 0)
+	out = fopen(part, "w");
+	if (out == NULL)
 		return cannot_write(path, errno, f);
+	fclose(out);
+	unlink(part);
 	return 0;
 }
 
