@@ -67,6 +67,13 @@ uint32_t weft__ctx_park_until(weft__waiter *w, weft_ctx *ctx,
 			      weft_time deadline);
 
 /*
+ * Put w in c's list of waiters: false if c is done, but what has expired may
+ * pass for not done. And take it out again, if it is still there.
+ */
+bool weft__ctx_enlist(weft_ctx *c, weft__waiter *w);
+void weft__ctx_delist(weft_ctx *c, weft__waiter *w);
+
+/*
  * Take c, which is done, out of the tree of its parent, if it is in one: after
  * this the parent may be finished and freed. Once for a context; then it needs
  * no weft_ctx_fini(), and contexts below it may outlive this.

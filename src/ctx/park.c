@@ -3,8 +3,7 @@
 #include "base/list.h"
 #include "ctx/ctx.h"
 
-/* False if c is done (what has expired may pass for not done). */
-static bool enlist(weft_ctx *c, weft__waiter *w)
+bool weft__ctx_enlist(weft_ctx *c, weft__waiter *w)
 {
 	bool open;
 
@@ -18,7 +17,7 @@ static bool enlist(weft_ctx *c, weft__waiter *w)
 	return open;
 }
 
-static void delist(weft_ctx *c, weft__waiter *w)
+void weft__ctx_delist(weft_ctx *c, weft__waiter *w)
 {
 	weft__ctx_lock(c);
 	if (weft__list_linked(&w->ctx_link))
@@ -43,13 +42,13 @@ uint32_t weft__ctx_park_until(weft__waiter *w, weft_ctx *c, weft_time deadline)
 
 	if (c == NULL)
 		return weft__park(w, deadline);
-	if (!enlist(c, w))
+	if (!weft__ctx_enlist(c, w))
 		return give_up(c, w);
 	if (weft__ctx_deadline(c) < deadline)
 		deadline = weft__ctx_deadline(c);
 	outcome = weft__park(w, deadline);
 	if (outcome != WEFT__CANCELLED)
-		delist(c, w);
+		weft__ctx_delist(c, w);
 	return outcome;
 }
 
@@ -86,12 +85,12 @@ int weft_ctx_wait_ctx(weft_ctx *c, weft_ctx *ctx)
 		return weft__ctx_park(&w, ctx);
 	weft__waiter_init(&proxy, weft__ctx_proxy);
 	proxy.data = &w;
-	if (weft_ctx_done(c) || !enlist(c, &proxy))
+	if (weft_ctx_done(c) || !weft__ctx_enlist(c, &proxy))
 		return 0;
 	outcome = weft__ctx_park_until(&w, ctx, weft__ctx_deadline(c));
 	if (outcome == WEFT__NOTIFIED)
 		return 0;
-	delist(c, &proxy);
+	weft__ctx_delist(c, &proxy);
 	if (weft_ctx_done(c))
 		return 0;
 	return outcome == WEFT__CANCELLED ? -ECANCELED : weft__ctx_expire(ctx);

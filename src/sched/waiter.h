@@ -14,7 +14,7 @@
  *	PARKED_THREAD    the thread sleeps, or is about to, in futex_wait.
  *	                 A claimer: to an outcome with PENDING; whoever did that
  *	                 must take PENDING away and wake the futex.
- *	outcome          final. NOTIFIED, CANCELLED or TIMEDOUT.
+ *	outcome          final. NOTIFIED, CANCELLED, TIMEDOUT or MOVED.
  *	outcome|PENDING  the thread must not leave yet: the claimer still has the
  *	                 waiter in its list.
  *
@@ -53,6 +53,7 @@ enum {
 	WEFT__NOTIFIED = 4,
 	WEFT__CANCELLED = 5,
 	WEFT__TIMEDOUT = 6,
+	WEFT__MOVED = 7,	/* by a channel, which has more to tell: chan.c */
 	WEFT__PENDING = 8,
 };
 
