@@ -4,6 +4,7 @@
 #define WEFT_H
 
 #include <weft/base.h>
+#include <weft/chan.h>
 #include <weft/cond.h>
 #include <weft/ctx.h>
 #include <weft/flight.h>

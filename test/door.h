@@ -20,6 +20,7 @@
 #include "sched/task.h"
 #include "sched/timer.h"
 #include "sched/waiter.h"
+#include "sync/chan.h"
 #include "sync/sema.h"
 
 #endif

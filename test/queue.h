@@ -18,4 +18,20 @@ static inline size_t queue_length(const void *address)
 	return length;
 }
 
+/* How many operations are queued on a channel, dead ones too. */
+static inline size_t chan_queued(weft_chan *c)
+{
+	weft_priv_link *queues[] = {&c->priv_senders, &c->priv_receivers};
+	size_t length = 0;
+
+	weft__chan_lock(c);
+	for (int i = 0; i < 2; i++)
+		if (!weft__list_empty(queues[i]))
+			for (weft__link *l = queues[i]->next; l != queues[i];
+			     l = l->next)
+				length++;
+	weft__chan_unlock(c);
+	return length;
+}
+
 #endif

@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The channel: a ring of values, a queue of operations for each direction, and
+ * a lock over all of it. An operation that waits is a weft_case on the waiter's
+ * stack, linked into the queue; several of them, a select's, may point to one
+ * waiter, whose one claim decides which of them is done (P1).
+ *
+ *	                  ring        senders queued   receivers queued
+ *	room 0            –           any              any, not both alive
+ *	empty             count = 0   none             any
+ *	neither           between     none             none
+ *	full              count = n   any              none
+ *	closed            any         none             none
+ *
+ * (An operation whose waiter has been claimed elsewhere may stand in a queue
+ * until its waiter has taken it out. It is dead: it counts for nothing.)
+ *
+ * H1  While a sender is queued the ring is full, while a receiver is queued it
+ *     is empty, and in a closed channel nobody is queued: an operation queues
+ *     only in these states, and what would end the state first empties the
+ *     queue. A receive that makes room moves the first living sender's value
+ *     into it, under the same lock; it lowers the count only with none left. So
+ *     whoever finds room has nobody before him, and try and newcomers overtake
+ *     nobody. A sender that leaves changes nothing for those behind it: the
+ *     ring is full still.
+ * H2  Who takes an operation out of a queue first claims its waiter and then
+ *     copies: no value is given to, or taken from, one who leaves. And until it
+ *     has been let go (H3), the waiter stays, with op, with the value that it
+ *     sends and the memory that it receives into.
+ * H3  The waiter may not return before the copy is done, though the claim has
+ *     decided. If it was parked, it does not run before weft__wake(): P4. If it
+ *     still ran, it sees the claim at once (P2); so it then waits for a second
+ *     claim, on settled, which comes after the copy and ends our interest in
+ *     it. It knows which of the two holds by priv_parked, that we set only in
+ *     the former case, before the wake: so it never reads it while we write.
+ *     Tempting and wrong: to copy first, and then to claim. The waiter may have
+ *     left by a cancellation, and its memory is another function's by now.
+ *     Wrong too: to let it take the channel's lock once after the claim, for
+ *     we hold that while we copy. A send on a channel that waits, is claimed
+ *     while it runs, and then takes the lock, takes it in memory that the
+ *     receiver, who has got his value, has freed.
+ * H4  A call touches *c last when it unlocks it (L2): both to complete the
+ *     operation of another, whom it lets go only after that, and to queue its
+ *     own, if that is claimed MOVED. Who has seen the effect of a call has
+ *     either had the lock after it, or was let go by it. So he may free *c
+ *     while that call is still returning.
+ *     Tempting and wrong: to let go with the lock held.
+ * H5  A waiter that was not claimed MOVED for an operation takes the channel's
+ *     lock before it returns, even if the operation is in no queue any more:
+ *     somebody may just have unlinked it, and be about to fail in claiming it.
+ *     After that nobody knows it.
+ *
+ * Whatever is read or written here is under the lock, or ordered by a claim.
+ */
+#include "sync/chan.h"
+
+#include "base/alloc.h"
+#include "base/trap.h"
+#include "ctx/ctx.h"
+
+#include <string.h>
+
+_Static_assert(sizeof(weft__lock) == sizeof(uint32_t), "priv_lock is one");
+_Static_assert(sizeof(weft_case) <= 64, "a case is a cache line");
+
+int weft_chan_init(weft_chan *c, size_t elem_size, size_t capacity)
+{
+	size_t bytes;
+
+	if (__builtin_mul_overflow(elem_size, capacity, &bytes) ||
+	    bytes > PTRDIFF_MAX)
+		weft__panic("makechan: size out of range");
+	memset(c, 0, sizeof *c);
+	c->priv_elem_bytes = elem_size;
+	c->priv_capacity = capacity;
+	if (bytes > 0 && (c->priv_buffer = weft__alloc(bytes)) == NULL)
+		return -ENOMEM;
+	return 0;
+}
+
+void weft_chan_fini(weft_chan *c)
+{
+	bool awaited;
+
+	weft__chan_lock(c);
+	awaited = !weft__list_empty(&c->priv_senders) ||
+		  !weft__list_empty(&c->priv_receivers);
+	weft__chan_unlock(c);
+	if (unlikely(awaited))
+		weft__panic("channel: finished while it is waited for");
+	weft__free(c->priv_buffer);
+	memset(c, 0, sizeof *c);
+}
+
+void weft__chan_panic_closed(void)
+{
+	weft__panic("send on closed channel");
+}
+
+/* ---- values ---- */
+
+static void copy(const weft_chan *c, void *to, const void *from)
+{
+	if (c->priv_elem_bytes == sizeof(void *) && to != NULL)
+		memcpy(to, from, sizeof(void *));
+	else if (c->priv_elem_bytes > 0 && to != NULL)
+		memcpy(to, from, c->priv_elem_bytes);
+}
+
+static void clear(const weft_chan *c, void *to)
+{
+	if (c->priv_elem_bytes > 0 && to != NULL)
+		memset(to, 0, c->priv_elem_bytes);
+}
+
+static unsigned char *slot(const weft_chan *c, size_t i)
+{
+	return c->priv_buffer + i * c->priv_elem_bytes;
+}
+
+static size_t wrap(const weft_chan *c, size_t i)
+{
+	return i < c->priv_capacity ? i : i - c->priv_capacity;
+}
+
+/* There is room. */
+static void ring_put(weft_chan *c, const void *from)
+{
+	copy(c, slot(c, wrap(c, c->priv_head + c->priv_count)), from);
+	c->priv_count++;
+}
+
+/* There is a value. */
+static void ring_take(weft_chan *c, void *to)
+{
+	copy(c, to, slot(c, c->priv_head));
+	c->priv_head = wrap(c, c->priv_head + 1);
+	c->priv_count--;
+}
+
+/* ---- those who wait ---- */
+
+static weft__waiter *waiter_of(const weft_case *op)
+{
+	return &((weft__chan_waiter *)op->priv_waiter)->wake;
+}
+
+/* H2: the first that can be claimed, or NULL. */
+static weft_case *claim_first(weft__link *queue, weft__chan_moved *moved)
+{
+	weft__link *link;
+
+	while ((link = weft__list_pop(queue)) != NULL) {
+		weft_case *op = weft__container(link, weft_case, priv_link);
+
+		if (weft__claim(waiter_of(op), WEFT__MOVED, &moved->parked))
+			return op;
+	}
+	return NULL;
+}
+
+/* op is claimed, and complete. H3: what its waiter will look at. */
+static void complete(weft_case *op, bool ok, weft__chan_moved *moved)
+{
+	op->ok = ok;
+	op->priv_fired = true;
+	if (likely(moved->parked.last == waiter_of(op))) {
+		op->priv_parked = true;
+	} else {
+		op->priv_link.next = moved->running;
+		moved->running = &op->priv_link;
+	}
+}
+
+void weft__chan_settle_slow(weft__chan_moved *moved)
+{
+	weft__link *link = moved->running, *next;
+	weft__wakeups wakeups = {0};
+
+	for (; link != NULL; link = next) {
+		weft_case *op = weft__container(link, weft_case, priv_link);
+		weft__chan_waiter *w = op->priv_waiter;
+
+		next = link->next;
+		weft__claim(&w->settled, WEFT__NOTIFIED, &wakeups);
+	}
+	weft__wake(&wakeups);
+}
+
+void weft__chan_queue(weft_case *op, weft__chan_waiter *w)
+{
+	weft_chan *c = op->priv_chan;
+
+	op->priv_waiter = w;
+	weft__list_push(op->priv_kind == WEFT_PRIV_CASE_SEND ?
+				&c->priv_senders :
+				&c->priv_receivers,
+			&op->priv_link);
+}
+
+void weft__chan_leave(weft_case *op)
+{
+	weft__chan_lock(op->priv_chan);
+	if (weft__list_linked(&op->priv_link))
+		weft__list_remove(&op->priv_link);
+	weft__chan_unlock(op->priv_chan);
+}
+
+/* ---- the two directions, and the end ---- */
+
+static bool put(weft_chan *c, weft_case *op, weft__chan_moved *moved)
+{
+	weft_case *receiver;
+
+	op->ok = !c->priv_closed;
+	if (unlikely(c->priv_closed))
+		return true;
+	receiver = claim_first(&c->priv_receivers, moved);
+	if (receiver != NULL) {
+		copy(c, receiver->priv_to, op->priv_from);
+		complete(receiver, true, moved);
+	} else if (c->priv_count < c->priv_capacity) {
+		ring_put(c, op->priv_from);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+static bool get(weft_chan *c, weft_case *op, weft__chan_moved *moved)
+{
+	weft_case *sender = claim_first(&c->priv_senders, moved);
+
+	op->ok = true;
+	if (c->priv_count > 0) {
+		ring_take(c, op->priv_to);
+		if (sender != NULL)	/* H1: the ring was full */
+			ring_put(c, sender->priv_from);
+	} else if (sender != NULL) {
+		copy(c, op->priv_to, sender->priv_from);
+	} else if (c->priv_closed) {
+		clear(c, op->priv_to);
+		op->ok = false;
+	} else {
+		return false;
+	}
+	if (sender != NULL)
+		complete(sender, true, moved);
+	return true;
+}
+
+bool weft__chan_try(weft_case *op, weft__chan_moved *moved)
+{
+	if (op->priv_kind == WEFT_PRIV_CASE_SEND)
+		return put(op->priv_chan, op, moved);
+	return get(op->priv_chan, op, moved);
+}
+
+/* H1. False: it was closed before. */
+static bool end(weft_chan *c, weft__chan_moved *moved)
+{
+	weft_case *op;
+
+	if (c->priv_closed)
+		return false;
+	c->priv_closed = true;
+	while ((op = claim_first(&c->priv_receivers, moved)) != NULL) {
+		clear(c, op->priv_to);
+		complete(op, false, moved);
+	}
+	while ((op = claim_first(&c->priv_senders, moved)) != NULL)
+		complete(op, false, moved);
+	return true;
+}
+
+void weft_chan_close(weft_chan *c)
+{
+	weft__chan_moved moved = {0};
+	bool ended;
+
+	if (unlikely(c == NULL))
+		weft__panic("close of nil channel");
+	weft__chan_lock(c);
+	ended = end(c, &moved);
+	weft__chan_unlock(c);
+	weft__chan_let_go(&moved);
+	if (unlikely(!ended))
+		weft__panic("close of closed channel");
+}
+
+/* ---- one operation ---- */
+
+static int wait_for_ctx(weft_ctx *ctx, const char *reason)
+{
+	weft__waiter w;
+
+	weft__waiter_init(&w, reason);
+	return weft__ctx_park(&w, ctx);
+}
+
+/* op is queued for w, and its channel is not locked. */
+static int wait(weft_case *op, weft__chan_waiter *w, weft_ctx *ctx)
+{
+	uint32_t outcome = weft__ctx_park_until(&w->wake, ctx, WEFT_NEVER);
+
+	if (likely(outcome == WEFT__MOVED)) {
+		if (unlikely(!op->priv_parked))
+			weft__park(&w->settled, WEFT_NEVER);	/* H3 */
+		return 0;
+	}
+	weft__chan_leave(op);	/* H5 */
+	return outcome == WEFT__CANCELLED ? -ECANCELED : weft__ctx_expire(ctx);
+}
+
+static bool try(weft_case *op)
+{
+	weft_chan *c = op->priv_chan;
+	weft__chan_moved moved = {0};
+	bool done;
+
+	if (unlikely(c == NULL))
+		return false;
+	weft__chan_lock(c);
+	done = weft__chan_try(op, &moved);
+	weft__chan_unlock(c);
+	weft__chan_let_go(&moved);
+	return done;
+}
+
+static int run(weft_case *op, weft_ctx *ctx, const char *reason)
+{
+	weft_chan *c = op->priv_chan;
+	weft__chan_moved moved = {0};
+	weft__chan_waiter w;
+
+	if (unlikely(c == NULL))
+		return wait_for_ctx(ctx, reason);
+	weft__chan_lock(c);
+	if (weft__chan_try(op, &moved)) {
+		weft__chan_unlock(c);
+		weft__chan_let_go(&moved);
+		return 0;
+	}
+	weft__chan_waiter_init(&w, reason);
+	weft__chan_queue(op, &w);
+	weft__chan_unlock(c);
+	return wait(op, &w, ctx);
+}
+
+int weft_chan_send_ctx(weft_chan *c, weft_ctx *ctx, const void *elem)
+{
+	weft_case op = WEFT_CASE_SEND(c, elem);
+	int error = run(&op, ctx, "channel send");
+
+	if (unlikely(error == 0 && !op.ok))
+		weft__chan_panic_closed();
+	return error;
+}
+
+void weft_chan_send(weft_chan *c, const void *elem)
+{
+	(void)!weft_chan_send_ctx(c, NULL, elem);
+}
+
+int weft_chan_recv_ctx(weft_chan *c, weft_ctx *ctx, void *elem)
+{
+	weft_case op = WEFT_CASE_RECV(c, elem);
+	int error = run(&op, ctx, "channel receive");
+
+	return error == 0 && !op.ok ? -EPIPE : error;
+}
+
+bool weft_chan_recv(weft_chan *c, void *elem)
+{
+	return weft_chan_recv_ctx(c, NULL, elem) == 0;
+}
+
+bool weft_chan_try_send(weft_chan *c, const void *elem)
+{
+	weft_case op = WEFT_CASE_SEND(c, elem);
+
+	if (!try(&op))
+		return false;
+	if (unlikely(!op.ok))
+		weft__chan_panic_closed();
+	return true;
+}
+
+bool weft_chan_try_recv(weft_chan *c, void *elem)
+{
+	weft_case op = WEFT_CASE_RECV(c, elem);
+
+	return try(&op) && op.ok;
+}
+
+size_t weft_chan_len(weft_chan *c)
+{
+	size_t count;
+
+	if (c == NULL)
+		return 0;
+	weft__chan_lock(c);
+	count = c->priv_count;
+	weft__chan_unlock(c);
+	return count;
+}
+
+size_t weft_chan_cap(const weft_chan *c)
+{
+	return c != NULL ? c->priv_capacity : 0;
+}
