@@ -14,6 +14,7 @@ bench_fn waitgroup_add_done;
 bench_fn mutex_uncontended, mutex_contended_0, mutex_contended_100,
 	thread_mutex;
 bench_fn cond_pingpong, cond_barrier32, thread_cond_pingpong;
+bench_fn chan_pingpong, chan_buffered128, select_pingpong;
 bench_fn flight_solo, flight_hot, flight_stampede;
 bench_fn ctx_cancel_fan;
 

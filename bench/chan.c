@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+#include "weft_bench.h"
+
+/* A ball goes there and back; one operation is one round trip. */
+struct table {
+	weft_chan there, back, stop;
+};
+
+static void table_init(struct table *t)
+{
+	BENCH_CHECK(!weft_chan_init(&t->there, sizeof(long), 0));
+	BENCH_CHECK(!weft_chan_init(&t->back, sizeof(long), 0));
+	BENCH_CHECK(!weft_chan_init(&t->stop, 0, 0));
+}
+
+static void return_ball(void *arg)
+{
+	struct table *t = arg;
+	long ball;
+	while (weft_chan_recv(&t->there, &ball))
+		weft_chan_send(&t->back, &ball);
+	weft_chan_close(&t->back);
+}
+
+double chan_pingpong(long n)
+{
+	struct table t;
+	table_init(&t);
+	bench_go(return_ball, &t);
+	int64_t start = bench_now();
+	for (long i = 0; i < n; i++) {
+		long ball = i;
+		weft_chan_send(&t.there, &ball);
+		weft_chan_recv(&t.back, &ball);
+	}
+	double ns = bench_per_op(start, n);
+	weft_chan_close(&t.there);
+	weft_chan_recv(&t.back, NULL);
+	return ns;
+}
+
+/* The same where both are ready to be told to stop, as servers are. */
+static bool select_ball(struct table *t, weft_chan *from, long *ball)
+{
+	weft_case cases[] = {
+		WEFT_CASE_RECV(from, ball),
+		WEFT_CASE_RECV(&t->stop, NULL),
+	};
+	return weft_select(cases, 2) == 0;
+}
+
+static void return_ball_until_stop(void *arg)
+{
+	struct table *t = arg;
+	long ball;
+	while (select_ball(t, &t->there, &ball))
+		weft_chan_send(&t->back, &ball);
+	weft_chan_close(&t->back);
+}
+
+double select_pingpong(long n)
+{
+	struct table t;
+	table_init(&t);
+	bench_go(return_ball_until_stop, &t);
+	int64_t start = bench_now();
+	for (long i = 0; i < n; i++) {
+		long ball = i;
+		weft_chan_send(&t.there, &ball);
+		BENCH_CHECK(select_ball(&t, &t.back, &ball));
+	}
+	double ns = bench_per_op(start, n);
+	weft_chan_close(&t.stop);
+	weft_chan_recv(&t.back, NULL);
+	return ns;
+}
+
+/* One produces, one consumes; one operation is one value. */
+struct belt {
+	weft_chan chan;
+	long n;
+};
+
+static void produce(void *arg)
+{
+	struct belt *b = arg;
+	for (long i = 0; i < b->n; i++)
+		weft_chan_send(&b->chan, &i);
+	weft_chan_close(&b->chan);
+}
+
+double chan_buffered128(long n)
+{
+	struct belt b = {.n = n};
+	long value, sum = 0;
+	BENCH_CHECK(!weft_chan_init(&b.chan, sizeof(long), 128));
+	int64_t start = bench_now();
+	bench_go(produce, &b);
+	while (weft_chan_recv(&b.chan, &value))
+		sum += value;
+	double ns = bench_per_op(start, n);
+	BENCH_CHECK(sum == n * (n - 1) / 2);
+	weft_chan_fini(&b.chan);
+	return ns;
+}
