@@ -101,10 +101,18 @@ void weft__chan_panic_closed(void)
 
 static void copy(const weft_chan *c, void *to, const void *from)
 {
-	if (c->priv_elem_bytes == sizeof(void *) && to != NULL)
+	if (c->priv_elem_bytes == 0 || to == NULL)
+		return;
+	switch (c->priv_elem_bytes) {	/* the common ones without a call */
+	case sizeof(int):
+		memcpy(to, from, sizeof(int));
+		break;
+	case sizeof(void *):
 		memcpy(to, from, sizeof(void *));
-	else if (c->priv_elem_bytes > 0 && to != NULL)
+		break;
+	default:
 		memcpy(to, from, c->priv_elem_bytes);
+	}
 }
 
 static void clear(const weft_chan *c, void *to)
@@ -192,6 +200,7 @@ void weft__chan_queue(weft_case *op, weft__chan_waiter *w)
 	weft_chan *c = op->priv_chan;
 
 	op->priv_waiter = w;
+	op->priv_fired = op->priv_parked = false;
 	weft__list_push(op->priv_kind == WEFT_PRIV_CASE_SEND ?
 				&c->priv_senders :
 				&c->priv_receivers,
@@ -290,6 +299,16 @@ void weft_chan_close(weft_chan *c)
 
 /* ---- one operation ---- */
 
+/* What is not set here is set when it queues: it is not on the fast path. */
+static inline void op_init(weft_case *op, uint8_t kind, weft_chan *c,
+			   const void *from, void *to)
+{
+	op->priv_kind = kind;
+	op->priv_chan = c;
+	op->priv_from = from;
+	op->priv_to = to;
+}
+
 static int wait_for_ctx(weft_ctx *ctx, const char *reason)
 {
 	weft__waiter w;
@@ -349,9 +368,11 @@ static int run(weft_case *op, weft_ctx *ctx, const char *reason)
 
 int weft_chan_send_ctx(weft_chan *c, weft_ctx *ctx, const void *elem)
 {
-	weft_case op = WEFT_CASE_SEND(c, elem);
-	int error = run(&op, ctx, "channel send");
+	weft_case op;
+	int error;
 
+	op_init(&op, WEFT_PRIV_CASE_SEND, c, elem, NULL);
+	error = run(&op, ctx, "channel send");
 	if (unlikely(error == 0 && !op.ok))
 		weft__chan_panic_closed();
 	return error;
@@ -364,9 +385,11 @@ void weft_chan_send(weft_chan *c, const void *elem)
 
 int weft_chan_recv_ctx(weft_chan *c, weft_ctx *ctx, void *elem)
 {
-	weft_case op = WEFT_CASE_RECV(c, elem);
-	int error = run(&op, ctx, "channel receive");
+	weft_case op;
+	int error;
 
+	op_init(&op, WEFT_PRIV_CASE_RECV, c, NULL, elem);
+	error = run(&op, ctx, "channel receive");
 	return error == 0 && !op.ok ? -EPIPE : error;
 }
 
@@ -377,8 +400,9 @@ bool weft_chan_recv(weft_chan *c, void *elem)
 
 bool weft_chan_try_send(weft_chan *c, const void *elem)
 {
-	weft_case op = WEFT_CASE_SEND(c, elem);
+	weft_case op;
 
+	op_init(&op, WEFT_PRIV_CASE_SEND, c, elem, NULL);
 	if (!try(&op))
 		return false;
 	if (unlikely(!op.ok))
@@ -388,8 +412,9 @@ bool weft_chan_try_send(weft_chan *c, const void *elem)
 
 bool weft_chan_try_recv(weft_chan *c, void *elem)
 {
-	weft_case op = WEFT_CASE_RECV(c, elem);
+	weft_case op;
 
+	op_init(&op, WEFT_PRIV_CASE_RECV, c, NULL, elem);
 	return try(&op) && op.ok;
 }
 

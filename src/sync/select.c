@@ -294,8 +294,6 @@ int weft_select_ctx(weft_case *cases, weft_ctx *ctx, int n)
 	uint32_t count = n > 0 ? (uint32_t)n : 0;
 	int fired;
 
-	for (uint32_t i = 0; i < count; i++)
-		cases[i].priv_fired = cases[i].priv_parked = false;
 	sort(cases, count);
 	fired = select_one(cases, count, ctx);
 	if (fired >= 0 && unlikely(!cases[fired].ok) &&

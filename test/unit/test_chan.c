@@ -395,6 +395,32 @@ TEST_FLAVOURS(chan_sender_that_leaves_lets_those_behind_it_move_up)
 	weft_chan_fini(&c);
 }
 
+/*
+ * Somebody has unlinked a waiter, and is about to fail in claiming it: the
+ * waiter is there as long as he has the lock (H5). The moment is forced.
+ */
+TEST_FLAVOURS(chan_leaver_stays_while_another_may_look_at_it)
+{
+	weft_chan c;
+	weft_ctx ctx = {0};
+	party leaver = {.chan = &c, .ctx = &ctx};
+	weft__link *link;
+
+	make(&c, sizeof(int), 0);
+	start_queued(receive, &leaver, 1);
+	weft__chan_lock(&c);
+	link = weft__list_pop(&c.priv_receivers);
+	CHECK(link != NULL);
+	weft_ctx_cancel(&ctx, 0);
+	test_until(weft_atomic_load(&c.priv_lock, relaxed) == 2 ||
+		   weft_atomic_load(&leaver.ended, acquire));
+	CHECK(!weft_atomic_load(&leaver.ended, acquire));
+	weft__chan_unlock(&c);
+	test_join_all();
+	CHECK_EQ(leaver.result, -ECANCELED);
+	weft_ctx_fini(&ctx);
+}
+
 /* What was sent, and no more, is received, whoever was cancelled when. */
 static struct {
 	weft_chan chan;
