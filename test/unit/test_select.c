@@ -421,6 +421,67 @@ TEST_FLAVOURS(select_takes_any_number_of_cases)
 
 /* ---- ends ---- */
 
+/* As chan_receiver_claimed_while_it_runs_waits_for_the_value … */
+TEST_FLAVOURS(select_claimed_while_it_runs_waits_for_the_value)
+{
+	weft_chan c[2];
+	weft_ctx ctx = {0};
+	int v = 0;
+	weft_case cases[] = {WEFT_CASE_RECV(&c[0], &v),
+			     WEFT_CASE_RECV(&c[1], &v)};
+	selecter s = {.cases = cases, .n = 2, .ctx = &ctx};
+	weft__wakeups wakeups = {0};
+	weft__chan_waiter *w;
+
+	make(&c[0], 0);
+	make(&c[1], 0);
+	weft__ctx_lock(&ctx);
+	start_queued(&s, &c[1]);
+	weft__chan_lock(&c[1]);
+	CHECK(weft__list_pop(&c[1].priv_receivers) == &cases[1].priv_link);
+	w = cases[1].priv_waiter;
+	CHECK(weft__claim(&w->wake, WEFT__MOVED, &wakeups));
+	CHECK(wakeups.first == NULL);
+	weft__chan_unlock(&c[1]);
+	weft__ctx_unlock(&ctx);
+	test_until(weft_atomic_load(&s.ended, acquire) ||
+		   weft_atomic_load(&w->settled.state, acquire) != WEFT__WAITING);
+	CHECK(!weft_atomic_load(&s.ended, acquire));
+	v = 5;
+	cases[1].ok = cases[1].priv_fired = true;
+	CHECK(weft__claim(&w->settled, WEFT__NOTIFIED, &wakeups));
+	weft__wake(&wakeups);
+	test_join_all();
+	CHECK_EQ(s.fired, 1);
+	CHECK_EQ(chan_queued(&c[0]), 0);
+	weft_ctx_fini(&ctx);
+}
+
+/* … and chan_receiver_claimed_while_it_runs_leaves_the_channel_alone */
+TEST_FLAVOURS(select_claimed_while_it_runs_leaves_the_channel_alone)
+{
+	for (int i = 0; i < grave_rounds() / 10; i++) {
+		weft_chan *c = grave_open(), other = {0};
+		weft_ctx ctx = {0};
+		int v = 5, got = 0;
+		weft_case cases[] = {WEFT_CASE_RECV(&other, NULL),
+				     WEFT_CASE_RECV(c, &got)};
+		selecter s = {.cases = cases, .n = 2, .ctx = &ctx};
+
+		make(c, 0);
+		weft__ctx_lock(&ctx);
+		start_queued(&s, c);
+		test_until(chan_queued(&other) == 1);
+		weft_chan_send(c, &v);
+		grave_close(c);
+		weft__ctx_unlock(&ctx);
+		test_join_all();
+		CHECK_EQ(s.fired, 1);
+		CHECK_EQ(got, 5);
+		weft_ctx_fini(&ctx);
+	}
+}
+
 static void select_and_bury(void *arg)
 {
 	weft_chan *c = arg, other = {0};
