@@ -122,7 +122,7 @@ TEST(flight_do_ctx_copy_without_memory_returns_enomem_and_keeps_no_block)
 }
 
 /* Many keys at once: the table has to grow, or do without. */
-enum { KEYS = 200 };
+enum { KEYS = 100 };
 static uint32_t waiting;
 static gate all_are_there;
 

@@ -413,11 +413,11 @@ static void step_ctx(void)
 	struct tree t = {0};
 
 	weft_ctx_init(&t.root, NULL);
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 3; i++)
 		weft_ctx_init_timeout(&t.child[i], &t.root,
 				      WEFT_US(100 + below(2000)));
+	for (int i = 0; i < 3; i++)
 		CHECK_EQ(weft_waitgroup_go(&t.wg, wait_for_child, &t), 0);
-	}
 	weft_waitgroup_add(&t.wg, 1);
 	CHECK_EQ(weft_ctx_after_start(&after, &t.child[0], run_after, &t.wg), 0);
 	count(&afters_started);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Misuse of contexts: each ends its process and says why. */
+#include "door.h"
 #include "test.h"
 
-#include <weft/ctx.h>
 
 #define PANIC "panic: context: "
 
@@ -31,12 +31,22 @@ static void wait_for_ever(void *c)
 	weft_ctx_wait(c);
 }
 
+static bool is_waited_for(weft_ctx *c)
+{
+	bool waited;
+
+	weft__ctx_lock(c);
+	waited = !weft__list_empty(&c->priv_waiters);
+	weft__ctx_unlock(c);
+	return waited;
+}
+
 static void check_fini_while_waited_for(void (*start)(weft_fn fn, void *arg))
 {
 	static weft_ctx c;
 
 	start(wait_for_ever, &c);
-	test_until(weft_atomic_load(&c.priv_waiters.next, relaxed) != NULL);
+	test_until(is_waited_for(&c));
 	weft_ctx_fini(&c);
 }
 
