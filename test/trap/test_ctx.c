@@ -3,7 +3,6 @@
 #include "door.h"
 #include "test.h"
 
-
 #define PANIC "panic: context: "
 
 TEST_TRAP(ctx_fini_before_its_children, PANIC "finished before its children")
