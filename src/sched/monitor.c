@@ -65,6 +65,7 @@ static void look_around(weft_time now)
 
 	for (uint32_t i = 0; i < count; i++)
 		look_at(weft__rt.workers[i], &l);
+	weft_atomic_store(&weft__rt.tiny, 0, relaxed);
 	weft__runtime_retry_threads();
 	if (!weft__runtime_has_work(NULL))
 		return;

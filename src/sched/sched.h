@@ -79,6 +79,9 @@ struct weft__worker {
 	uint32_t yielded;	/* a task did: so many others first */
 	bool searching;		/* counted in runtime.searching */
 	bool blocking;		/* between weft_blocking_begin and _end */
+	int64_t stolen;		/* how many at its last steal of fresh ones … */
+	weft_time stolen_at;	/* … when … */
+	weft__worker *stolen_from;	/* … and from whom */
 	weft__deque fresh;
 	weft__ring ready;
 
@@ -112,6 +115,8 @@ typedef struct {
 				/* atomic: one more worker could run */
 	uint32_t searching;	/* atomic: workers looking for work */
 	uint32_t running;	/* atomic: the worker threads are there */
+	uint32_t tiny;		/* atomic: not worth stealing, until a tick … */
+	int64_t tiny_bottom;	/* atomic: … while this bottom moves */
 	uint32_t stopping;	/* atomic: they leave when nothing is to do */
 	uint32_t worker_count;	/* atomic: of workers[] in use */
 	uint32_t procs;		/* how many should run at a time */

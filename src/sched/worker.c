@@ -7,6 +7,7 @@ enum {
 	STREAK_MAX = 32,	/* picks in a row from the next slot */
 	TIMERS_EVERY = 8,	/* picks; the clock costs as much as a task */
 	STEAL_MAX = 32,
+	TINY_NS = 1000,		/* a stolen task costs about that much to move */
 	SEARCH_ROUNDS = 4,
 	SEARCH_PAUSES = 40,	/* between rounds: about a microsecond */
 };
@@ -50,7 +51,8 @@ void weft__worker_push_ready(weft__worker *w, weft__task *task)
 void weft__worker_hint(void)
 {
 	if (weft_atomic_load(&weft__rt.room, relaxed) &&
-	    weft_atomic_load(&weft__rt.searching, relaxed) == 0)
+	    weft_atomic_load(&weft__rt.searching, relaxed) == 0 &&
+	    !weft_atomic_load(&weft__rt.tiny, relaxed))
 		weft__runtime_wake_worker();
 }
 
@@ -230,6 +232,19 @@ static bool is_stale(const weft__worker *v)
 }
 
 /*
+ * Tasks that take less time than it takes to move them to another worker are
+ * left to a worker that is at them: whoever has stolen such says so, until the
+ * monitor's next look.
+ */
+static bool is_not_worth(const weft__worker *v)
+{
+	return weft_atomic_load(&weft__rt.tiny, relaxed) &&
+	       !weft_atomic_load(&v->stuck, relaxed) &&
+	       weft_atomic_load(&v->fresh.bottom, relaxed) !=
+		       weft_atomic_load(&weft__rt.tiny_bottom, relaxed);
+}
+
+/*
  * What may be taken from v. A task that is alone is left to v, which will be
  * there sooner than the cache lines could be here, unless v does not come back.
  */
@@ -242,6 +257,8 @@ static bool may_steal(weft__worker *v, bool *stale)
 	if (ready + next + (uint64_t)fresh == 0)
 		return false;
 	*stale = is_stale(v);
+	if (ready + next == 0 && is_not_worth(v))
+		return false;
 	return *stale || (ready > 0 && ready + next > 1) || fresh > 1;
 }
 
@@ -258,18 +275,36 @@ static weft__task *steal_ready(weft__worker *w, weft__worker *v)
 
 static weft__task *steal_fresh(weft__worker *w, weft__worker *v)
 {
-	int64_t n = (weft__deque_count(&v->fresh) + 1) / 2;
+	int64_t n = (weft__deque_count(&v->fresh) + 1) / 2, i;
 	weft__task *first = weft__deque_steal(&v->fresh), *task;
 
 	if (first == NULL)
 		return NULL;
-	for (int64_t i = 1; i < n && i < STEAL_MAX; i++) {
+	for (i = 1; i < n && i < STEAL_MAX; i++) {
 		task = weft__deque_steal(&v->fresh);
 		if (task == NULL)
 			break;
 		keep(w, task);
 	}
+	w->stolen = i;
+	w->stolen_at = weft_now();
+	w->stolen_from = v;
 	return first;
+}
+
+/* w has nothing left: were those that it stole last worth it? */
+static void judge_stolen(weft__worker *w)
+{
+	if (w->stolen < STEAL_MAX)
+		return;
+	if (weft_now() - w->stolen_at < w->stolen * TINY_NS) {
+		weft_atomic_store(&weft__rt.tiny_bottom,
+				  weft_atomic_load(&w->stolen_from->fresh.bottom,
+						   relaxed),
+				  relaxed);
+		weft_atomic_store(&weft__rt.tiny, 1, relaxed);
+	}
+	w->stolen = 0;
 }
 
 static weft__task *steal_from(weft__worker *w, weft__worker *v)
@@ -356,8 +391,10 @@ static weft__task *find_others(weft__worker *w)
 
 static weft__task *search(weft__worker *w)
 {
-	weft__task *task = find_others(w);
+	weft__task *task;
 
+	judge_stolen(w);
+	task = find_others(w);
 	if (task != NULL)
 		return task;
 	search_begin(w);
