@@ -9,7 +9,10 @@ struct weft__slots {
 	weft__task *slot[];
 };
 
-enum { FIRST_CAPACITY = 256 };	/* a power of two */
+enum {
+	FIRST_CAPACITY = 256,	/* a power of two */
+	PREFETCH = 8,		/* pops that a cache miss takes */
+};
 
 static struct weft__slots *slots_new(int64_t capacity,
 				     struct weft__slots *older)
@@ -69,6 +72,7 @@ weft__task *weft__deque_pop(weft__deque *d)
 {
 	int64_t bottom = weft_atomic_load(&d->bottom, relaxed);
 	int64_t top = weft_atomic_load(&d->top, relaxed);
+	struct weft__slots *slots;
 	weft__task *task;
 
 	if (bottom <= top)
@@ -82,8 +86,11 @@ weft__task *weft__deque_pop(weft__deque *d)
 		weft_atomic_store(&d->bottom, bottom + 1, relaxed);
 		return NULL;
 	}
-	task = weft_atomic_load(
-		slot_at(weft_atomic_load(&d->slots, relaxed), bottom), relaxed);
+	slots = weft_atomic_load(&d->slots, relaxed);
+	task = weft_atomic_load(slot_at(slots, bottom), relaxed);
+	/* Whatever is there, perhaps nothing that is still a task. */
+	__builtin_prefetch(
+		weft_atomic_load(slot_at(slots, bottom - PREFETCH), relaxed), 1);
 	if (top < bottom)
 		return task;
 	/* The last one: whoever moves top has it. */

@@ -121,6 +121,7 @@ weft__task *weft__task_alloc(weft__worker *w)
 	if (task != NULL) {
 		w->free_tasks = task->next;
 		w->free_task_count--;
+		__builtin_prefetch(task->next, 1);	/* the next one's line */
 	}
 	return task;
 }
