@@ -74,7 +74,8 @@ WEFT_API int weft_go_copy(weft_fn fn, const void *arg,
  * Tasks that can still run when fn returns are run to their end. Tasks that
  * wait then, for anything, are leaks: each is reported in one line on stderr.
  * They stay as they are; should the program start tasks again later they may
- * yet be woken.
+ * yet be woken. If plain threads start or wake tasks while weft_run ends, the
+ * worker threads run on, or anew, for those, and nothing is reported.
  *
  * Returns   what fn returned, or -ENOMEM when it could not be started
  * Context   a plain thread, one at a time; never a task (it aborts).

@@ -30,11 +30,25 @@ static uint32_t running(void)
 	return weft__rt.live_count - weft__rt.idle_count - weft__rt.stuck_count;
 }
 
+/*
+ * While the runtime stops, a worker that runs will look for work once more
+ * before it leaves: a new thread is for when all are stuck. Otherwise plain
+ * threads that wake tasks all the time would have us join threads for ever.
+ */
+static bool may_start_thread(void)
+{
+	bool stopping = weft_atomic_load(&weft__rt.stopping, relaxed);
+
+	if (stopping && (running() > 0 || weft__rt.live_count == 0))
+		return false;
+	return !weft__rt.no_threads;
+}
+
 /* seq_cst: the other half of S4. */
 static void update_room(void)
 {
 	bool room = !weft__rt.closed && running() < weft__rt.procs &&
-		    (weft__rt.idle != NULL || !weft__rt.no_threads);
+		    (weft__rt.idle != NULL || may_start_thread());
 
 	weft_atomic_store(&weft__rt.room, room, seq_cst);
 }
@@ -133,7 +147,7 @@ static bool wake_one(void)
 	weft__lock_take(&weft__rt.lock);
 	if (!weft__rt.closed && running() < weft__rt.procs) {
 		w = weft__rt.idle;
-		if (w == NULL && !weft__rt.no_threads) {
+		if (w == NULL && may_start_thread()) {
 			w = worker_start(true);
 			weft__rt.no_threads = w == NULL;
 		} else if (w != NULL) {
@@ -338,6 +352,7 @@ static void wake_all(void)
 		weft_atomic_store(&w->sleep, 0, release);
 		weft__futex_wake(&w->sleep, 1);
 	}
+	update_room();
 	weft__lock_drop(&weft__rt.lock);
 }
 

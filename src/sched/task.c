@@ -246,8 +246,12 @@ int weft_run(int (*fn)(void *), void *arg)
 		return -ENOMEM;
 	while (weft_atomic_load(&run.done, acquire) == 0)
 		weft__futex_wait(&run.done, 0, WEFT_NEVER);
-	while (!weft__runtime_stop(report_leaks) && weft__runtime_start() == 0)
-		;	/* once more, for those */
+	/*
+	 * What plain threads have made ready meanwhile runs on without us: to
+	 * wait for that too would be to wait for ever if they go on so.
+	 */
+	if (!weft__runtime_stop(report_leaks))
+		(void)weft__runtime_start();
 	return run.result;
 }
 
