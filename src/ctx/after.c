@@ -34,6 +34,8 @@
 #include "sched/task.h"
 #include "sched/timer.h"
 
+#include <weft/panic.h>
+
 enum { IDLE, SETUP, FIRED, ARMED, QUEUED };
 
 /* What lies in priv_room. */
@@ -144,7 +146,7 @@ static void prepare(weft_ctx_after *a, weft_ctx *c)
 	b = lock_bucket(a);	/* of the last context, for the last start */
 	if (a->priv_state != IDLE) {
 		weft__lot_unlock(b);
-		weft__panic("context: after-func started twice");
+		weft_panic("context: after-func started twice");
 	}
 	a->priv_state = SETUP;
 	weft__lot_unlock(b);

@@ -54,7 +54,7 @@
  */
 #include "ctx/ctx.h"
 
-#include "base/trap.h"
+#include <weft/panic.h>
 
 #include <string.h>
 
@@ -160,7 +160,7 @@ void weft_ctx_init_value(weft_ctx *c, weft_ctx *parent, const void *key,
 			 void *value)
 {
 	if (key == NULL)
-		weft__panic("nil key");
+		weft_panic("nil key");
 	memset(c, 0, sizeof *c);
 	c->priv_deadline = parent ? parent->priv_deadline : 0;
 	c->priv_key = key;
@@ -319,9 +319,9 @@ void weft_ctx_fini(weft_ctx *c)
 	}
 	weft__ctx_unlock(c);
 	if (parent)
-		weft__panic("context: finished before its children");
+		weft_panic("context: finished before its children");
 	if (awaited)
-		weft__panic("context: finished while it is waited for");
+		weft_panic("context: finished while it is waited for");
 	weft__ctx_detach(c);
 	c->priv_flags &= ~(uint32_t)WEFT__CTX_ATTACHED;
 	weft__after_run(&k.afters);

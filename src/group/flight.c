@@ -67,7 +67,6 @@
 #include "group/flight.h"
 
 #include "base/alloc.h"
-#include "base/trap.h"
 #include "ctx/ctx.h"
 #include "group/flight_table.h"
 #include "sched/lot.h"
@@ -710,8 +709,10 @@ static bool idle_or_queue(shard *s, weft__waiter *w)
 	bool idle;
 
 	weft__lock_take(&s->lock);
-	if (s->running != s->abandoned)
-		weft__panic("flight: fini while callers wait");
+	if (unlikely(s->running != s->abandoned)) {
+		weft__lock_drop(&s->lock);
+		weft_panic("flight: fini while callers wait");
+	}
 	idle = s->running == 0;
 	if (!idle) {
 		s->fini_waits = 1;

@@ -67,3 +67,27 @@ void weft__context_init_thread(weft__context *context)
 	context->fiber = __tsan_get_current_fiber();
 #endif
 }
+
+void weft__context_fini(weft__context *context)
+{
+#if WEFT__TSAN
+	__tsan_destroy_fiber(context->fiber);
+#endif
+	(void)context;
+}
+
+void weft__context_abandon(const weft__context *to,
+			   void (*commit)(void *, void *), void *a, void *b)
+{
+	void *sp;
+
+#if WEFT__ASAN
+	__asan_handle_no_return();	/* the frames left cover this one */
+	__sanitizer_start_switch_fiber(NULL, to->low, to->size_bytes);
+#endif
+#if WEFT__TSAN
+	__tsan_switch_to_fiber(to->fiber, 0);
+#endif
+	weft__switch(&sp, to->sp, commit, a, b);
+	__builtin_unreachable();
+}

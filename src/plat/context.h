@@ -23,6 +23,7 @@
 #endif
 
 #if WEFT__ASAN
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 #if WEFT__TSAN
@@ -52,6 +53,9 @@ void weft__switch(void **from_sp, void *to_sp, void (*commit)(void *, void *),
  */
 void weft__context_init(weft__context *context, void *low, void *top,
 			void (*function)(void *), void *arg);
+
+/* Give back what init made, but not the stack, which does not run. */
+void weft__context_fini(weft__context *context);
 
 /* Make context that of the stack which the calling thread came with. */
 void weft__context_init_thread(weft__context *context);
@@ -89,5 +93,10 @@ weft__context_switch(weft__context *self, const weft__context *to,
 	weft__switch(&self->sp, to->sp, commit, a, b);
 	weft__context_landed(self);
 }
+
+/* Leave the running stack for good. commit may prepare it for another use. */
+_Noreturn void weft__context_abandon(const weft__context *to,
+				     void (*commit)(void *, void *), void *a,
+				     void *b);
 
 #endif

@@ -55,6 +55,11 @@ void weft__thread_join(pthread_t thread)
 	pthread_join(thread, NULL);
 }
 
+void weft__thread_exit(void)
+{
+	pthread_exit(NULL);
+}
+
 /* Room for a frame with the largest register sets, and for what handlers do. */
 enum { SIGNAL_STACK_BYTES = 64 * 1024 };
 

@@ -15,6 +15,7 @@
 int weft__thread_start(pthread_t *thread, const char *name,
 		       void *(*run)(void *), void *arg);
 void weft__thread_join(pthread_t thread);
+_Noreturn void weft__thread_exit(void);
 
 /*
  * Give the calling thread a stack for signal handlers, which must not run on

@@ -11,7 +11,6 @@
  */
 #include "sched/sched.h"
 
-#include "base/trap.h"
 #include "plat/futex.h"
 #include "plat/pages.h"
 
@@ -316,7 +315,7 @@ void weft_blocking_end(void)
 	if (self == NULL)
 		return;
 	if (!self->worker->blocking)
-		weft__panic("weft_blocking_end without weft_blocking_begin");
+		weft_panic("weft_blocking_end without weft_blocking_begin");
 	self->worker->blocking = false;
 	weft__runtime_unstick(self->worker);
 }

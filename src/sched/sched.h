@@ -42,6 +42,7 @@
 #include "plat/stack.h"
 #include "plat/thread.h"
 #include "sched/deque.h"
+#include "sched/panic.h"
 #include "sched/ring.h"
 #include "sched/task.h"
 #include "sched/timer.h"
@@ -59,6 +60,7 @@ struct weft__stack {
 	const char *name;	/* the task's name, NULL: none */
 	weft__waiter *waiter;	/* atomic: what the task is parked on */
 	weft__stack *next;	/* in a list of spares */
+	weft__flow flow;	/* the task's; all zero between tasks */
 	weft__task copy;	/* of an embedded task, once it runs */
 };
 
@@ -252,6 +254,8 @@ void weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline);
 
 /* A stack suspended in its loop: a spare, or a new one, or NULL. */
 weft__stack *weft__stack_get(weft__worker *w);
+/* End the calling task where it is: its frames are gone, for good. */
+_Noreturn WEFT_PRIV_COLD void weft__stack_abandon(void);
 /* Give the spares that w keeps to all. */
 void weft__stack_flush(weft__worker *w);
 

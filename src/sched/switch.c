@@ -5,6 +5,8 @@
  */
 #include "sched/sched.h"
 
+#include <string.h>
+
 enum {
 	SPARES_MAX = 32,	/* kept by a worker; half go when it is full */
 	YIELD_TO = 64,		/* tasks that one yield lets run, at most */
@@ -140,6 +142,17 @@ static void commit_leave(void *stack, void *unused)
 	weft__lock_drop(&depot.lock);
 }
 
+/* The frames on it are no more: it begins anew. */
+static void commit_abandoned(void *stack, void *worker)
+{
+	char *low = (char *)((uintptr_t)stack & -(uintptr_t)WEFT__STACK_BYTES);
+	weft__stack *s = stack;
+
+	weft__context_fini(&s->context);
+	weft__context_init(&s->context, low + WEFT__GUARD_BYTES, s, loop, s);
+	commit_spare(s, worker);
+}
+
 static void commit_nothing(void *unused, void *unused_too)
 {
 	(void)unused;
@@ -153,28 +166,44 @@ static void tick(weft__worker *w, uint32_t by)
 	weft_atomic_store(&w->tick, w->tick + by, relaxed);
 }
 
+/* A task has left its last frame but ours, in whatever way. */
+static inline void ended(weft__stack *self)
+{
+	weft__task *task = self->task;
+	weft__worker *w = self->worker;	/* S1: perhaps another one */
+
+	weft_atomic_store(&self->task, NULL, relaxed);
+	self->name = NULL;
+	w->blocking = false;
+	weft__bump(&w->ended);
+	if (task != &self->copy)
+		weft__task_free(w, task);
+}
+
+/* It did not return: weft_exit(), or a thread's own pthread_exit(). */
+static inline void left(const bool *returned)
+{
+	if (unlikely(!*returned))
+		weft__stack_abandon();
+}
+
 /*
  * An embedded task's memory may be gone as soon as its function says so: to
  * queues and waiters the copy on the stack stands for it.
  */
 static void call(weft__stack *self, weft__task *task)
 {
+	__attribute__((cleanup(left))) bool returned = false;
 	bool embedded = task->flags & WEFT__TASK_EMBEDDED;
-	weft__worker *w = self->worker;
 
-	tick(w, 1);
+	tick(self->worker, 1);
 	if (embedded)
 		self->copy = *task;
 	weft_atomic_store(&self->task, embedded ? &self->copy : task, relaxed);
 	task->entry(task);
-	weft_atomic_store(&self->task, NULL, relaxed);
-	self->name = NULL;
-	w = self->worker;	/* S1: perhaps another one */
-	w->blocking = false;
-	tick(w, 1);
-	weft__bump(&w->ended);
-	if (!embedded)
-		weft__task_free(w, task);
+	returned = true;
+	tick(self->worker, 1);
+	ended(self);
 }
 
 static void resume(weft__stack *self, weft__task *task)
@@ -241,12 +270,19 @@ static void leave_thread(weft__worker *w, weft__stack *to)
  * stack, and is a plain thread to whatever it calls. Should it wait, this
  * thread sleeps; slower, not wrong.
  */
+static void enter(void *arg)
+{
+	weft__task *task = arg;
+
+	task->entry(task);
+}
+
 static void call_on_thread(weft__worker *w, weft__task *task)
 {
 	bool embedded = task->flags & WEFT__TASK_EMBEDDED;
 
 	tick(w, 1);
-	task->entry(task);
+	weft__try_exit(enter, task);
 	tick(w, 1);
 	weft__bump(&w->ended);
 	if (!embedded)
@@ -332,6 +368,18 @@ void weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline)
 	if (deadline != WEFT_NEVER)
 		weft__timer_stop(&w->timer);
 	*self->worker->errno_address = saved_errno;
+}
+
+void weft__stack_abandon(void)
+{
+	weft__stack *self = weft__stack_self();
+	weft__worker *w = self->worker;
+	const weft__context *to;
+
+	ended(self);
+	memset(&self->flow, 0, sizeof self->flow);
+	to = next_context(w);
+	weft__context_abandon(to, commit_abandoned, self, w);
 }
 
 void weft_yield(void)

@@ -106,13 +106,18 @@ typedef struct {
 	max_align_t copy[];
 } task_with_copy;
 
+static void free_block(task_with_copy **block)
+{
+	weft__free(*block);
+}
+
 static void run_fn_with_copy(weft__task *task)
 {
-	task_with_copy *block = weft__container(task, task_with_copy, task);
+	__attribute__((cleanup(free_block))) task_with_copy *block =
+		weft__container(task, task_with_copy, task);
 	weft_fn fn = __extension__(weft_fn) task->fn;
 
 	fn(block->copy);
-	weft__free(block);
 }
 
 int weft_go_copy(weft_fn fn, const void *arg, size_t size)

@@ -5,9 +5,6 @@
 
 #include "sched/waiter.h"
 
-/* How the function of a task, a once or a flight ended. */
-/* (enum weft_outcome comes with panic.h; until then functions only return.) */
-
 /*
  * Start entry(task) as a task, with room for what its starter has to say:
  * fn, arg and object are the caller's to use. site is where the user started
@@ -34,8 +31,7 @@ int weft__task_start(weft__task_entry *entry, void *object, void *fn, void *arg,
 /*
  * The same with a task whose memory is the caller's, so that it cannot fail
  * where the runtime runs already (weft__runtime_start() was called). The
- * scheduler does not touch *task any more once entry has been called; entry
- * must return.
+ * scheduler does not touch *task any more once entry has been called.
  */
 void weft__task_start_embedded(weft__task *task, weft__task_entry *entry,
 			       void *object, void *fn, void *arg, void *site);

@@ -55,8 +55,9 @@
 #include "sync/chan.h"
 
 #include "base/alloc.h"
-#include "base/trap.h"
 #include "ctx/ctx.h"
+
+#include <weft/panic.h>
 
 #include <string.h>
 
@@ -69,7 +70,7 @@ int weft_chan_init(weft_chan *c, size_t elem_size, size_t capacity)
 
 	if (__builtin_mul_overflow(elem_size, capacity, &bytes) ||
 	    bytes > PTRDIFF_MAX)
-		weft__panic("makechan: size out of range");
+		weft_panic("makechan: size out of range");
 	memset(c, 0, sizeof *c);
 	c->priv_elem_bytes = elem_size;
 	c->priv_capacity = capacity;
@@ -87,14 +88,14 @@ void weft_chan_fini(weft_chan *c)
 		  !weft__list_empty(&c->priv_receivers);
 	weft__chan_unlock(c);
 	if (unlikely(awaited))
-		weft__panic("channel: finished while it is waited for");
+		weft_panic("channel: finished while it is waited for");
 	weft__free(c->priv_buffer);
 	memset(c, 0, sizeof *c);
 }
 
 void weft__chan_panic_closed(void)
 {
-	weft__panic("send on closed channel");
+	weft_panic("send on closed channel");
 }
 
 /* ---- values ---- */
@@ -288,13 +289,13 @@ void weft_chan_close(weft_chan *c)
 	bool ended;
 
 	if (unlikely(c == NULL))
-		weft__panic("close of nil channel");
+		weft_panic("close of nil channel");
 	weft__chan_lock(c);
 	ended = end(c, &moved);
 	weft__chan_unlock(c);
 	weft__chan_let_go(&moved);
 	if (unlikely(!ended))
-		weft__panic("close of closed channel");
+		weft_panic("close of closed channel");
 }
 
 /* ---- one operation ---- */

@@ -27,11 +27,11 @@
  *     With none queued it is not touched at all.
  *     Tempting and wrong: to claim, then to lower the count if that went well.
  */
-#include "base/trap.h"
 #include "ctx/ctx.h"
 #include "sched/lot.h"
 
 #include <weft/cond.h>
+#include <weft/panic.h>
 
 _Static_assert(sizeof(weft_cond) == 4 * sizeof(void *) + 8, "documented");
 
@@ -77,7 +77,7 @@ static inline void unlock(const weft_locker *l)
 static void check_not_copied(const weft_cond *c)
 {
 	if (unlikely(c->priv_self != c && c->priv_self != NULL))
-		weft__panic("sync.Cond is copied");
+		weft_panic("sync.Cond is copied");
 }
 
 static void count(weft_cond *c, uint32_t n)
@@ -113,7 +113,7 @@ static int wait(weft_cond *c, weft_ctx *ctx)
 
 	check_not_copied(c);
 	if (unlikely(c->priv_self == NULL))
-		weft__panic("sync: wait on a weft_cond that was not initialised");
+		weft_panic("sync: wait on a weft_cond that was not initialised");
 	weft__waiter_init(&w, "cond wait");
 	queue(c, &w); /* C1: before the unlock */
 	unlock(&l);

@@ -27,9 +27,10 @@
  */
 #include "sync/sema.h"
 
-#include "base/trap.h"
 #include "ctx/ctx.h"
 #include "sched/lot.h"
+
+#include <weft/panic.h>
 
 _Static_assert(sizeof(weft_sema) == 8, "documented");
 
@@ -45,24 +46,32 @@ static int64_t units(int64_t word)
 static void check_not_negative(long n)
 {
 	if (unlikely(n < 0))
-		weft__panic("sync: negative semaphore count");
+		weft_panic("sync: negative semaphore count");
 }
 
-/* word with delta more units. */
-static int64_t add(int64_t word, int64_t delta)
+static _Noreturn WEFT_PRIV_COLD void panic_overflow(void)
 {
-	int64_t sum;
+	weft_panic("sync: semaphore overflow");
+}
 
-	if (unlikely(__builtin_add_overflow(units(word), delta, &sum) ||
-		     sum > MOST || sum < -MOST))
-		weft__panic("sync: semaphore overflow");
-	return sum * UNIT + (word & QUEUED);
+/* *sum becomes word with delta more units. False: there is no such word. */
+static bool add(int64_t word, int64_t delta, int64_t *sum)
+{
+	if (unlikely(__builtin_add_overflow(units(word), delta, sum) ||
+		     *sum > MOST || *sum < -MOST))
+		return false;
+	*sum = *sum * UNIT + (word & QUEUED);
+	return true;
 }
 
 void weft_sema_init(weft_sema *s, long n)
 {
+	int64_t word;
+
 	check_not_negative(n);
-	weft_atomic_store(&s->priv_word, add(0, n), relaxed);
+	if (!add(0, n, &word))
+		panic_overflow();
+	weft_atomic_store(&s->priv_word, word, relaxed);
 }
 
 /* Give units to the first in the queue while they suffice; b is locked. */
@@ -90,23 +99,29 @@ static void grant(weft__bucket *b, weft_sema *s, weft__wakeups *wakeups)
 
 void weft__sema_adjust(weft_sema *s, long delta)
 {
-	int64_t word = weft_atomic_load(&s->priv_word, relaxed);
+	int64_t word = weft_atomic_load(&s->priv_word, relaxed), sum;
 	weft__wakeups wakeups = {0};
 	weft__bucket *b;
+	bool fits;
 
-	while (!(word & QUEUED))
-		if (weft_atomic_cas(&s->priv_word, &word, add(word, delta),
-				    release, relaxed))
+	while (!(word & QUEUED)) {
+		if (!add(word, delta, &sum))
+			panic_overflow();
+		if (weft_atomic_cas(&s->priv_word, &word, sum, release, relaxed))
 			return; /* S3 */
+	}
 	b = weft__lot_lock(s);
 	/* A CAS still: the last in the queue may have left meanwhile. */
-	while (!weft_atomic_cas(&s->priv_word, &word, add(word, delta), release,
-				relaxed))
-		;
-	if (word & QUEUED)
+	do
+		fits = add(word, delta, &sum);
+	while (fits && !weft_atomic_cas(&s->priv_word, &word, sum, release,
+					relaxed));
+	if (fits && (word & QUEUED))
 		grant(b, s, &wakeups);
 	weft__lot_unlock(b);
 	weft__wake(&wakeups);
+	if (!fits)
+		panic_overflow();
 }
 
 void weft_sema_release(weft_sema *s, long n)

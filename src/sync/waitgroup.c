@@ -41,11 +41,11 @@
  * done, up to four for add, mov, shr and jne for wait; no call on the way that
  * falls through.
  */
-#include "base/trap.h"
 #include "ctx/ctx.h"
 #include "sched/lot.h"
 #include "sched/task.h"
 
+#include <weft/panic.h>
 #include <weft/waitgroup.h>
 
 _Static_assert(sizeof(weft_waitgroup) == 8, "documented");
@@ -93,11 +93,11 @@ void weft_waitgroup_add_slow(weft_waitgroup *wg, int delta, uint64_t old)
 
 	if (count_of(new) < 0) {
 		weft_atomic_sub(&wg->priv_word, new - old, acq_rel);
-		weft__panic("sync: negative WaitGroup counter");
+		weft_panic("sync: negative WaitGroup counter");
 	}
 	if (count_of(old) == 0 && waiters_of(old) != 0 && delta > 0) {
 		weft_waitgroup_add(wg, -delta);
-		weft__panic("sync: WaitGroup misuse: "
+		weft_panic("sync: WaitGroup misuse: "
 			    "Add called concurrently with Wait");
 	}
 	if (count_of(new) == 0 && waiters_of(new) != 0)

@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Panics, exits and defers.
+ *
+ * The platform's unwinder leaves the frames, as it does for pthread_exit():
+ * forced, with a step of ours called before each frame is left. Where nobody
+ * catches a panic nothing is unwound, so that the stack can be looked at.
+ *
+ * E1  Defers run in the order of their frames, whether a frame's cleanups are
+ *     known to the unwinder or not. At the step for a frame every defer of the
+ *     frames inside it is due: what is still in the list then belongs to
+ *     frames without cleanups. It belongs to one of them if and only if its
+ *     frame address is below the stack pointer that the frame of the step had
+ *     at its call.
+ * E2  A defer is taken out of the list before its function is called, so it
+ *     runs once, also when that function panics or exits.
+ * E3  What an unwinding needs lies above every frame that it leaves: in the
+ *     frame of the weft_try() that it goes to, or in the flow. A defer that it
+ *     runs is tried (RELAY): should that panic or exit in turn, the ending in
+ *     progress becomes that one and goes on to the same place. So no unwinding
+ *     begins inside a cleanup of another one, through whose frame compilers
+ *     let none pass (clang, and every C++).
+ * E4  Who catches a panic is known when it is raised: weft_try()s nest as
+ *     their frames do. That decides between unwinding and the report.
+ */
+#include "sched/panic.h"
+
+#include "base/alloc.h"
+#include "base/trap.h"
+#include "plat/thread.h"
+#include "sched/sched.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct weft__panic {
+	weft_panic_info info;
+	uint32_t refs;		/* atomic */
+	bool reserve;		/* one of the reserve[] */
+};
+
+/* Where a panic stops: in the frame of a weft__try(). */
+struct weft__catch {
+	weft__ending ending;
+	weft__unwind unwind;
+	jmp_buf jump;
+	void *frame;	/* inside it */
+	enum { ALL, EXITS, RELAY } what;
+	bool over;
+	weft__catch *outer;	/* what was in the flow before … */
+	weft_defer *defers;
+	weft__dying *dying;
+	weft__ending *active;
+};
+
+struct weft__dying {
+	weft__dying *outer;
+	weft__panic *panic;
+};
+
+/* ---- the flow of a task or a thread ---- */
+
+static __thread weft__flow thread_flow;
+
+/* Out of line: a task finds another thread's address after a switch. */
+static WEFT_PRIV_COLD weft__flow *flow_of_thread(void)
+{
+	__asm__ volatile("");
+	return &thread_flow;
+}
+
+static weft__flow *flow_self(void)
+{
+	weft__stack *self = weft__stack_self();
+
+	return self != NULL ? &self->flow : flow_of_thread();
+}
+
+/* ---- panics as objects ---- */
+
+/* For when there is no memory. */
+static weft__panic reserve[8];
+
+static weft__panic *panic_reserved(void)
+{
+	for (size_t i = 0; i < sizeof reserve / sizeof *reserve; i++) {
+		uint32_t none = 0;
+
+		if (weft_atomic_cas(&reserve[i].refs, &none, 1, acquire,
+				    relaxed)) {
+			reserve[i].reserve = true;
+			return &reserve[i];
+		}
+	}
+	weft__fatal("out of memory in a panic");
+}
+
+static weft__panic *panic_new(void *value)
+{
+	weft__panic *p = weft__alloc(sizeof *p);
+
+	if (p != NULL) {
+		p->reserve = false;
+		p->refs = 1;
+	} else {
+		p = panic_reserved();
+	}
+	p->info.value = value;
+	p->info.message[0] = 0;
+	p->info.stack[0] = 0;
+	return p;
+}
+
+weft__panic *weft__panic_get(weft__panic *p)
+{
+	weft_atomic_add(&p->refs, 1, relaxed);
+	return p;
+}
+
+void weft__panic_put(weft__panic *p)
+{
+	if (p == NULL)
+		return;
+	if (p->reserve)
+		weft_atomic_sub(&p->refs, 1, release);
+	else if (weft_atomic_sub(&p->refs, 1, acq_rel) == 1)
+		weft__free(p);
+}
+
+void weft__panic_tell(const weft__panic *p, weft_panic_info *info)
+{
+	if (p != NULL) {
+		*info = p->info;
+		return;
+	}
+	info->value = NULL;
+	info->message[0] = 0;
+	info->stack[0] = 0;
+}
+
+/* The stack from site on, a line a frame; whole lines, as many as fit. */
+static void describe_stack(char *text, size_t size, void *site)
+{
+	void *addresses[64];
+	size_t count = weft__unwind_trace(addresses, 64, site), used = 0;
+	char line[160];
+
+	for (size_t i = 0; i < count; i++) {
+		size_t length;
+
+		weft__unwind_describe(addresses[i], line, sizeof line - 1);
+		length = strlen(line);
+		line[length++] = '\n';
+		if (used + length >= size)
+			break;
+		memcpy(text + used, line, length);
+		used += length;
+	}
+	text[used] = 0;
+}
+
+/* ---- defers ---- */
+
+weft_defer *weft_defer_begin(weft_defer *d)
+{
+	weft__flow *flow = flow_self();
+
+	d->priv_next = flow->defers;
+	flow->defers = d;
+	return d;
+}
+
+static weft__ending try(weft_fn fn, void *arg, int what);
+
+/* E3 */
+static void run_for(weft__ending *active, weft_fn fn, void *arg)
+{
+	weft__ending e = try(fn, arg, RELAY);
+
+	if (e.kind == WEFT_RETURNED)
+		return;
+	weft__panic_put(active->panic);
+	active->kind = e.kind;
+	active->panic = e.panic;
+	active->exiting |= e.exiting;
+}
+
+static void defer_run(weft__flow *flow, weft_defer *d)
+{
+	weft_fn fn = d->priv_fn;
+
+	flow->defers = d->priv_next;
+	d->priv_fn = NULL;	/* E2 */
+	if (flow->active != NULL)
+		run_for(flow->active, fn, d->priv_arg);
+	else
+		fn(d->priv_arg);
+}
+
+void weft_defer_end(weft_defer *d)
+{
+	if (d->priv_fn != NULL)	/* else it ran ahead of its frame: E1 */
+		defer_run(flow_self(), d);
+}
+
+/* ---- the report of a panic that nobody catches ---- */
+
+static void report_dying(const weft__dying *d, const char *indent)
+{
+	if (d == NULL)
+		return;
+	report_dying(d->outer, "");
+	fprintf(stderr, "%spanic: %s\n", d->outer != NULL ? "\t" : indent,
+		d->panic->info.message);
+}
+
+static void report_where(const weft__panic *p)
+{
+	weft__stack *self = weft__stack_self();
+	char site[160];
+
+	if (self == NULL) {
+		fprintf(stderr, "\nthread %d:\n", weft__thread_id());
+	} else {
+		weft__task *task = weft_atomic_load(&self->task, relaxed);
+
+		weft__unwind_describe(task != NULL ? task->site : NULL, site,
+				      sizeof site);
+		fprintf(stderr, "\ntask \"%s\", started at %s:\n",
+			self->name != NULL ? self->name : "unnamed", site);
+	}
+	fputs(p->info.stack, stderr);
+}
+
+/* One at a time: others that die meanwhile wait for the end. */
+static _Noreturn void die(const weft__dying *dying)
+{
+	static uint32_t reporting;
+
+	while (weft_atomic_xchg(&reporting, 1, acq_rel) != 0)
+		weft__thread_yield();
+	report_dying(dying, "");
+	report_where(dying->panic);
+	abort();
+}
+
+static _Noreturn void uncaught(weft__flow *flow, weft__panic *p)
+{
+	weft__dying dying = {flow->dying, p};
+
+	flow->dying = &dying;
+	while (flow->defers != NULL)
+		defer_run(flow, flow->defers);
+	die(&dying);
+}
+
+void weft__panic_fatal(weft__panic *p)
+{
+	weft__dying dying = {NULL, p};
+
+	die(&dying);
+}
+
+/* ---- unwinding ---- */
+
+static void step_to_catch(void *catch, uintptr_t sp, bool last)
+{
+	weft__catch *c = catch;
+	weft__flow *flow = flow_self();
+
+	while (flow->defers != c->defers &&
+	       (last || (uintptr_t)flow->defers->priv_frame < sp))
+		defer_run(flow, flow->defers);	/* E1 */
+	if (last || sp > (uintptr_t)c->frame)
+		longjmp(c->jump, 1);
+}
+
+static void step_to_end(void *unused, uintptr_t sp, bool last)
+{
+	weft__flow *flow = flow_self();
+
+	(void)unused;
+	while (flow->defers != NULL &&
+	       (last || (uintptr_t)flow->defers->priv_frame < sp))
+		defer_run(flow, flow->defers);
+	if (!last)
+		return;
+	if (weft__stack_self() != NULL)
+		weft__stack_abandon();
+	flow->active = NULL;
+	weft__thread_exit();
+}
+
+static _Noreturn void unwind_to(weft__flow *flow, weft__catch *c,
+				enum weft_outcome kind, weft__panic *p)
+{
+	weft__ending *e = c != NULL ? &c->ending : &flow->exit;
+
+	e->kind = kind;
+	e->exiting = kind == WEFT_EXITED;
+	e->panic = p;
+	flow->active = e;
+	if (c != NULL)
+		weft__unwind_start(&c->unwind, step_to_catch, c);
+	weft__unwind_start(&flow->unwind, step_to_end, NULL);
+}
+
+/* E4 */
+static bool is_caught(const weft__catch *c)
+{
+	while (c != NULL && c->what == RELAY)
+		c = c->outer;
+	return c != NULL && c->what == ALL;
+}
+
+void weft__panic_again(weft__panic *p)
+{
+	weft__flow *flow = flow_self();
+
+	if (!is_caught(flow->catches))
+		uncaught(flow, p);
+	unwind_to(flow, flow->catches, WEFT_PANICKED, p);
+}
+
+void weft_panic(const char *format, ...)
+{
+	weft__panic *p = panic_new(NULL);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(p->info.message, sizeof p->info.message, format, args);
+	va_end(args);
+	describe_stack(p->info.stack, sizeof p->info.stack,
+		       __builtin_return_address(0));
+	weft__panic_again(p);
+}
+
+void weft_panic_value(void *value)
+{
+	weft__panic *p = panic_new(value);
+
+	snprintf(p->info.message, sizeof p->info.message, "value %p", value);
+	describe_stack(p->info.stack, sizeof p->info.stack,
+		       __builtin_return_address(0));
+	weft__panic_again(p);
+}
+
+void weft_exit(void)
+{
+	weft__flow *flow = flow_self();
+	weft__catch *c = flow->catches;
+
+	/* It cancels the panics that made it run. */
+	while (flow->dying != (c != NULL ? c->dying : NULL)) {
+		weft__panic_put(flow->dying->panic);
+		flow->dying = flow->dying->outer;
+	}
+	unwind_to(flow, c, WEFT_EXITED, NULL);
+}
+
+enum weft_outcome weft__left(weft__panic **p)
+{
+	weft__ending *e = flow_self()->active;
+
+	*p = NULL;
+	if (e == NULL || e->kind != WEFT_PANICKED)
+		return WEFT_EXITED;
+	*p = weft__panic_get(e->panic);
+	return WEFT_PANICKED;
+}
+
+/* ---- catching ---- */
+
+static void catch_end(weft__catch *c)
+{
+	weft__flow *flow = flow_self();
+
+	flow->catches = c->outer;
+	flow->defers = c->defers;
+	flow->dying = c->dying;
+	flow->active = c->active;
+	c->over = true;
+}
+
+/* Not ours: a plain thread exits, or an exception passes. */
+static void catch_left(weft__catch *c)
+{
+	if (c->over)
+		return;
+	if (c->what == EXITS)
+		longjmp(c->jump, 1);
+	catch_end(c);
+	weft__panic_put(c->ending.panic);
+}
+
+/*
+ * A frame between: its address is below the stack pointer that try() has at the
+ * call, and not below that of any frame further in.
+ */
+static __attribute__((noinline)) void enter(weft_fn fn, void *arg, void **frame)
+{
+	*frame = __builtin_frame_address(0);
+	fn(arg);
+	__asm__ volatile("");	/* no tail call */
+}
+
+/* What changes between the two returns of setjmp is in c. */
+static WEFT_PRIV_COLD weft__ending try(weft_fn fn, void *arg, int what)
+{
+	weft__flow *flow = flow_self();
+	__attribute__((cleanup(catch_left))) weft__catch c;
+
+	c.ending = (weft__ending){WEFT_RETURNED, false, NULL};
+	c.what = what;
+	c.over = false;
+	c.outer = flow->catches;
+	c.defers = flow->defers;
+	c.dying = flow->dying;
+	c.active = flow->active;
+	flow->catches = &c;
+	flow->active = NULL;
+	if (_setjmp(c.jump) == 0)
+		enter(fn, arg, &c.frame);
+	catch_end(&c);
+	return c.ending;
+}
+
+static enum weft_outcome outcome_of(const weft__ending *e)
+{
+	return e->exiting ? WEFT_EXITED : e->kind;
+}
+
+enum weft_outcome weft__try(weft_fn fn, void *arg, weft__panic **p)
+{
+	weft__ending e = try(fn, arg, ALL);
+
+	*p = e.panic;
+	return outcome_of(&e);
+}
+
+void weft__try_exit(weft_fn fn, void *arg)
+{
+	try(fn, arg, EXITS);
+}
+
+enum weft_outcome weft_try(weft_fn fn, void *arg, weft_panic_info *info)
+{
+	weft__ending e = try(fn, arg, ALL);
+
+	if (info != NULL)
+		weft__panic_tell(e.panic, info);
+	weft__panic_put(e.panic);
+	return outcome_of(&e);
+}

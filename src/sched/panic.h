@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Panics and exits, as the library's own functions see them that call a
+ * function of the user's.
+ *
+ * Such a function has a variable with the cleanup attribute, whose handler asks
+ * weft__left() how the function was left when it did not return. That costs
+ * nothing where it does. Who wants to stop a panic calls weft__try().
+ */
+#ifndef WEFT_SRC_SCHED_PANIC_H
+#define WEFT_SRC_SCHED_PANIC_H
+
+#include "base/base.h"
+#include "plat/unwind.h"
+
+#include <weft/panic.h>
+
+#include <setjmp.h>
+
+/* A panic that was raised. Whoever keeps it has a reference to it. */
+typedef struct weft__panic weft__panic;
+
+weft__panic *weft__panic_get(weft__panic *p);
+void weft__panic_put(weft__panic *p);	/* NULL: nothing */
+void weft__panic_tell(const weft__panic *p, weft_panic_info *info);
+
+/* Raise p, a reference to which is the caller's and becomes the panic's. */
+_Noreturn WEFT_PRIV_COLD void weft__panic_again(weft__panic *p);
+
+/* Raise one that nobody may catch: nothing is run, the process aborts. */
+_Noreturn WEFT_PRIV_COLD void weft__panic_fatal(weft__panic *p);
+
+/*
+ * In a cleanup handler: how the function is being left. With WEFT_PANICKED *p
+ * is a reference, the caller's, to the panic, else NULL. WEFT_EXITED also
+ * stands for what is not ours: pthread_exit(), a cancellation, an exception.
+ */
+WEFT_PRIV_COLD enum weft_outcome weft__left(weft__panic **p);
+
+/* As weft_try(); with a panic *p is a reference to it, else NULL. */
+enum weft_outcome weft__try(weft_fn fn, void *arg, weft__panic **p);
+
+/*
+ * Call fn(arg), as the first function of a task on a thread's own stack: an
+ * exit ends here, a panic is caught by nobody.
+ */
+void weft__try_exit(weft_fn fn, void *arg);
+
+/* ---- what a task or thread has to remember of it ---- */
+
+typedef struct weft__catch weft__catch;
+typedef struct weft__dying weft__dying;
+
+/* How something ended, or is ending. */
+typedef struct {
+	enum weft_outcome kind;	/* the last: an exit may have panicked since */
+	bool exiting;		/* there was an exit: nothing undoes that */
+	weft__panic *panic;	/* a reference, with PANICKED */
+} weft__ending;
+
+typedef struct {
+	weft_defer *defers;	/* innermost first */
+	weft__catch *catches;	/* innermost first */
+	weft__dying *dying;	/* panics that nobody catches */
+	weft__ending *active;	/* what cleanups are being run for */
+	weft__ending exit;	/* of the whole task or thread … */
+	weft__unwind unwind;	/* … and what that needs */
+} weft__flow;
+
+#endif

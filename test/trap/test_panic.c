@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* Panics that nobody catches: what is run, what is printed, how it ends. */
+#include "test.h"
+
+#include <weft/mutex.h>
+#include <weft/panic.h>
+
+#include "trap/open_frames.h"
+
+#include <stdio.h>
+
+static void say(void *text)
+{
+	fputs(text, stderr);
+}
+
+static void panic_here(void *arg)
+{
+	(void)arg;
+	weft_task_name("digger");
+	WEFT_DEFER(say, "second ");
+	WEFT_DEFER(say, "first ");
+	weft_panic("hole in %s", "the wall");
+}
+
+static void wait_for_ever(void)
+{
+	weft_mutex m = {0};
+
+	weft_mutex_lock(&m);
+	weft_mutex_lock(&m);
+}
+
+static void in_task(weft_fn fn)
+{
+	CHECK_EQ(weft_go(fn, NULL), 0);
+	wait_for_ever();
+}
+
+TEST_TRAP(panic_of_a_task_runs_its_defers_and_says_all,
+	  "first second panic: hole in the wall\n"
+	  "\ntask \"digger\", started at 0x")
+{
+	in_task(panic_here);
+}
+
+TEST_TRAP(panic_of_a_task_prints_its_stack, "panic_in_the_open+0x")
+{
+	in_task(panic_in_the_open);
+}
+
+TEST_TRAP(panic_of_a_task_prints_where_it_was_started, "start_in_the_open+0x")
+{
+	CHECK_EQ(start_in_the_open(panic_here), 0);
+	wait_for_ever();
+}
+
+TEST_TRAP(panic_of_a_plain_thread_says_so, "panic: hole in the wall\n\nthread ")
+{
+	panic_here(NULL);
+}
+
+TEST_TRAP(panic_with_a_value_says_which, "panic: value 0x10\n")
+{
+	weft_panic_value((void *)16);
+}
+
+static void panic_again(void *unused)
+{
+	(void)unused;
+	weft_panic("in a defer");
+}
+
+static void panic_twice(void *unused)
+{
+	(void)unused;
+	WEFT_DEFER(say, "both ");
+	WEFT_DEFER(panic_again, NULL);
+	weft_panic("at first");
+}
+
+TEST_TRAP(a_panic_in_a_defer_is_reported_after_the_first,
+	  "both panic: at first\n\tpanic: in a defer\n")
+{
+	in_task(panic_twice);
+}
+
+static void exit_then_panic(void *unused)
+{
+	(void)unused;
+	WEFT_DEFER(panic_again, NULL);
+	weft_exit();
+}
+
+TEST_TRAP(a_panic_during_an_exit_is_not_swallowed, "panic: in a defer\n")
+{
+	in_task(exit_then_panic);
+}
+
+TEST_TRAP(a_second_task_that_panics_meanwhile_does_not_mix_in,
+	  "panic: hole in the wall\n\n")
+{
+	for (int i = 0; i < 4; i++)
+		CHECK_EQ(weft_go(panic_here, NULL), 0);
+	wait_for_ever();
+}
