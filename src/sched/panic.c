@@ -78,6 +78,19 @@ static weft__flow *flow_self(void)
 	return self != NULL ? &self->flow : flow_of_thread();
 }
 
+uint32_t weft__flow_mark(void)
+{
+	static __thread uint32_t thread_mark;
+	uintptr_t sp = weft__cpu_stack_pointer();
+
+	if (weft__stack_holds(sp))
+		return (uint32_t)((sp - weft__stacks.base) / WEFT__STACK_BYTES) +
+		       1;
+	if (thread_mark == 0)
+		thread_mark = (uint32_t)weft__thread_id() | (uint32_t)1 << 31;
+	return thread_mark;
+}
+
 /* ---- panics as objects ---- */
 
 /* For when there is no memory. */

@@ -46,6 +46,12 @@ enum weft_outcome weft__try(weft_fn fn, void *arg, weft__panic **p);
  */
 void weft__try_exit(weft_fn fn, void *arg);
 
+/*
+ * A number that tells the calling task or thread from all others that have not
+ * ended. Never 0.
+ */
+uint32_t weft__flow_mark(void);
+
 /* ---- what a task or thread has to remember of it ---- */
 
 typedef struct weft__catch weft__catch;

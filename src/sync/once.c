@@ -5,13 +5,16 @@
  *	state            means                        goes to
  *	NEW (0)          nobody runs a function       RUNNING: CAS by a caller,
  *	                                              who becomes the runner
- *	RUNNING          the runner runs its          DONE or NEW: CAS by the
- *	                 function, nobody waits       runner; RUNNING|WAITERS:
- *	                                              CAS by a caller that queues
- *	RUNNING|WAITERS  … and the queue is not       DONE or NEW: store by the
- *	                 empty                        runner; RUNNING: the last
- *	                                              waiter that leaves
- *	DONE (1)         a function has returned      nothing, ever
+ *	RUNNING          the runner runs its          DONE, BROKEN or NEW: CAS by
+ *	                 function, nobody waits       the runner;
+ *	                                              RUNNING|WAITERS: CAS by a
+ *	                                              caller that queues
+ *	RUNNING|WAITERS  … and the queue is not       DONE, BROKEN or NEW: store
+ *	                 empty                        by the runner; RUNNING: the
+ *	                                              last waiter that leaves
+ *	DONE (1)         a function has ended         nothing, ever
+ *	BROKEN (8)       likewise, but of a func or   nothing, ever
+ *	                 value, by panic or exit
  *
  * WAITERS changes under the bucket's lock alone (Q2), apart from the runner's
  * final store, which is made under it too.
@@ -36,6 +39,11 @@
  *     fails, and it takes that lock and finds the waiter queued.
  * O5  Who waits for an attempt that failed learns it from its own claim, not
  *     from the state, where the next attempt may have begun already.
+ * O6  A caller that finds its own mark in priv_owner is called by the function
+ *     that it would wait for. The mark is written by the runner, after its CAS,
+ *     and taken away before its last step, so a caller reads its own mark only
+ *     if it is the runner: whoever else runs between has taken it away first.
+ *     Nobody's decision but that depends on it: relaxed.
  *
  * The CAS from NEW acquires, because a function that failed before may have
  * left something behind for this one. Everything is in one word: no seq_cst.
@@ -45,12 +53,16 @@
  */
 #include "ctx/ctx.h"
 #include "sched/lot.h"
+#include "sched/panic.h"
 
 #include <weft/once.h>
 
+#include <limits.h>
+#include <string.h>
+
 _Static_assert(sizeof(weft_once) == 8, "documented");
-_Static_assert(sizeof(weft_once_func) == 8 + 2 * sizeof(void *), "documented");
-_Static_assert(sizeof(weft_once_value) == 8 + 3 * sizeof(void *), "documented");
+_Static_assert(sizeof(weft_once_func) == 8 + 4 * sizeof(void *), "documented");
+_Static_assert(sizeof(weft_once_value) == 8 + 5 * sizeof(void *), "documented");
 _Static_assert(offsetof(weft_once, priv_state) == 0, "for short code");
 
 enum {
@@ -58,7 +70,16 @@ enum {
 	DONE = 1,
 	RUNNING = 2,
 	WAITERS = 4,
+	BROKEN = 8,
 };
+
+/* What those are told who wait for an attempt that did not return. */
+#define ABANDONED INT_MIN
+
+static bool is_final(const weft_once *o)
+{
+	return weft_atomic_load(&o->priv_state, acquire) & (DONE | BROKEN);
+}
 
 /* The runner's last step: everybody may go on. result is for those who wait. */
 static void finish(weft_once *o, uint32_t state, int result)
@@ -67,6 +88,7 @@ static void finish(weft_once *o, uint32_t state, int result)
 	weft__wakeups wakeups = {0};
 	weft__bucket *b;
 
+	weft_atomic_store(&o->priv_owner, 0, relaxed);	/* O6 */
 	if (weft_atomic_cas(&o->priv_state, &alone, state, release, relaxed))
 		return;
 	b = weft__lot_lock(o);
@@ -81,7 +103,10 @@ static bool begin(weft_once *o)
 {
 	uint32_t state = NEW;
 
-	return weft_atomic_cas(&o->priv_state, &state, RUNNING, acquire, relaxed);
+	if (!weft_atomic_cas(&o->priv_state, &state, RUNNING, acquire, relaxed))
+		return false;
+	weft_atomic_store(&o->priv_owner, weft__flow_mark(), relaxed);
+	return true;
 }
 
 /* Queue w behind the runner, if there is one. */
@@ -102,7 +127,7 @@ static bool queue(weft_once *o, weft__waiter *w)
 	return queued;
 }
 
-/* Out of the queue. If *o has become done meanwhile, that counts. */
+/* Out of the queue. If *o has become final meanwhile, that counts. */
 static int leave(weft_once *o, weft__waiter *w, int error)
 {
 	weft__bucket *b = weft__lot_lock(o);
@@ -114,47 +139,70 @@ static int leave(weft_once *o, weft__waiter *w, int error)
 					relaxed);
 	}
 	weft__lot_unlock(b);
-	return weft_once_done(o) ? 0 : error;
+	return is_final(o) ? 0 : error;
 }
 
-/*
- * The two runners. Their function returns; the other ways in which a function
- * can end belong between the call and finish().
- */
+/* What a caller has become when it needs not wait any more. */
+enum role {
+	RUNNER,		/* it is to run its function */
+	LATE,		/* *o is final */
+	WITNESS,	/* the attempt that it waited for has failed */
+	LEFT,		/* its context is done */
+};
+
+/* Returns 0, the attempt's error, or the context's. */
+static int approach(weft_once *o, weft_ctx *ctx, enum role *role)
+{
+	while (!is_final(o)) {
+		weft__waiter w;
+		int error;
+
+		*role = RUNNER;
+		if (begin(o))
+			return 0;
+		if (weft_atomic_load(&o->priv_owner, relaxed) ==
+		    weft__flow_mark()) /* O6 */
+			weft_panic("sync: once called by its own function");
+		if (!queue(o, &w))
+			continue;
+		error = weft__ctx_park(&w, ctx);
+		*role = LEFT;
+		if (error != 0 && (error = leave(o, &w, error)) != 0)
+			return error;
+		*role = WITNESS;
+		if (error == 0 && w.result != 0 && w.result != ABANDONED)
+			return w.result; /* O5 */
+	}
+	*role = LATE;
+	return 0;
+}
+
+/* ---- do ---- */
+
+static void finish_done(weft_once **o)
+{
+	finish(*o, DONE, 0);
+}
+
+/* However fn ends, that was its one call. */
 static void run(weft_once *o, weft_fn fn, void *arg)
 {
+	__attribute__((cleanup(finish_done), unused)) weft_once *running = o;
+
 	fn(arg);
-	finish(o, DONE, 0);
-}
-
-static int attempt(weft_once *o, int (*fn)(void *), void *arg)
-{
-	int error = fn(arg);
-
-	finish(o, error == 0 ? DONE : NEW, error);
-	return error;
 }
 
 int weft_once_do_ctx_slow(weft_once *o, weft_ctx *ctx, weft_fn fn, void *arg)
 {
-	while (!weft_once_done(o)) {
-		weft__waiter w;
-		int error;
+	enum role role;
+	int error;
 
-		if (begin(o)) {
-			run(o, fn, arg);
-			return 0;
-		}
-		if (!queue(o, &w))
-			continue;
-		error = weft__ctx_park(&w, ctx);
-		if (error != 0)
-			return leave(o, &w, error);
-		if (w.result == 0)
-			return 0;
-		/* That was an attempt, and it failed. */
-	}
-	return 0;
+	do
+		error = approach(o, ctx, &role);
+	while (role == WITNESS);
+	if (role == RUNNER)
+		run(o, fn, arg);
+	return error;
 }
 
 void weft_once_do_slow(weft_once *o, weft_fn fn, void *arg)
@@ -162,21 +210,33 @@ void weft_once_do_slow(weft_once *o, weft_fn fn, void *arg)
 	weft_once_do_ctx_slow(o, NULL, fn, arg);
 }
 
+/* ---- try ---- */
+
+typedef struct {
+	weft_once *once;
+	int error;
+} running;
+
+static void finish_attempt(running *r)
+{
+	finish(r->once, r->error == 0 ? DONE : NEW, r->error);
+}
+
+static int attempt(weft_once *o, int (*fn)(void *), void *arg)
+{
+	__attribute__((cleanup(finish_attempt))) running r = {o, ABANDONED};
+
+	r.error = fn(arg);
+	return r.error;
+}
+
 int weft_once_try_ctx_slow(weft_once *o, weft_ctx *ctx, int (*fn)(void *),
 			   void *arg)
 {
-	while (!weft_once_done(o)) {
-		weft__waiter w;
-		int error;
+	enum role role;
+	int error = approach(o, ctx, &role);
 
-		if (begin(o))
-			return attempt(o, fn, arg);
-		if (!queue(o, &w))
-			continue;
-		error = weft__ctx_park(&w, ctx);
-		return error == 0 ? w.result : leave(o, &w, error); /* O5 */
-	}
-	return 0;
+	return role == RUNNER ? attempt(o, fn, arg) : error;
 }
 
 int weft_once_try_slow(weft_once *o, int (*fn)(void *), void *arg)
@@ -184,26 +244,133 @@ int weft_once_try_slow(weft_once *o, int (*fn)(void *), void *arg)
 	return weft_once_try_ctx_slow(o, NULL, fn, arg);
 }
 
+/* ---- func and value ---- */
+
+typedef struct {
+	weft_once_call *call;
+	uint32_t state;
+} running_call;
+
+/* The panic stays for those who call later. */
+static void finish_call(running_call *r)
+{
+	weft__panic *p;
+
+	if (unlikely(r->state == BROKEN)) {
+		weft__left(&p);
+		r->call->priv_panic = p;
+	}
+	finish(&r->call->priv_once, r->state, 0);
+}
+
+static void run_call(weft_once_call *c, weft_fn fn, void *arg)
+{
+	__attribute__((cleanup(finish_call))) running_call r = {c, BROKEN};
+
+	fn(arg);
+	r.state = DONE;
+}
+
+static _Noreturn void break_again(weft_once_call *c)
+{
+	if (c->priv_panic == NULL)
+		weft_panic("sync: the function of a once has exited");
+	weft__panic_again(weft__panic_get(c->priv_panic));
+}
+
+int weft_once_call_ctx_slow(weft_once_call *c, weft_ctx *ctx, weft_fn fn,
+			    void *arg)
+{
+	weft_once *o = &c->priv_once;
+	enum role role;
+	int error = approach(o, ctx, &role);
+
+	if (role == RUNNER)
+		run_call(c, fn, arg);
+	else if (role == LATE && !weft_once_done(o))
+		break_again(c);
+	return error;
+}
+
+void weft_once_call_slow(weft_once_call *c, weft_fn fn, void *arg)
+{
+	weft_once_call_ctx_slow(c, NULL, fn, arg);
+}
+
+static void call_fini(weft_once_call *c)
+{
+	weft__panic_put(c->priv_panic);
+	memset(c, 0, sizeof *c);
+}
+
 void weft_once_func_init(weft_once_func *f, weft_fn fn, void *arg)
 {
-	f->priv_once.priv_state = NEW;
-	f->priv_once.priv_owner = 0;
+	weft_once_func_init_drop(f, fn, arg, NULL);
+}
+
+void weft_once_func_init_drop(weft_once_func *f, weft_fn fn, void *arg,
+			      weft_fn drop)
+{
+	memset(f, 0, sizeof *f);
 	f->priv_fn = fn;
 	f->priv_arg = arg;
+	f->priv_drop = drop;
+}
+
+static void drop_func_arg(weft_once_func **func)
+{
+	weft_once_func *f = *func;
+
+	if (f->priv_drop != NULL)
+		f->priv_drop(f->priv_arg);
+	f->priv_drop = NULL;
+}
+
+void weft_once_func_run(void *func)
+{
+	__attribute__((cleanup(drop_func_arg))) weft_once_func *f = func;
+
+	f->priv_fn(f->priv_arg);
+}
+
+void weft_once_func_fini(weft_once_func *f)
+{
+	drop_func_arg(&f);
+	call_fini(&f->priv_call);
 }
 
 void weft_once_value_init(weft_once_value *v, void *(*fn)(void *), void *arg)
 {
-	v->priv_once.priv_state = NEW;
-	v->priv_once.priv_owner = 0;
-	v->priv_value = NULL;
-	v->priv_fn = fn;
-	v->priv_arg = arg;
+	weft_once_value_init_drop(v, fn, arg, NULL);
 }
 
-void weft_once_value_run_slow(void *arg)
+void weft_once_value_init_drop(weft_once_value *v, void *(*fn)(void *),
+			       void *arg, weft_fn drop)
 {
-	weft_once_value *v = arg;
+	memset(v, 0, sizeof *v);
+	v->priv_fn = fn;
+	v->priv_arg = arg;
+	v->priv_drop = drop;
+}
+
+static void drop_value_arg(weft_once_value **value)
+{
+	weft_once_value *v = *value;
+
+	if (v->priv_drop != NULL)
+		v->priv_drop(v->priv_arg);
+	v->priv_drop = NULL;
+}
+
+void weft_once_value_run(void *value)
+{
+	__attribute__((cleanup(drop_value_arg))) weft_once_value *v = value;
 
 	v->priv_value = v->priv_fn(v->priv_arg);
+}
+
+void weft_once_value_fini(weft_once_value *v)
+{
+	drop_value_arg(&v);
+	call_fini(&v->priv_call);
 }

@@ -154,12 +154,20 @@ void weft_waitgroup_wait_slow(weft_waitgroup *wg)
 	weft_waitgroup_wait_ctx_slow(wg, NULL);
 }
 
+static void done(weft_waitgroup **wg)
+{
+	weft_waitgroup_done(*wg);
+}
+
+/*
+ * An exit counts as done, as in Go. A panic that nobody catches never comes
+ * here, so that no wait returns while the process dies (golang/go#74702).
+ */
 static void run(weft__task *task)
 {
-	weft_waitgroup *wg = task->object;
+	__attribute__((cleanup(done), unused)) weft_waitgroup *wg = task->object;
 
 	((weft_fn)task->fn)(task->arg);
-	weft_waitgroup_done(wg);
 }
 
 int weft_waitgroup_go(weft_waitgroup *wg, weft_fn fn, void *arg)
