@@ -47,6 +47,7 @@
 #define WEFT_API __attribute__((visibility("default")))
 #define WEFT_PRIV_INLINE static inline __attribute__((always_inline, unused))
 #define WEFT_PRIV_COLD __attribute__((cold, noinline))
+#define WEFT_PRIV_NORETURN __attribute__((noreturn))
 #define WEFT_PRIV_LIKELY(x) __builtin_expect(!!(x), 1)
 #define WEFT_PRIV_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define WEFT_PRIV_WARN_UNUSED __attribute__((warn_unused_result))

@@ -33,8 +33,10 @@
  *     that waits for the limit is counted: a wait does not return before the
  *     task that it will start.
  *   - A task that waits in go while all of the limit is taken by others that
- *     do the same waits for ever: use try_go there, and do the work at hand
- *     where it says no.
+ *     do the same would wait for ever: the last of them is told so, -EDEADLK.
+ *     Use try_go there, and do the work at hand where it says no.
+ *   - A task that ends by weft_exit() has failed: WEFT_ERR_EXITED. What becomes
+ *     of a panic is for weft_group_set_panic() to say.
  *   - A group that was initialised must be waited for: only that takes its
  *     context off the parent. It is for one piece of work: after wait the
  *     context is done and an error remains.
@@ -46,6 +48,7 @@
 
 #include <weft/base.h>
 #include <weft/ctx.h>
+#include <weft/panic.h>
 #include <weft/sema.h>
 #include <weft/waitgroup.h>
 
@@ -58,8 +61,29 @@ struct weft_group {
 	int64_t priv_limit;        /* see src/group/group.c */
 	int priv_err;              /* the first */
 	uint32_t priv_ctx_state;
+	uint32_t priv_policy;      /* enum weft_panic_policy */
+	uint32_t priv_raised;      /* a wait has raised the panic */
+	void *priv_panic;          /* the first */
+	int64_t priv_nested;       /* its tasks that wait in go */
+	struct weft_group_error *priv_errors;
+	uint32_t priv_errors_most;
+	uint32_t priv_error_count;
 	weft_ctx priv_ctx;
 	WEFT_PRIV_NOCOPY(weft_group)
+};
+
+/* An error, and the argument of the task that returned it. */
+typedef struct weft_group_error weft_group_error;
+struct weft_group_error {
+	int err;
+	void *arg; /* for weft_group_go_copy(): the original's address */
+};
+
+/* What becomes of a panic in one of the group's tasks. */
+enum weft_panic_policy {
+	WEFT_PANIC_ABORT,     /* nobody catches it: the process ends there */
+	WEFT_PANIC_PROPAGATE, /* wait raises it again */
+	WEFT_PANIC_ERROR,     /* it is an error, WEFT_ERR_PANICKED */
 };
 
 /*
@@ -68,6 +92,7 @@ struct weft_group {
  * the first.
  */
 typedef int (*weft_group_fn)(weft_ctx *ctx, void *arg);
+typedef int (*weft_group_value_fn)(weft_ctx *ctx, void *arg, void **value);
 
 /*
  * Make *g a group without tasks, without a limit, and with a context derived
@@ -98,6 +123,55 @@ WEFT_API weft_ctx *weft_group_ctx(weft_group *g);
 WEFT_API void weft_group_set_limit(weft_group *g, int n);
 
 /*
+ * Say what becomes of a panic in a task; before the first go. Unless it aborts,
+ * the group's error becomes WEFT_ERR_PANICKED, if it has none, and its context
+ * is cancelled; the first panic is kept. With WEFT_PANIC_PROPAGATE wait panics
+ * then instead of returning, in each of its callers, with the first panic's
+ * message, value and stack.
+ *
+ * A panic that is passed on is seen late, and not at all if wait is never
+ * called; the stack is gone by then, and in no core dump. That is why Go's
+ * errgroup took it back and why to abort is the default.
+ *
+ * A group with another policy is finished with weft_group_fini().
+ *
+ * Context   a task or a plain thread; never switches tasks.
+ */
+WEFT_API void weft_group_set_panic(weft_group *g, enum weft_panic_policy policy);
+
+/*
+ * The group's first panic, where it was caught.
+ *
+ * Returns   true    there was one, and *info tells it
+ *           false   there was none so far; *info is empty
+ * Context   a task or a plain thread; never switches tasks.
+ */
+WEFT_API bool weft_group_panic(weft_group *g, weft_panic_info *info);
+
+/*
+ * Have all errors noted in errors, in the order in which the tasks ended, as
+ * many as there is room for; before the first go.
+ *
+ * Order     what is noted can be read after a wait.
+ * Lifetime  *errors must live until wait has returned.
+ */
+WEFT_API void weft_group_set_errors(weft_group *g, weft_group_error *errors,
+				    size_t most);
+
+/* How many errors there were, noted or not. Exact after a wait. */
+WEFT_API size_t weft_group_error_count(weft_group *g);
+
+/*
+ * Give back the panic that the group keeps. One that was to be raised by a wait
+ * and was not is printed. Only groups with a panic policy need this, after the
+ * last wait.
+ *
+ * Context   a task or a plain thread; never switches tasks. Nobody else may use
+ *           *g any more.
+ */
+WEFT_API void weft_group_fini(weft_group *g);
+
+/*
  * Run fn(ctx, arg) in a task, when the limit has room for it: until then, wait,
  * in the order of arrival.
  *
@@ -106,7 +180,9 @@ WEFT_API void weft_group_set_limit(weft_group *g, int n);
  * it has one, and its context is cancelled. When the group's context is done
  * while the call waits for room, fn is not started, and the group's error
  * becomes the context's, unless it has one. Where there is room it is started,
- * even if the context is done.
+ * even if the context is done. In a task of the group, when all of the limit is
+ * taken by tasks that wait here, fn is not started either, and the error is
+ * -EDEADLK.
  *
  * Context   a task or a plain thread; may switch tasks where there is a limit.
  * Order     this call happens before fn begins; the end of the task whose room
@@ -121,6 +197,20 @@ WEFT_API void weft_group_go(weft_group *g, weft_group_fn fn, void *arg);
  */
 WEFT_API void weft_group_go_copy(weft_group *g, weft_group_fn fn,
 				 const void *arg, size_t size);
+
+/*
+ * As weft_group_go(), with a function that has a result: *value is NULL until fn stores it, and may be read after a
+ * wait. With a slot for each task results lie in the order of the calls:
+ *
+ *	for (int i = 0; i < n; i++)
+ *		weft_group_go_into(&g, fetch, urls[i], &pages[i]);
+ *
+ * It is the function of a flight, too: see flight.h.
+ *
+ * Lifetime  *value must live until wait has returned.
+ */
+WEFT_API void weft_group_go_into(weft_group *g, weft_group_value_fn fn,
+				 void *arg, void **value);
 
 /*
  * Run fn(ctx, arg) in a task if the limit has room now and nobody waits for
@@ -145,6 +235,8 @@ WEFT_API bool weft_group_try_go(weft_group *g, weft_group_fn fn,
  *           -ETIMEDOUT   ctx's deadline passed, or else that of the group's
  *                        context
  *           -ENOMEM      no memory for a task
+ *           -EDEADLK     all of the limit is taken by tasks of the group that
+ *                        wait for room, the caller included
  *           With a nonzero return fn was not started, and the group is as
  *           before: its error and its context are left alone.
  * Context   a task or a plain thread; may switch tasks where there is a limit.

@@ -50,6 +50,8 @@
 
 #include <weft/base.h>
 
+#include <errno.h>
+
 WEFT_BEGIN
 
 /* How a function that the library called can end. */
@@ -58,6 +60,13 @@ enum weft_outcome {
 	WEFT_PANICKED, /* it left by a panic */
 	WEFT_EXITED,   /* it ended its task, or its thread */
 };
+
+/*
+ * The errors that stand for an ending where only an error can be given, as by a
+ * group's wait.
+ */
+#define WEFT_ERR_PANICKED (-ENOTRECOVERABLE)
+#define WEFT_ERR_EXITED (-EOWNERDEAD)
 
 /* A panic, as it is told to who catches it. A plain value. */
 typedef struct weft_panic_info weft_panic_info;
@@ -74,14 +83,15 @@ struct weft_panic_info {
  * Context   a task or a plain thread; does not return, and what it makes run
  *           may switch tasks. Never from a signal handler.
  */
-WEFT_API _Noreturn void weft_panic(const char *format, ...)
+WEFT_API WEFT_PRIV_NORETURN void weft_panic(const char *format, ...)
 	__attribute__((format(printf, 1, 2), cold));
 
 /*
  * Panic with a value, which every catcher is given as it is. The library does
  * not look at it: who catches it knows what it is and whose it is.
  */
-WEFT_API _Noreturn void weft_panic_value(void *value) __attribute__((cold));
+WEFT_API WEFT_PRIV_NORETURN void weft_panic_value(void *value)
+	__attribute__((cold));
 
 /*
  * End the calling task, or plain thread, running what has to be run on the way
@@ -93,7 +103,7 @@ WEFT_API _Noreturn void weft_panic_value(void *value) __attribute__((cold));
  *
  * Context   a task or a plain thread; does not return.
  */
-WEFT_API _Noreturn void weft_exit(void) __attribute__((cold));
+WEFT_API WEFT_PRIV_NORETURN void weft_exit(void) __attribute__((cold));
 
 /*
  * Call fn(arg) and tell how it ended.

@@ -37,10 +37,19 @@
  *
  * G4  Taking a limit away adds MANY units instead of letting the word alone
  *     say so: whoever is queued for one then is let in.
+ *
+ * G5  A nested go, one by a task of the group that has a slot, is counted in
+ *     priv_nested before it waits for another slot. Each such task has a slot
+ *     of its own, so priv_nested <= slots of tasks <= limit - slots granted and
+ *     not yet started with. So if priv_nested reaches the limit no slot is free
+ *     or on its way, and all who could give one back wait for one.
+ *     Tempting and wrong: to compare with the number of tasks. One that was
+ *     started and has not come to its own go yet will end.
  */
 #include "base/alloc.h"
 #include "base/trap.h"
 #include "ctx/ctx.h"
+#include "sched/panic.h"
 #include "sched/task.h"
 #include "sync/sema.h"
 
@@ -50,7 +59,7 @@
 #include <errno.h>
 #include <string.h>
 
-_Static_assert(sizeof(weft_group) == sizeof(weft_ctx) + 32, "documented");
+_Static_assert(sizeof(weft_group) == sizeof(weft_ctx) + 72, "documented");
 
 #define UNLIMITED ((int64_t)-1)
 #define MANY ((int64_t)1 << 40)
@@ -60,11 +69,26 @@ enum { ATTACHED = 1, DETACHED = 2 };
 /* What is to be run. */
 typedef struct {
 	weft_group_fn fn;
+	weft_group_value_fn value_fn;	/* instead of fn, with a value */
+	void **value;
 	void *arg;
 	size_t copy_bytes;
 	bool copy;
 	void *site;
 } work;
+
+/*
+ * A task in memory of ours: its argument may be a copy, its value goes
+ * somewhere, its panic is caught.
+ */
+typedef struct {
+	weft__task task;
+	weft_group_value_fn value_fn;
+	void **value;
+	void *given;		/* what the caller gave */
+	bool catches;
+	max_align_t copy[];
+} job;
 
 weft_ctx *weft_group_ctx(weft_group *g)
 {
@@ -134,120 +158,217 @@ static int acquire_until_either(weft_sema *slots, weft_ctx *one, weft_ctx *two)
 	return err;
 }
 
-static int take_slot(weft_group *g, weft_ctx *ctx)
+/* Is the caller a task of g's that has a slot? Defined with the entries. */
+static bool is_nested(const weft_group *g);
+
+static int wait_for_slot(weft_group *g, weft_ctx *ctx)
 {
 	weft_ctx *own = weft_group_ctx(g);
 
-	if (weft_sema_try_acquire(&g->priv_slots, 1))
-		return 0;
 	if (ctx == NULL || own == NULL)
 		return weft_sema_acquire_ctx(&g->priv_slots,
 					     ctx != NULL ? ctx : own, 1);
 	return acquire_until_either(&g->priv_slots, ctx, own);
 }
 
+static int take_slot(weft_group *g, weft_ctx *ctx)
+{
+	int64_t limit = weft_atomic_load(&g->priv_limit, relaxed) - 1;
+	int err = -EDEADLK;
+
+	if (weft_sema_try_acquire(&g->priv_slots, 1))
+		return 0;
+	if (!is_nested(g))
+		return wait_for_slot(g, ctx);
+	if (weft_atomic_add(&g->priv_nested, 1, acq_rel) + 1 < limit) /* G5 */
+		err = wait_for_slot(g, ctx);
+	weft_atomic_sub(&g->priv_nested, 1, acq_rel);
+	return err;
+}
+
 /* ---- the end of a task ---- */
 
-static void fail(weft_group *g, int err)
+static void collect(weft_group *g, int err, void *arg)
+{
+	size_t i = weft_atomic_add(&g->priv_error_count, 1, relaxed);
+
+	if (i < g->priv_errors_most) {
+		g->priv_errors[i].err = err;
+		g->priv_errors[i].arg = arg;
+	}
+}
+
+static void fail(weft_group *g, int err, void *arg)
 {
 	int none = 0;
 
+	collect(g, err, arg);
 	if (weft_atomic_cas(&g->priv_err, &none, err, acq_rel, relaxed) &&
 	    weft_group_ctx(g) != NULL)
 		weft_ctx_cancel(&g->priv_ctx, err); /* G2 */
 }
 
-/*
- * Every task ends here, however its function ended: G1. Panics and exits will
- * be told apart by outcome.
- */
-static inline void finish(weft_group *g, enum weft_outcome outcome, int err,
-			  bool has_slot)
+/* What is known of a task when its function has ended. */
+typedef struct {
+	weft_group *group;
+	void *arg;
+	int err;
+	bool has_slot;
+	job *block;	/* to be freed, or NULL */
+} ending;
+
+/* Every task ends here, however its function ended: G1. */
+static inline void finish(ending *e)
 {
-	(void)outcome;
-	if (unlikely(err != 0))
-		fail(g, err);
-	if (has_slot)
+	weft_group *g = e->group;
+
+	if (unlikely(e->err != 0))
+		fail(g, e->err, e->arg);
+	if (e->block != NULL)
+		weft__free(e->block);
+	if (e->has_slot)
 		weft_sema_release(&g->priv_slots, 1);
 	weft_waitgroup_done(&g->priv_tasks);
 }
 
-/* Four entries, so that a task remembers its slot and its copy for free. */
-
-static inline int call_fn(weft__task *task, void *arg)
+/* The first panic is kept, for who waits. */
+static void keep(weft_group *g, weft__panic *p)
 {
+	void *none = NULL;
+
+	if (!weft_atomic_cas(&g->priv_panic, &none, (void *)p, acq_rel, relaxed))
+		weft__panic_put(p);
+}
+
+/* ---- entries: four, so that a task remembers its slot for free ---- */
+
+static inline void run_fn(weft__task *task, bool has_slot)
+{
+	__attribute__((cleanup(finish))) ending e = {
+		.group = task->object,
+		.arg = task->arg,
+		.err = WEFT_ERR_EXITED,
+		.has_slot = has_slot,
+	};
 	weft_group_fn fn = __extension__(weft_group_fn) task->fn;
 
-	return fn(weft_group_ctx(task->object), arg);
+	e.err = fn(weft_group_ctx(e.group), e.arg);
 }
 
 static void run(weft__task *task)
 {
-	weft_group *g = task->object;
-
-	finish(g, WEFT_RETURNED, call_fn(task, task->arg), false);
+	run_fn(task, false);
 }
 
 static void run_with_slot(weft__task *task)
 {
-	weft_group *g = task->object;
-
-	finish(g, WEFT_RETURNED, call_fn(task, task->arg), true);
+	run_fn(task, true);
 }
 
-/* A task and its argument in one block. */
-typedef struct {
-	weft__task task;
-	max_align_t copy[];
-} task_with_copy;
-
-static int call_fn_with_copy(weft__task *task)
+static int call(job *j)
 {
-	task_with_copy *block = weft__container(task, task_with_copy, task);
-	int err = call_fn(task, block->copy);
+	weft_ctx *ctx = weft_group_ctx(j->task.object);
 
-	weft__free(block);
-	return err;
+	if (j->value_fn != NULL)
+		return j->value_fn(ctx, j->task.arg, j->value);
+	return (__extension__(weft_group_fn) j->task.fn)(ctx, j->task.arg);
 }
 
-static void run_with_copy(weft__task *task)
-{
-	weft_group *g = task->object;
+struct tried {
+	job *job;
+	int err;
+};
 
-	finish(g, WEFT_RETURNED, call_fn_with_copy(task), false);
+static void try_call(void *arg)
+{
+	struct tried *t = arg;
+
+	t->err = call(t->job);
 }
 
-static void run_with_copy_and_slot(weft__task *task)
+static int call_and_catch(job *j)
 {
-	weft_group *g = task->object;
+	struct tried t = {j, 0};
+	weft__panic *p;
 
-	finish(g, WEFT_RETURNED, call_fn_with_copy(task), true);
+	switch (weft__try(try_call, &t, &p)) {
+	case WEFT_RETURNED:
+		return t.err;
+	case WEFT_PANICKED:
+		keep(j->task.object, p);
+		return WEFT_ERR_PANICKED;
+	default:
+		weft__panic_put(p);
+		return WEFT_ERR_EXITED;
+	}
+}
+
+static void run_block(weft__task *task, bool has_slot)
+{
+	job *j = weft__container(task, job, task);
+	__attribute__((cleanup(finish))) ending e = {
+		.group = task->object,
+		.arg = j->given,
+		.err = WEFT_ERR_EXITED,
+		.has_slot = has_slot,
+		.block = j,
+	};
+
+	e.err = j->catches ? call_and_catch(j) : call(j);
+}
+
+static void run_job(weft__task *task)
+{
+	run_block(task, false);
+}
+
+static void run_job_with_slot(weft__task *task)
+{
+	run_block(task, true);
+}
+
+static bool is_nested(const weft_group *g)
+{
+	const weft__task *self = weft__task_self();
+
+	return self != NULL && self->object == g &&
+	       (self->entry == run_with_slot ||
+		self->entry == run_job_with_slot);
 }
 
 /* ---- starting ---- */
 
-static int start_with_copy(weft_group *g, const work *w, bool has_slot)
+static int start_job(weft_group *g, const work *w, bool has_slot, bool catches)
 {
-	task_with_copy *block;
+	void *arg = w->arg;
+	job *j;
 
 	if (weft__runtime_start() != 0 ||
-	    w->copy_bytes > PTRDIFF_MAX - sizeof *block)
+	    w->copy_bytes > PTRDIFF_MAX - sizeof *j)
 		return -ENOMEM;
-	block = weft__alloc(sizeof *block + w->copy_bytes);
-	if (block == NULL)
+	j = weft__alloc(sizeof *j + w->copy_bytes);
+	if (j == NULL)
 		return -ENOMEM;
+	j->value_fn = w->value_fn;
+	j->value = w->value;
+	j->given = w->arg;
+	j->catches = catches;
+	if (w->copy)
+		arg = j->copy;
 	if (w->copy_bytes != 0)
-		memcpy(block->copy, w->arg, w->copy_bytes);
-	weft__task_start_embedded(
-		&block->task, has_slot ? run_with_copy_and_slot : run_with_copy,
-		g, __extension__(void *) w->fn, NULL, w->site);
+		memcpy(j->copy, w->arg, w->copy_bytes);
+	weft__task_start_embedded(&j->task,
+				  has_slot ? run_job_with_slot : run_job, g,
+				  __extension__(void *) w->fn, arg, w->site);
 	return 0;
 }
 
 /* 0: *g may be gone. Else the slot was given back; the count was not. */
 static inline int start(weft_group *g, const work *w, bool has_slot)
 {
-	int err = w->copy ? start_with_copy(g, w, has_slot)
+	bool catches = g->priv_policy != WEFT_PANIC_ABORT;
+	int err = unlikely(w->copy || w->value != NULL || catches)
+			  ? start_job(g, w, has_slot, catches)
 			  : weft__task_start(has_slot ? run_with_slot : run, g,
 					     __extension__(void *) w->fn,
 					     w->arg, w->site);
@@ -266,7 +387,7 @@ static inline int launch(weft_group *g, weft_ctx *ctx, const work *w)
 	bool limited = is_limited(g);
 	int err = 0;
 
-	if (unlikely(w->fn == NULL))
+	if (unlikely(w->fn == NULL && w->value_fn == NULL))
 		weft__fatal("go of nil func value");
 	weft_waitgroup_add(&g->priv_tasks, 1);
 	if (limited)
@@ -279,7 +400,7 @@ static inline void go(weft_group *g, const work *w)
 	int err = launch(g, NULL, w);
 
 	if (unlikely(err != 0)) {
-		fail(g, err);
+		fail(g, err, w->arg);
 		weft_waitgroup_done(&g->priv_tasks);
 	}
 }
@@ -306,6 +427,20 @@ void weft_group_go_copy(weft_group *g, weft_group_fn fn, const void *arg,
 		.site = __builtin_return_address(0),
 	};
 
+	go(g, &w);
+}
+
+void weft_group_go_into(weft_group *g, weft_group_value_fn fn, void *arg,
+			void **value)
+{
+	work w = {
+		.value_fn = fn,
+		.value = value,
+		.arg = arg,
+		.site = __builtin_return_address(0),
+	};
+
+	*value = NULL;
 	go(g, &w);
 }
 
@@ -358,15 +493,65 @@ static int settle(weft_group *g)
 	return err;
 }
 
+/* The panic comes before the error: it was no answer at all. */
+static int result(weft_group *g)
+{
+	int err = settle(g);
+	weft__panic *p = weft_atomic_load(&g->priv_panic, acquire);
+
+	if (likely(p == NULL || g->priv_policy != WEFT_PANIC_PROPAGATE))
+		return err;
+	weft_atomic_store(&g->priv_raised, 1, relaxed);
+	weft__panic_again(weft__panic_get(p));
+}
+
 int weft_group_wait(weft_group *g)
 {
 	weft_waitgroup_wait(&g->priv_tasks);
-	return settle(g);
+	return result(g);
 }
 
 int weft_group_wait_ctx(weft_group *g, weft_ctx *ctx)
 {
 	int err = weft_waitgroup_wait_ctx(&g->priv_tasks, ctx);
 
-	return err != 0 ? err : settle(g);
+	return err != 0 ? err : result(g);
+}
+
+/* ---- panics and errors ---- */
+
+void weft_group_set_panic(weft_group *g, enum weft_panic_policy policy)
+{
+	g->priv_policy = policy;
+}
+
+bool weft_group_panic(weft_group *g, weft_panic_info *info)
+{
+	weft__panic *p = weft_atomic_load(&g->priv_panic, acquire);
+
+	weft__panic_tell(p, info);
+	return p != NULL;
+}
+
+void weft_group_set_errors(weft_group *g, weft_group_error *errors, size_t most)
+{
+	g->priv_errors = errors;
+	g->priv_errors_most = most < UINT32_MAX ? (uint32_t)most : UINT32_MAX;
+}
+
+size_t weft_group_error_count(weft_group *g)
+{
+	return weft_atomic_load(&g->priv_error_count, relaxed);
+}
+
+void weft_group_fini(weft_group *g)
+{
+	weft__panic *p = g->priv_panic;
+
+	if (p != NULL && g->priv_policy == WEFT_PANIC_PROPAGATE &&
+	    !weft_atomic_load(&g->priv_raised, relaxed))
+		weft__panic_report(p, "a group ended with a panic that no wait "
+				      "has raised");
+	weft__panic_put(p);
+	g->priv_panic = NULL;
 }

@@ -269,11 +269,10 @@ static _Noreturn void uncaught(weft__flow *flow, weft__panic *p)
 	die(&dying);
 }
 
-void weft__panic_fatal(weft__panic *p)
+void weft__panic_report(const weft__panic *p, const char *what)
 {
-	weft__dying dying = {NULL, p};
-
-	die(&dying);
+	fprintf(stderr, "weft: %s: %s\n%s", what, p->info.message,
+		p->info.stack);
 }
 
 /* ---- unwinding ---- */

@@ -27,8 +27,8 @@ void weft__panic_tell(const weft__panic *p, weft_panic_info *info);
 /* Raise p, a reference to which is the caller's and becomes the panic's. */
 _Noreturn WEFT_PRIV_COLD void weft__panic_again(weft__panic *p);
 
-/* Raise one that nobody may catch: nothing is run, the process aborts. */
-_Noreturn WEFT_PRIV_COLD void weft__panic_fatal(weft__panic *p);
+/* Print p, which goes no further, with what became of it. */
+WEFT_PRIV_COLD void weft__panic_report(const weft__panic *p, const char *what);
 
 /*
  * In a cleanup handler: how the function is being left. With WEFT_PANICKED *p
