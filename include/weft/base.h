@@ -26,6 +26,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/*
+ * weft-vet, and nobody else, reads these headers with WEFT_PRIV_VET: the types
+ * that refuse copies then carry a mark, and in C the refusal is left to
+ * weft-vet, which says more about it than a compiler does.
+ */
+#ifdef WEFT_PRIV_VET
+#define WEFT_PRIV_MARK __attribute__((annotate("weft_nocopy")))
+#define WEFT_PRIV_CONST
+#else
+#define WEFT_PRIV_MARK
+#define WEFT_PRIV_CONST const
+#endif
+
 #ifdef __cplusplus
 #define WEFT_BEGIN extern "C" {
 #define WEFT_END }
@@ -36,12 +49,13 @@
  */
 #define WEFT_PRIV_NOCOPY(type)                                                 \
 	type() = default;                                                      \
-	type(const type &) = delete;                                           \
+	type(const type &) WEFT_PRIV_MARK = delete;                            \
 	type &operator=(const type &) = delete;
 #else
 #define WEFT_BEGIN
 #define WEFT_END
-#define WEFT_PRIV_NOCOPY(type) __extension__ const char priv_nocopy[0];
+#define WEFT_PRIV_NOCOPY(type)                                                 \
+	__extension__ WEFT_PRIV_CONST char priv_nocopy[0] WEFT_PRIV_MARK;
 #endif
 
 #define WEFT_API __attribute__((visibility("default")))
