@@ -28,7 +28,7 @@ test:
 	@tools/setup test
 	@tools/build gcc
 	@tools/build clang
-	@tools/run_tests build/gcc:tools,unit,trap,fault,cli,examples build/clang:unit,trap,fault
+	@tools/run_tests build/gcc:tools,unit,trap,fault,cli,vet,examples build/clang:unit,trap,fault
 
 check:
 	@tools/setup test

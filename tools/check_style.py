@@ -15,7 +15,7 @@ from tally import Tally
 
 MAX_COLUMNS = 120
 MAX_FUNCTION_LINES = 70
-FOLDERS = ["include", "src", "cli", "examples", "test", "bench", "tools"]
+FOLDERS = ["include", "src", "cli", "vet", "examples", "test", "bench", "tools"]
 CODE = {".c", ".h", ".S", ".cc", ".cpp", ".py", ".sh", ".go", ".build"}
 # Spelt in halves, so that this file does not find itself.
 LEFT_OPEN = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
