@@ -36,8 +36,13 @@
  *     a cancelled call, nor does the new call run beside the dying one.
  *
  * Both can be mixed on one key. Callers of different keys have nothing to do
- * with each other. A function may ask for other keys, but not, directly or
- * through others, for the key it is being called for: that waits for ever.
+ * with each other. A function may ask for other keys, but not for the key that
+ * it is being called for: that is refused with -EDEADLK, where it asks itself.
+ * Two functions in different tasks that ask for each other's keys wait for ever.
+ *
+ * A function that panics makes every caller panic, with the same message, value
+ * and stack; one that exits makes every caller exit, as in Go. The key is free
+ * again after that, and a value that was stored is dropped.
  *
  * All bytes zero is a flight with borrowed values: nobody owns them, and
  * nothing has to be released. Set drop, before the first call, for values that
@@ -50,6 +55,8 @@
 #define WEFT_FLIGHT_H
 
 #include <weft/base.h>
+#include <weft/chan.h>
+#include <weft/panic.h>
 
 #include <string.h>
 
@@ -58,6 +65,7 @@ WEFT_BEGIN
 typedef struct weft_flight weft_flight;
 struct weft_flight {
 	void (*drop)(void *value); /* destroys a value; NULL: they are borrowed */
+	bool abort_on_panic;       /* see weft_flight_do_ctx() */
 	void *priv_table;          /* made by the first call */
 	WEFT_PRIV_NOCOPY(weft_flight)
 };
@@ -112,6 +120,7 @@ typedef struct weft_result weft_result;
 struct weft_result {
 	void *value;
 	int err;
+	enum weft_outcome outcome; /* WEFT_RETURNED but in channels */
 	bool shared;     /* more than one caller asked while the call ran */
 	void *priv_call; /* what a release releases */
 };
@@ -120,7 +129,9 @@ struct weft_result {
  * Get the value for key: call fn(NULL, arg, &value), unless a call for the key
  * runs already; then wait for that one and share what it is given.
  *
- * Returns   .err      what fn returned; -ENOMEM: no memory, fn was not called
+ * Returns   .err      what fn returned; -ENOMEM: no memory, fn was not called;
+ *                     -EDEADLK: fn was not called, since the caller is the
+ *                     function, or is called by it, that runs for the key
  *           .value    what fn stored
  *           .shared   false   this caller alone was given the value
  *                     true    others asked for it too, and were given it
@@ -144,6 +155,7 @@ WEFT_API weft_result weft_flight_do(weft_flight *f, weft_key key,
  *                     -ECANCELED   ctx was cancelled
  *                     -ETIMEDOUT   ctx's deadline passed
  *                     -ENOMEM      no memory; fn was not called
+ *                     -EDEADLK     as above
  *           Where the call has ended and ctx is done the caller is given the
  *           result. One whose ctx is done before it asks neither joins a call
  *           nor starts one, and is given ctx's error.
@@ -168,6 +180,41 @@ WEFT_API weft_result weft_flight_do_ctx(weft_flight *f, weft_ctx *ctx,
 WEFT_API weft_result weft_flight_do_ctx_copy(weft_flight *f, weft_ctx *ctx,
 					     weft_key key, weft_flight_fn fn,
 					     const void *arg, size_t size);
+
+/*
+ * As weft_flight_do_ctx() with ctx NULL, but do not wait: the result is sent to
+ * results, a channel of weft_result (Go's DoChan). It comes however the function
+ * ends, and the caller neither panics nor exits by that:
+ *
+ *	.outcome         .err
+ *	WEFT_RETURNED    what fn returned, or a refusal as above
+ *	WEFT_PANICKED    WEFT_ERR_PANICKED; weft_result_panic() tells more
+ *	WEFT_EXITED      WEFT_ERR_EXITED
+ *
+ * A channel without room for the result is waited for by a task; nothing else
+ * waits for that. Give it a capacity of as many results as are asked for.
+ *
+ * A flight with abort_on_panic set does not catch what a function panics with
+ * in a task of its own: the process ends there, with the stack as it was (what
+ * Go does where DoChan is used).
+ *
+ * Context   a task or a plain thread. It may switch tasks, to wait until a call
+ *           that every caller has left is over, or to send a refusal.
+ * Lifetime  *arg as with weft_flight_do_ctx(). The channel must not be closed
+ *           before the result has come. Each result is released by who receives
+ *           it; those left in a channel when it is finished are not.
+ */
+WEFT_API void weft_flight_do_chan(weft_flight *f, weft_key key,
+				  weft_flight_fn fn, void *arg,
+				  weft_chan *results);
+
+/*
+ * The panic that a result stands for.
+ *
+ * Returns   true    *info tells it
+ *           false   it stands for none, or was released; *info is empty
+ */
+WEFT_API bool weft_result_panic(const weft_result *r, weft_panic_info *info);
 
 /*
  * Make the next one to ask for key start a new call, although one may be

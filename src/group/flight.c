@@ -63,6 +63,12 @@
  *     call that it holds no reference to, and the end, for fini's sake, those
  *     who sleep on a shard; by then the address may be that of another one. So
  *     all who sleep look again.
+ *
+ * F7  Whoever waits for a call waits for the one that runs it to go on. A caller
+ *     whose mark is the call's is that one: it would wait for itself, and is
+ *     told so. The mark is written before the function is called by the one
+ *     whose it is, so it finds its own; whatever else it may find is not its
+ *     own, as long as it runs (see weft__flow_mark()).
  */
 #include "group/flight.h"
 
@@ -70,13 +76,15 @@
 #include "ctx/ctx.h"
 #include "group/flight_table.h"
 #include "sched/lot.h"
+#include "sched/panic.h"
 #include "sched/task.h"
 
+#include <weft/chan.h>
 #include <weft/panic.h>
 
 #include <errno.h>
 
-_Static_assert(sizeof(weft_flight) == 2 * sizeof(void *), "documented");
+_Static_assert(sizeof(weft_flight) == 3 * sizeof(void *), "documented");
 _Static_assert(sizeof(weft_key) == 2 * sizeof(void *), "fits two registers");
 _Static_assert(sizeof(void *) == sizeof(uint64_t), "weft_key_u64() needs it");
 
@@ -92,6 +100,15 @@ typedef struct {
 	void *arg;
 } flight_task;
 
+/* Who wants the result in a channel. The task is for one that is full. */
+typedef struct listener listener;
+struct listener {
+	listener *next;
+	weft_chan *results;
+	weft_result result;
+	weft__task task;
+};
+
 /* In one block: the call, its flight_task, values, copy of arg; the key. */
 typedef struct call {
 	weft__flight_entry entry;
@@ -100,7 +117,12 @@ typedef struct call {
 	void (*drop)(void *value);
 	void *value;
 	int err;
-	enum weft_outcome outcome;	/* how fn ended */
+	enum weft_outcome outcome;	/* how fn ended … */
+	weft__panic *panic;		/* … and with what, or NULL */
+	listener *listeners;		/* in the order in which they came */
+	listener **listeners_end;
+	bool aborts;			/* on a panic */
+	uint32_t mark;			/* atomic: who runs fn; F7 */
 	uint32_t state;			/* atomic */
 	uint32_t refs;			/* atomic; F2 */
 	uint32_t callers;		/* those who want the result */
@@ -116,6 +138,7 @@ typedef struct {
 	const void *key;
 	size_t key_bytes;
 	uint64_t word;		/* the key, if it is a weft_key_u64() */
+	listener *listener;	/* who asks, if it does not wait */
 } question;
 
 /* How a call is made that runs in a task. */
@@ -154,6 +177,7 @@ static void phrase(question *q, weft_flight *f, weft__flight_table *t,
 		   weft_key key)
 {
 	q->flight = f;
+	q->listener = NULL;
 	q->key = key.data;
 	q->key_bytes = key.size;
 	if (key.size == WEFT_PRIV_KEY_WORD) {
@@ -276,6 +300,11 @@ static call *call_new(const question *q, const task_plan *plan)
 	c->shard = q->shard;
 	c->task = NULL;
 	c->drop = q->flight->drop;
+	c->aborts = q->flight->abort_on_panic;
+	c->panic = NULL;
+	c->listeners = NULL;
+	c->listeners_end = &c->listeners;
+	c->mark = plan == NULL ? weft__flow_mark() : 0;
 	c->state = 0;
 	c->refs = 1;
 	c->callers = 1;
@@ -290,6 +319,8 @@ static void call_free(call *c)
 {
 	if (c->task != NULL)
 		weft_ctx_fini(&c->task->ctx);
+	if (unlikely(c->panic != NULL))
+		weft__panic_put(c->panic);
 	weft__free(c);
 }
 
@@ -372,12 +403,96 @@ static void let_go(call *c)
 		destroy(c);
 }
 
+/* ---- results ---- */
+
+static weft_result refused(int err)
+{
+	weft_result r = {.err = err};
+
+	return r;
+}
+
+/* The caller's reference becomes its result's, if that refers to anything. */
+static weft_result result_of(call *c)
+{
+	weft_result r = {
+		.value = c->value,
+		.err = c->err,
+		.outcome = c->outcome,
+		.shared = c->duplicates != 0,
+	};
+
+	if ((c->drop != NULL && c->value != NULL) || unlikely(c->panic != NULL))
+		r.priv_call = c;
+	else
+		put(c);
+	return r;
+}
+
+/* The same for a caller who has to end as the function did, if it did not return. */
+static weft_result result_or_ending(call *c)
+{
+	weft__panic *p;
+
+	switch (c->outcome) {
+	case WEFT_PANICKED:
+		p = weft__panic_get(c->panic);
+		put(c);
+		weft__panic_again(p);
+	case WEFT_EXITED:
+		put(c);
+		weft_exit();
+	default:
+		return result_of(c);
+	}
+}
+
+static void send_later(weft__task *task)
+{
+	listener *l = task->object;
+
+	weft_chan_send(l->results, &l->result);
+	weft__free(l);
+}
+
+/* One that has no room is waited for by a task of its own. */
+static void deliver(listener *l, void *site)
+{
+	if (weft_chan_try_send(l->results, &l->result))
+		weft__free(l);
+	else
+		weft__task_start_embedded(&l->task, send_later, l, NULL, NULL,
+					  site);
+}
+
+/* Those not served yet keep c alive. */
+static void deliver_all(call *c)
+{
+	listener *l = c->listeners, *next;
+
+	for (; l != NULL; l = next) {
+		next = l->next;
+		l->result = result_of(c);
+		deliver(l, NULL);
+	}
+}
+
 /* ---- the end of a call ---- */
 
-/* F3: nobody wants value, nor ever will. */
+/* How a function ended. */
+typedef struct {
+	call *call;
+	enum weft_outcome outcome;
+	weft__panic *panic;
+	void *value;
+	int err;
+} ending;
+
+/* F3: nobody wants value, nor ever will; or it was not what fn ended with. */
 static void *drop_unwanted(call *c, void *value)
 {
-	if (c->callers != 0 || value == NULL || c->drop == NULL)
+	if (value == NULL || c->drop == NULL ||
+	    (c->callers != 0 && c->outcome == WEFT_RETURNED))
 		return value;
 	weft__lock_drop(&c->shard->lock);
 	c->drop(value);
@@ -385,73 +500,119 @@ static void *drop_unwanted(call *c, void *value)
 	return NULL;
 }
 
+static int error_of(const ending *e)
+{
+	return e->outcome == WEFT_RETURNED   ? e->err
+	       : e->outcome == WEFT_PANICKED ? WEFT_ERR_PANICKED
+					     : WEFT_ERR_EXITED;
+}
+
 /*
  * Every call ends here, however its function ended, in whoever ran it. After
  * this a call that ran in a task may be gone; a first caller that ran it holds
  * its reference still.
  */
-static void finish(call *c, enum weft_outcome outcome, void *value, int err)
+static void finish(const ending *e)
 {
+	call *c = e->call;
 	shard *s = c->shard;
-	bool fini_waits;
+	bool fini_waits, listened, unheard;
 
 	weft__lock_take(&s->lock);
-	c->value = drop_unwanted(c, value);
-	c->err = err;
-	c->outcome = outcome;
+	c->outcome = e->outcome;
+	c->value = drop_unwanted(c, e->value);
+	c->err = error_of(e);
+	c->panic = e->panic;
 	if (!has(c, FORGOTTEN))
 		weft__flight_unlink(s, &c->entry);
 	weft_atomic_or(&c->state, ENDED, relaxed);
 	s->abandoned -= c->callers == 0;
 	s->running--;
 	fini_waits = s->fini_waits && s->running == 0;
+	listened = c->listeners != NULL;
+	unheard = c->callers == 0 && e->panic != NULL;
 	weft__lock_drop(&s->lock); /* F4: the shard may be gone from here on */
 
 	if (unlikely(fini_waits))
 		rouse(s);
+	if (unlikely(unheard))
+		weft__panic_report(e->panic, "every caller had left a flight's "
+					     "function that panicked");
 	if (c->slept_on || c->task != NULL)
 		let_go(c);
+	if (unlikely(listened))
+		deliver_all(c);
 }
 
+static void call_fn(void *arg)
+{
+	ending *e = arg;
+	flight_task *t = e->call->task;
+
+	e->err = t->fn(&t->ctx, t->arg, &e->value);
+}
+
+/* A panic goes to the callers, unless the flight wants none to be caught. */
 static void run_call(weft__task *task)
 {
-	call *c = task->object;
-	void *value = NULL;
-	int err = c->task->fn(&c->task->ctx, c->task->arg, &value);
+	__attribute__((cleanup(finish))) ending e = {
+		.call = task->object,
+		.outcome = WEFT_EXITED,
+	};
 
-	finish(c, WEFT_RETURNED, value, err);
+	weft_atomic_store(&e.call->mark, weft__flow_mark(), relaxed);
+	if (e.call->aborts) {
+		call_fn(&e);
+		e.outcome = WEFT_RETURNED;
+	} else {
+		e.outcome = weft__try(call_fn, &e, &e.panic);
+	}
+}
+
+/* A first caller runs its call itself. It passes on what it did not return. */
+static void lead_left(ending *e)
+{
+	if (likely(e->outcome == WEFT_RETURNED))
+		return;
+	e->outcome = weft__left(&e->panic);
+	finish(e);
+	put(e->call);
+}
+
+static void lead(call *c, weft_flight_fn fn, void *arg)
+{
+	__attribute__((cleanup(lead_left))) ending e = {
+		.call = c,
+		.outcome = WEFT_EXITED,
+	};
+
+	e.err = fn(NULL, arg, &e.value);
+	e.outcome = WEFT_RETURNED;
+	finish(&e);
 }
 
 /* ---- callers ---- */
 
-static weft_result refused(int err)
-{
-	weft_result r = {NULL, err, false, NULL};
-
-	return r;
-}
-
-/* The caller's reference becomes its result's, where that has a value. */
-static weft_result result_of(call *c)
-{
-	weft_result r = {c->value, c->err, c->duplicates != 0, NULL};
-
-	if (c->drop != NULL && c->value != NULL)
-		r.priv_call = c;
-	else
-		put(c);
-	return r;
-}
-
 /* What a caller finds, and in the same critical section becomes part of. */
-enum found { NOTHING, STARTED, JOINED, IS_DYING };
+enum found { NOTHING, STARTED, JOINED, IS_DYING, IS_OWN };
 
-static enum found join(call *c)
+static void listen(call *c, listener *l)
 {
+	l->next = NULL;
+	*c->listeners_end = l;
+	c->listeners_end = &l->next;
+}
+
+static enum found join(call *c, listener *l)
+{
+	if (weft_atomic_load(&c->mark, relaxed) == weft__flow_mark()) /* F7 */
+		return IS_OWN;
 	c->slept_on = true;
 	weft_atomic_add(&c->refs, 1, relaxed);
 	if (has(c, DYING))
 		return IS_DYING;
+	if (l != NULL)
+		listen(c, l);
 	c->callers++;
 	c->duplicates++;
 	return JOINED;
@@ -473,11 +634,13 @@ static enum found enter(const question *q, call **c, call **fresh)
 	weft__lock_take(&s->lock);
 	*c = find(q);
 	if (*c != NULL) {
-		found = join(*c);
+		found = join(*c, q->listener);
 	} else if (*fresh != NULL) {
 		*c = *fresh;
 		*fresh = NULL;
 		start(s, *c);
+		if (q->listener != NULL)
+			listen(*c, q->listener);
 		found = STARTED;
 		resize = weft__flight_shard_wants_resize(s->linked, s->mask);
 	}
@@ -518,6 +681,8 @@ static int seek(const question *q, weft_ctx *ctx, const task_plan *plan,
 			err = fresh == NULL ? -ENOMEM : 0;
 		} else if (*found == IS_DYING) {
 			err = wait_behind(*c, ctx);
+		} else if (*found == IS_OWN) {
+			err = -EDEADLK;
 		} else {
 			break;
 		}
@@ -561,14 +726,13 @@ static weft_result follow(call *c, weft_ctx *ctx)
 			return refused(err);
 		sleep_on(c, NULL, DONE, "flight"); /* F4 */
 	}
-	return result_of(c);
+	return result_or_ending(c);
 }
 
 weft_result weft_flight_do(weft_flight *f, weft_key key, weft_flight_fn fn,
 			   void *arg)
 {
 	enum found found;
-	void *value = NULL;
 	question q;
 	call *c;
 	int err;
@@ -580,15 +744,27 @@ weft_result weft_flight_do(weft_flight *f, weft_key key, weft_flight_fn fn,
 		return refused(err);
 	if (found == JOINED)
 		return follow(c, NULL);
-	err = fn(NULL, arg, &value);
-	finish(c, WEFT_RETURNED, value, err);
+	lead(c, fn, arg);
 	return result_of(c);
+}
+
+/* Become a caller of a call in a task: 0, or why not. */
+static int join_or_start(question *q, weft_ctx *ctx, const task_plan *plan,
+			 call **c)
+{
+	enum found found;
+	int err = seek(q, ctx, plan, c, &found);
+
+	if (err == 0 && found == STARTED)
+		weft__task_start_embedded(&(*c)->task->task, run_call, *c,
+					  __extension__(void *) plan->fn,
+					  plan->arg, plan->site);
+	return err;
 }
 
 static weft_result do_in_task(weft_flight *f, weft_ctx *ctx, weft_key key,
 			      const task_plan *plan)
 {
-	enum found found;
 	question q;
 	call *c;
 	int err = ctx != NULL ? weft_ctx_err(ctx) : 0;
@@ -596,14 +772,55 @@ static weft_result do_in_task(weft_flight *f, weft_ctx *ctx, weft_key key,
 	if (err == 0 && unlikely(!ask(&q, f, key)))
 		err = -ENOMEM;
 	if (err == 0)
-		err = seek(&q, ctx, plan, &c, &found);
-	if (err != 0)
-		return refused(err);
-	if (found == STARTED)
-		weft__task_start_embedded(&c->task->task, run_call, c,
-					  __extension__(void *) plan->fn,
-					  plan->arg, plan->site);
-	return follow(c, ctx);
+		err = join_or_start(&q, ctx, plan, &c);
+	return err != 0 ? refused(err) : follow(c, ctx);
+}
+
+static listener *listener_new(weft_chan *results)
+{
+	listener *l;
+
+	if (weft__runtime_start() != 0)
+		return NULL;
+	l = weft__alloc(sizeof *l);
+	if (l != NULL)
+		l->results = results;
+	return l;
+}
+
+static int do_for_listener(weft_flight *f, weft_key key, const task_plan *plan,
+			   listener *l)
+{
+	question q;
+	call *c;
+
+	if (!ask(&q, f, key))
+		return -ENOMEM;
+	q.listener = l;
+	return join_or_start(&q, NULL, plan, &c);
+}
+
+void weft_flight_do_chan(weft_flight *f, weft_key key, weft_flight_fn fn,
+			 void *arg, weft_chan *results)
+{
+	task_plan plan = {
+		.fn = fn,
+		.arg = arg,
+		.site = __builtin_return_address(0),
+	};
+	weft_result refusal;
+	listener *l;
+	int err;
+
+	if (results->priv_elem_bytes != sizeof(weft_result))
+		weft_panic("flight: the channel is not one of weft_result");
+	l = listener_new(results);
+	err = l != NULL ? do_for_listener(f, key, &plan, l) : -ENOMEM;
+	if (err == 0)
+		return;
+	weft__free(l);
+	refusal = refused(err);
+	weft_chan_send(results, &refusal);
 }
 
 weft_result weft_flight_do_ctx(weft_flight *f, weft_ctx *ctx, weft_key key,
@@ -644,6 +861,15 @@ void weft_result_release(weft_result *r)
 	r->value = NULL;
 	r->priv_call = NULL;
 	put(c);
+}
+
+bool weft_result_panic(const weft_result *r, weft_panic_info *info)
+{
+	const call *c = r->priv_call;
+	const weft__panic *p = c != NULL ? c->panic : NULL;
+
+	weft__panic_tell(p, info);
+	return p != NULL;
 }
 
 /* ---- forget ---- */

@@ -2,6 +2,7 @@
 /* Panics in the tasks of a group, where nobody catches them. */
 #include "test.h"
 
+#include <weft/flight.h>
 #include <weft/group.h>
 #include <weft/panic.h>
 #include <weft/waitgroup.h>
@@ -75,4 +76,47 @@ TEST_TRAP(group_fini_prints_a_panic_that_no_wait_has_raised,
 	test_until(weft_group_panic(&g, &info));
 	weft_group_fini(&g);
 	abort();
+}
+
+/* ---- flights ---- */
+
+static int panic_in_flight(weft_ctx *ctx, void *arg, void **value)
+{
+	(void)ctx;
+	(void)arg;
+	(void)value;
+	weft_panic("in a flight");
+}
+
+static void catch_it(void *flight)
+{
+	weft_flight_do_ctx(flight, NULL, weft_key_u64(1), panic_in_flight,
+			   NULL);
+}
+
+TEST_TRAP(flight_that_aborts_on_panic_ends_the_process_though_a_caller_would_catch,
+	  "panic: in a flight\n\ntask ")
+{
+	weft_flight f = {.abort_on_panic = true};
+
+	weft_try(catch_it, &f, NULL);
+	_Exit(3);
+}
+
+TEST_TRAP(flight_panic_that_no_caller_catches_ends_the_process,
+	  "panic: in a flight\n\nthread ")
+{
+	weft_flight f = {0};
+
+	catch_it(&f);
+}
+
+TEST_TRAP(flight_do_chan_wants_a_channel_of_results,
+	  "panic: flight: the channel is not one of weft_result\n")
+{
+	weft_flight f = {0};
+	weft_chan c;
+
+	CHECK_EQ(weft_chan_init(&c, 4, 1), 0);
+	weft_flight_do_chan(&f, weft_key_u64(1), panic_in_flight, NULL, &c);
 }

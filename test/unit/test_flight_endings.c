@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: MIT */
+/* Flights whose function panics, exits or asks for its own key; channels. */
+#include "queue.h"
+#include "test.h"
+
+#include <weft/chan.h>
+#include <weft/flight.h>
+#include <weft/panic.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+enum { CROWD = 8 };
+enum how { RETURN, PANIC, EXIT };
+
+typedef struct {
+	enum how how;
+	weft_flight flight;
+	bool running, go;
+	int runs, returns, panics, exits, drops, thing;
+} scene;
+
+static weft_key key(void)
+{
+	return weft_key_str("key");
+}
+
+static int end(weft_ctx *ctx, void *arg, void **value)
+{
+	scene *s = arg;
+
+	(void)ctx;
+	weft_atomic_add(&s->runs, 1, relaxed);
+	*value = &s->drops;
+	weft_atomic_store(&s->running, true, release);
+	test_until(weft_atomic_load(&s->go, acquire));
+	if (s->how == PANIC)
+		weft_panic_value(&s->thing);
+	if (s->how == EXIT)
+		weft_exit();
+	return -EIO;
+}
+
+static void drop(void *drops)
+{
+	weft_atomic_add((int *)drops, 1, relaxed);
+}
+
+static void check_result(scene *s, weft_result *r)
+{
+	CHECK_EQ(r->err, -EIO);
+	CHECK_EQ(r->outcome, WEFT_RETURNED);
+	CHECK(r->value == &s->drops);
+	weft_result_release(r);
+}
+
+static void call_do(void *arg)
+{
+	scene *s = arg;
+	weft_result r = weft_flight_do(&s->flight, key(), end, s);
+
+	check_result(s, &r);
+}
+
+static void call_do_ctx(void *arg)
+{
+	scene *s = arg;
+	weft_result r = weft_flight_do_ctx(&s->flight, NULL, key(), end, s);
+
+	check_result(s, &r);
+}
+
+static void count(scene *s, weft_fn call)
+{
+	weft_panic_info info;
+
+	switch (weft_try(call, s, &info)) {
+	case WEFT_RETURNED:
+		weft_atomic_add(&s->returns, 1, relaxed);
+		break;
+	case WEFT_PANICKED:
+		CHECK(info.value == &s->thing);
+		weft_atomic_add(&s->panics, 1, relaxed);
+		break;
+	case WEFT_EXITED:
+		weft_atomic_add(&s->exits, 1, relaxed);
+	}
+}
+
+static void count_do(void *s)
+{
+	count(s, call_do);
+}
+
+static void count_do_ctx(void *s)
+{
+	count(s, call_do_ctx);
+}
+
+static size_t waiting(scene *s)
+{
+	return queue_length(weft__flight_address(&s->flight, key()));
+}
+
+static void play(scene *s, weft_fn leader, weft_fn other)
+{
+	int waiters = leader == count_do_ctx ? CROWD + 1 : CROWD;
+
+	s->flight.drop = drop;
+	test_start(leader, s);
+	test_until(weft_atomic_load(&s->running, acquire));
+	for (int i = 0; i < CROWD; i++)
+		test_start(other, s);
+	test_until(waiting(s) == (size_t)waiters);
+	weft_atomic_store(&s->go, true, release);
+	test_join_all();
+	CHECK_EQ(s->runs, 1);
+	CHECK_EQ(s->drops, 1);
+	CHECK_EQ(s->returns + s->panics + s->exits, CROWD + 1);
+	CHECK_EQ(s->panics, s->how == PANIC ? CROWD + 1 : 0);
+	CHECK_EQ(s->exits, s->how == EXIT ? CROWD + 1 : 0);
+}
+
+/* The key is free again, and the flight works. */
+static void play_on(scene *s)
+{
+	s->how = RETURN;
+	call_do(s);
+	CHECK_EQ(s->runs, 2);
+	CHECK_EQ(s->drops, 2);
+	weft_flight_fini(&s->flight);
+}
+
+TEST_FLAVOURS(flight_do_ends_for_all_as_its_function_did)
+{
+	for (int how = RETURN; how <= EXIT; how++) {
+		scene s = {.how = how};
+
+		play(&s, count_do, count_do);
+		play_on(&s);
+	}
+}
+
+TEST_FLAVOURS(flight_do_ctx_ends_for_all_as_its_function_did)
+{
+	for (int how = RETURN; how <= EXIT; how++) {
+		scene s = {.how = how};
+
+		play(&s, count_do_ctx, count_do_ctx);
+		play_on(&s);
+	}
+}
+
+TEST_FLAVOURS(flight_ends_alike_whoever_leads)
+{
+	for (int how = RETURN; how <= EXIT; how++) {
+		scene s = {.how = how}, t = {.how = how};
+
+		play(&s, count_do, count_do_ctx);
+		play_on(&s);
+		play(&t, count_do_ctx, count_do);
+		play_on(&t);
+	}
+}
+
+static int exit_thread(weft_ctx *ctx, void *arg, void **value)
+{
+	(void)ctx;
+	(void)value;
+	weft_atomic_store(&((scene *)arg)->running, true, release);
+	test_until(waiting(arg) == 1);
+	pthread_exit(NULL);
+}
+
+static void *lead_and_exit(void *arg)
+{
+	scene *s = arg;
+
+	weft_flight_do(&s->flight, key(), exit_thread, s);
+	return NULL;
+}
+
+TEST(flight_whose_leading_thread_calls_pthread_exit_lets_the_others_exit)
+{
+	scene s = {.go = true};
+	pthread_t thread;
+
+	CHECK_EQ(pthread_create(&thread, NULL, lead_and_exit, &s), 0);
+	test_until(weft_atomic_load(&s.running, acquire));
+	count_do(&s);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+	CHECK_EQ(s.exits, 1);
+	CHECK_EQ(s.runs, 0);
+	weft_flight_fini(&s.flight);
+}
+
+/* ---- channels ---- */
+
+static void ask_by_channel(scene *s, weft_chan *c)
+{
+	weft_flight_do_chan(&s->flight, key(), end, s, c);
+}
+
+static void receive(scene *s, weft_chan *c, int count)
+{
+	for (int i = 0; i < count; i++) {
+		weft_panic_info info;
+		weft_result r;
+
+		CHECK(weft_chan_recv(c, &r));
+		CHECK_EQ(r.shared, count > 1);
+		CHECK_EQ(weft_result_panic(&r, &info), s->how == PANIC);
+		switch (s->how) {
+		case RETURN:
+			check_result(s, &r);
+			break;
+		case PANIC:
+			CHECK_EQ(r.outcome, WEFT_PANICKED);
+			CHECK_EQ(r.err, WEFT_ERR_PANICKED);
+			CHECK(info.value == &s->thing);
+			CHECK(r.value == NULL);
+			weft_result_release(&r);
+			CHECK(!weft_result_panic(&r, &info));
+			break;
+		case EXIT:
+			CHECK_EQ(r.outcome, WEFT_EXITED);
+			CHECK_EQ(r.err, WEFT_ERR_EXITED);
+			CHECK(r.value == NULL);
+			weft_result_release(&r);
+		}
+	}
+}
+
+static void play_channels(enum how how, size_t room, bool led_by_do)
+{
+	scene s = {.how = how, .flight.drop = drop};
+	weft_chan c;
+
+	CHECK_EQ(weft_chan_init(&c, sizeof(weft_result), room), 0);
+	if (led_by_do) {
+		test_start(count_do, &s);
+		test_until(weft_atomic_load(&s.running, acquire));
+	}
+	for (int i = 0; i < CROWD; i++)
+		ask_by_channel(&s, &c);
+	weft_atomic_store(&s.go, true, release);
+	receive(&s, &c, CROWD);
+	test_join_all();
+	CHECK_EQ(s.runs, 1);
+	CHECK_EQ(s.drops, 1);
+	CHECK_EQ(s.panics + s.exits, led_by_do && how != RETURN ? 1 : 0);
+	weft_chan_fini(&c);
+	weft_flight_fini(&s.flight);
+}
+
+TEST_FLAVOURS(flight_do_chan_delivers_every_ending)
+{
+	for (int how = RETURN; how <= EXIT; how++)
+		play_channels(how, CROWD, false);
+}
+
+TEST_FLAVOURS(flight_do_chan_delivers_what_somebody_else_leads)
+{
+	for (int how = RETURN; how <= EXIT; how++)
+		play_channels(how, CROWD, true);
+}
+
+TEST_FLAVOURS(flight_do_chan_waits_for_room_in_the_channel)
+{
+	for (int how = RETURN; how <= EXIT; how++) {
+		play_channels(how, 0, false);
+		play_channels(how, 3, true);
+	}
+}
+
+TEST_FLAVOURS(flight_do_chan_alone_is_not_shared)
+{
+	scene s = {.go = true, .flight.drop = drop};
+	weft_chan c;
+
+	CHECK_EQ(weft_chan_init(&c, sizeof(weft_result), 1), 0);
+	ask_by_channel(&s, &c);
+	receive(&s, &c, 1);
+	weft_chan_fini(&c);
+	weft_flight_fini(&s.flight);
+}
+
+/* Forgotten while it runs: those who asked before get the old result. */
+TEST_FLAVOURS(flight_do_chan_keeps_its_call_when_the_key_is_forgotten)
+{
+	scene old = {.flight.drop = drop}, new = {.go = true};
+	weft_chan c, d;
+	weft_result r;
+
+	CHECK_EQ(weft_chan_init(&c, sizeof(weft_result), 1), 0);
+	CHECK_EQ(weft_chan_init(&d, sizeof(weft_result), 1), 0);
+	ask_by_channel(&old, &c);
+	weft_flight_forget(&old.flight, key());
+	weft_flight_do_chan(&old.flight, key(), end, &new, &d);
+	CHECK(weft_chan_recv(&d, &r));
+	CHECK(!r.shared);
+	CHECK(r.value == &new.drops);
+	weft_result_release(&r);
+	weft_atomic_store(&old.go, true, release);
+	receive(&old, &c, 1);
+	CHECK_EQ(old.drops, 1);
+	CHECK_EQ(new.drops, 1);
+	weft_chan_fini(&c);
+	weft_chan_fini(&d);
+	weft_flight_fini(&old.flight);
+}
+
+/* ---- asking for one's own key ---- */
+
+static int ask_again(weft_ctx *ctx, void *arg, void **value)
+{
+	weft_flight *f = arg;
+
+	(void)ctx;
+	(void)value;
+	CHECK_EQ(weft_flight_do_ctx(f, NULL, key(), ask_again, f).err,
+		 -EDEADLK);
+	return weft_flight_do(f, key(), ask_again, f).err;
+}
+
+static int ask_around(weft_ctx *ctx, void *arg, void **value)
+{
+	(void)ctx;
+	(void)value;
+	return weft_flight_do(arg, key(), ask_again, arg).err;
+}
+
+static int ask_other(weft_ctx *ctx, void *arg, void **value)
+{
+	(void)ctx;
+	(void)value;
+	return weft_flight_do(arg, weft_key_str("other"), ask_around, arg).err;
+}
+
+TEST_FLAVOURS(flight_refuses_a_function_that_asks_for_its_own_key)
+{
+	weft_flight f = {0};
+
+	CHECK_EQ(weft_flight_do(&f, key(), ask_again, &f).err, -EDEADLK);
+	CHECK_EQ(weft_flight_do_ctx(&f, NULL, key(), ask_again, &f).err,
+		 -EDEADLK);
+	CHECK_EQ(weft_flight_do(&f, key(), ask_other, &f).err, -EDEADLK);
+	weft_flight_fini(&f);
+}
+
+static int ask_by_channel_again(weft_ctx *ctx, void *arg, void **value)
+{
+	weft_chan c;
+	weft_result r;
+
+	(void)ctx;
+	(void)value;
+	CHECK_EQ(weft_chan_init(&c, sizeof(weft_result), 1), 0);
+	weft_flight_do_chan(arg, key(), ask_again, arg, &c);
+	CHECK(weft_chan_recv(&c, &r));
+	weft_chan_fini(&c);
+	CHECK_EQ(r.outcome, WEFT_RETURNED);
+	return r.err;
+}
+
+TEST_FLAVOURS(flight_do_chan_sends_a_refusal)
+{
+	weft_flight f = {0};
+
+	CHECK_EQ(weft_flight_do(&f, key(), ask_by_channel_again, &f).err,
+		 -EDEADLK);
+	weft_flight_fini(&f);
+}
+
+static int nothing(weft_ctx *ctx, void *arg, void **value)
+{
+	(void)ctx;
+	*value = arg;
+	return 0;
+}
+
+static int forget_and_ask(weft_ctx *ctx, void *arg, void **value)
+{
+	(void)ctx;
+	(void)value;
+	weft_flight_forget(arg, key());
+	return weft_flight_do(arg, key(), nothing, arg).err;
+}
+
+TEST_FLAVOURS(flight_function_may_forget_its_key_and_ask_for_it)
+{
+	weft_flight f = {0};
+
+	CHECK_EQ(weft_flight_do(&f, key(), forget_and_ask, &f).err, 0);
+	weft_flight_fini(&f);
+}
+
+/* ---- abandoned ---- */
+
+static int panic_when_left(weft_ctx *ctx, void *arg, void **value)
+{
+	(void)arg;
+	(void)value;
+	(void)weft_ctx_wait(ctx);
+	weft_panic("nobody is there");
+}
+
+TEST_FLAVOURS(flight_that_panics_when_all_have_left_can_be_finished)
+{
+	weft_flight f = {0};
+	weft_ctx soon;
+
+	weft_ctx_init_timeout(&soon, NULL, WEFT_MS(1));
+	CHECK_EQ(weft_flight_do_ctx(&f, &soon, key(), panic_when_left, NULL).err,
+		 -ETIMEDOUT);
+	weft_ctx_fini(&soon);
+	weft_flight_fini(&f);
+}
