@@ -53,11 +53,15 @@ extern weft__lot_table *weft__lot_current;	/* atomic */
 
 WEFT_PRIV_COLD void weft__lot_grow(weft__lot_table *old);
 
-/* Multiplicative (Knuth 6.4): strided addresses, as stacks have, spread too. */
+/*
+ * Multiplicative (Knuth 6.4): strided addresses, as stacks have, spread too.
+ * Addresses that differ in the last two bits alone have the same bucket, so
+ * that an object of four bytes may have several queues under one lock.
+ */
 static inline weft__bucket *weft__lot_bucket(const weft__lot_table *t,
 					     const void *address)
 {
-	uint64_t hash = (uint64_t)(uintptr_t)address * 0x9e3779b97f4a7c15u;
+	uint64_t hash = (uint64_t)((uintptr_t)address >> 2) * 0x9e3779b97f4a7c15u;
 
 	return &t->buckets[hash >> t->shift];
 }
