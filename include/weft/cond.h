@@ -11,7 +11,8 @@
  *   - There are no spurious wake-ups, but others may take the lock between the
  *     signal and the return of the wait: wait in a loop.
  *   - The lock is a weft_mutex, or anything else that has a lock and an unlock
- *     function: see weft_cond_init_locker(). All waits use the same.
+ *     function, such as either side of a weft_rwmutex: see
+ *     weft_cond_init_locker(). All waits use the same.
  *   - It must be initialised: all bytes zero is good for signals only.
  *   - A copy is caught: "sync.Cond is copied".
  *   - It may be freed, with its lock, as soon as the last wait has returned,
@@ -49,14 +50,6 @@
 
 WEFT_BEGIN
 
-/* Anything that can be locked and unlocked: lock(obj), unlock(obj). */
-typedef struct weft_locker weft_locker;
-struct weft_locker {
-	void *obj;
-	void (*lock)(void *obj);
-	void (*unlock)(void *obj);
-};
-
 typedef struct weft_cond weft_cond;
 struct weft_cond {
 	const weft_cond *priv_self;	/* where it was initialised */
@@ -76,10 +69,13 @@ WEFT_API void weft_cond_init(weft_cond *c, weft_mutex *m);
 
 /*
  * The same with any lock. The functions are called from the waits, in the
- * waiting task or thread; lock may switch tasks.
+ * waiting task or thread; lock may switch tasks. If several may hold the lock
+ * at once, as the readers of a weft_rwmutex do, several may begin to wait at
+ * once; what they wait for must still be changed by one who shuts them out.
  *
- *	weft_cond_init_locker(&c, (weft_locker){
- *		.obj = &rw, .lock = read_lock, .unlock = read_unlock });
+ *	weft_cond_init_locker(&c, weft_rwmutex_rlocker(&rw));
+ *	weft_cond_init_locker(&d, (weft_locker){
+ *		.obj = dev, .lock = dev_lock, .unlock = dev_unlock });
  */
 WEFT_API void weft_cond_init_locker(weft_cond *c, weft_locker l);
 

@@ -41,6 +41,14 @@ struct weft_mutex {
 	WEFT_PRIV_NOCOPY(weft_mutex)
 };
 
+/* Anything that can be locked and unlocked: lock(obj), unlock(obj). */
+typedef struct weft_locker weft_locker;
+struct weft_locker {
+	void *obj;
+	void (*lock)(void *obj);
+	void (*unlock)(void *obj);
+};
+
 /* The out-of-line rest of the functions below. Do not call these. */
 WEFT_API WEFT_PRIV_COLD void weft_mutex_lock_slow(weft_mutex *m);
 WEFT_API WEFT_PRIV_COLD int weft_mutex_lock_ctx_slow(weft_mutex *m,
@@ -108,7 +116,9 @@ WEFT_PRIV_INLINE WEFT_PRIV_WARN_UNUSED int weft_mutex_lock_ctx(weft_mutex *m,
 /*
  * Unlock *m, which must be locked; who locked it does not matter. Unlocking an
  * unlocked mutex aborts: "sync: unlock of unlocked mutex". One that was copied
- * while others waited for it aborts too: "sync: inconsistent mutex state".
+ * while others waited for it aborts too, here or where somebody begins to wait
+ * for it: "sync: inconsistent mutex state". A copy of a mutex that nobody
+ * waited for cannot be told from a new one.
  *
  * Context   a task or a plain thread; never switches tasks.
  * Order     this call happens before the return of every later lock of *m.
@@ -123,6 +133,13 @@ WEFT_PRIV_INLINE void weft_mutex_unlock(weft_mutex *m)
 						release, relaxed)))
 		weft_mutex_unlock_slow(m);
 }
+
+/*
+ * *m as something to lock and unlock, for what works with any lock.
+ *
+ * Context   anywhere; touches nothing of *m.
+ */
+WEFT_API weft_locker weft_mutex_locker(weft_mutex *m);
 
 WEFT_END
 

@@ -29,21 +29,12 @@
  */
 #include "ctx/ctx.h"
 #include "sched/lot.h"
+#include "sync/locker.h"
 
 #include <weft/cond.h>
 #include <weft/panic.h>
 
 _Static_assert(sizeof(weft_cond) == 4 * sizeof(void *) + 8, "documented");
-
-static void mutex_lock(void *m)
-{
-	weft_mutex_lock(m);
-}
-
-static void mutex_unlock(void *m)
-{
-	weft_mutex_unlock(m);
-}
 
 void weft_cond_init_locker(weft_cond *c, weft_locker l)
 {
@@ -54,13 +45,13 @@ void weft_cond_init_locker(weft_cond *c, weft_locker l)
 
 void weft_cond_init(weft_cond *c, weft_mutex *m)
 {
-	weft_cond_init_locker(c, (weft_locker){m, mutex_lock, mutex_unlock});
+	weft_cond_init_locker(c, weft_mutex_locker(m));
 }
 
 /* Almost always it is a mutex: no call then, but for the slow ways. */
 static inline void lock(const weft_locker *l)
 {
-	if (likely(l->lock == mutex_lock))
+	if (likely(l->lock == weft__mutex_call_lock))
 		weft_mutex_lock((weft_mutex *)l->obj);
 	else
 		l->lock(l->obj);
@@ -68,7 +59,7 @@ static inline void lock(const weft_locker *l)
 
 static inline void unlock(const weft_locker *l)
 {
-	if (likely(l->unlock == mutex_unlock))
+	if (likely(l->unlock == weft__mutex_call_unlock))
 		weft_mutex_unlock((weft_mutex *)l->obj);
 	else
 		l->unlock(l->obj);

@@ -46,6 +46,10 @@
  *     no wake with it. It unlinks itself under the bucket's lock and clears
  *     PARKED if it was the last; if a release has unlinked it already, that
  *     release went on with the next waiter and has put the word right.
+ * M6  With the bucket locked, PARKED without a queue, or a queue without
+ *     PARKED, is proof that this is a copy, or has been written over (Q2).
+ *     WOKEN proves nothing: its waiter is in no list. So a copy that was made
+ *     with WOKEN set is noticed only when somebody else waits for it.
  *
  * The order of accesses: taking is acquire, releasing is release, both on the
  * one word. Everything else about the queue is ordered by the bucket's lock,
@@ -58,8 +62,9 @@
  */
 #include "base/trap.h"
 #include "ctx/ctx.h"
-#include "plat/cpu.h"
 #include "sched/lot.h"
+#include "sync/locker.h"
+#include "sync/spin.h"
 
 #include <weft/mutex.h>
 
@@ -75,9 +80,8 @@ enum {
 	HANDED_OVER = 1,	/* a waiter's result: it owns the lock */
 };
 
-/* Measured, not derived: see M3 for what the age bounds. */
+/* Go's bound: see M3 for what the age bounds. */
 #define HAND_OVER_AGE WEFT_MS(1)
-#define SPIN_ROUNDS 40
 
 /* Take the lock if it is free; our_wake is WOKEN if that bit is the caller's. */
 static bool take(weft_mutex *m, uint32_t our_wake)
@@ -92,18 +96,6 @@ static bool take(weft_mutex *m, uint32_t our_wake)
 	return false;
 }
 
-static bool many_cpus(void)
-{
-	static int cpus;
-	int n = weft_atomic_load(&cpus, relaxed);
-
-	if (n == 0) {
-		n = weft__cpu_count();
-		weft_atomic_store(&cpus, n, relaxed);
-	}
-	return n > 1;
-}
-
 /*
  * Try for a moment: a short critical section on another CPU is over sooner than
  * a sleep begins. Not past those who are queued, unless we come from there.
@@ -113,12 +105,20 @@ static bool take_spinning(weft_mutex *m, uint32_t our_wake)
 	for (int i = 0;; i++) {
 		if (take(m, our_wake))
 			return true;
-		if (i == SPIN_ROUNDS || !many_cpus())
+		if (i == WEFT__SPIN_ROUNDS || !weft__many_cpus())
 			return false;
 		if (!our_wake && (weft_atomic_load(&m->priv_word, relaxed) & PARKED))
 			return false;
 		weft__cpu_pause();
 	}
+}
+
+/* M6 */
+static void check_not_copied(weft__bucket *b, const weft_mutex *m,
+			     uint32_t word)
+{
+	if (unlikely(!(word & PARKED) != !weft__lot_first(b, m)))
+		weft__fatal("sync: inconsistent mutex state");
 }
 
 /* Queue w, or take the lock if it has become free. Returns true for the latter. */
@@ -128,6 +128,7 @@ static bool take_or_queue(weft_mutex *m, weft__waiter *w, uint32_t our_wake)
 	uint32_t word = weft_atomic_load(&m->priv_word, relaxed);
 	uint32_t mark;
 
+	check_not_copied(b, m, word);
 	do /* M2: WOKEN goes in the step that sets LOCKED or finds it set */
 		mark = word & LOCKED ? PARKED : LOCKED;
 	while (!weft_atomic_cas(&m->priv_word, &word, (word & ~our_wake) | mark,
@@ -236,9 +237,23 @@ void weft_mutex_unlock_slow(weft_mutex *m)
 	word = weft_atomic_load(&m->priv_word, relaxed);
 	if (!(word & LOCKED))
 		weft__fatal("sync: unlock of unlocked mutex");
-	if ((word & PARKED) && weft__lot_first(b, m) == NULL)
-		weft__fatal("sync: inconsistent mutex state"); /* a copy */
+	check_not_copied(b, m, word);
 	release(b, m, &wakeups);
 	weft__lot_unlock(b);
 	weft__wake(&wakeups);
+}
+
+void weft__mutex_call_lock(void *m)
+{
+	weft_mutex_lock(m);
+}
+
+void weft__mutex_call_unlock(void *m)
+{
+	weft_mutex_unlock(m);
+}
+
+weft_locker weft_mutex_locker(weft_mutex *m)
+{
+	return (weft_locker){m, weft__mutex_call_lock, weft__mutex_call_unlock};
 }

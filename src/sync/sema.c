@@ -24,9 +24,13 @@
  *     it returns, so what it was meant to get can be put back after the claim.
  *     Tempting and wrong: to claim first and to subtract from the word after.
  *     The waiter returns at the claim, is the last, and frees *s.
+ * S4  With the bucket locked, QUEUED without a queue, or a queue without
+ *     QUEUED, is proof that this is a copy, or has been written over (Q2). A
+ *     copy that was made while nobody was queued is a semaphore like any other.
  */
 #include "sync/sema.h"
 
+#include "base/trap.h"
 #include "ctx/ctx.h"
 #include "sched/lot.h"
 
@@ -62,6 +66,13 @@ static bool add(int64_t word, int64_t delta, int64_t *sum)
 		return false;
 	*sum = *sum * UNIT + (word & QUEUED);
 	return true;
+}
+
+/* S4 */
+static void check_not_copied(weft__bucket *b, const weft_sema *s, int64_t word)
+{
+	if (unlikely(!(word & QUEUED) != !weft__lot_first(b, s)))
+		weft__fatal("sync: inconsistent semaphore state");
 }
 
 void weft_sema_init(weft_sema *s, long n)
@@ -116,8 +127,10 @@ void weft__sema_adjust(weft_sema *s, long delta)
 		fits = add(word, delta, &sum);
 	while (fits && !weft_atomic_cas(&s->priv_word, &word, sum, release,
 					relaxed));
-	if (fits && (word & QUEUED))
+	if (fits && (word & QUEUED)) {
+		check_not_copied(b, s, word);
 		grant(b, s, &wakeups);
+	}
 	weft__lot_unlock(b);
 	weft__wake(&wakeups);
 	if (!fits)
@@ -152,6 +165,7 @@ static bool take_or_queue(weft_sema *s, weft__waiter *w, long n)
 	int64_t word = weft_atomic_load(&s->priv_word, relaxed);
 	int64_t want;
 
+	check_not_copied(b, s, word);
 	do
 		want = !(word & QUEUED) && units(word) >= n ? word - n * UNIT
 							    : word | QUEUED;

@@ -33,6 +33,11 @@
  *     begin at once, and Go's panic "WaitGroup is reused before previous Wait
  *     has returned" has nothing to guard: there the woken waiter reads the
  *     state again and finds the next round in it.
+ * W6  Who has the bucket's lock and is inside a wait, so that *wg lives, may
+ *     compare: waiters in the word without a queue, or the other way round, are
+ *     proof that this is a copy, or has been written over (Q2). A release that
+ *     finds no queue proves nothing (W2), and neither does a copy that was made
+ *     while nobody waited.
  *
  * One word, so that nothing needs seq_cst: adds are acq_rel (release what the
  * caller did; acquire for the one who then wakes the others), reads acquire.
@@ -41,6 +46,7 @@
  * done, up to four for add, mov, shr and jne for wait; no call on the way that
  * falls through.
  */
+#include "base/trap.h"
 #include "ctx/ctx.h"
 #include "sched/lot.h"
 #include "sched/task.h"
@@ -104,6 +110,14 @@ void weft_waitgroup_add_slow(weft_waitgroup *wg, int delta, uint64_t old)
 		release(wg);
 }
 
+/* W6 */
+static void check_not_copied(weft__bucket *b, const weft_waitgroup *wg,
+			     uint64_t word)
+{
+	if (unlikely(!waiters_of(word) != !weft__lot_first(b, wg)))
+		weft__fatal("sync: inconsistent WaitGroup state");
+}
+
 /* Queue w, unless the count is zero. */
 static bool queue(weft_waitgroup *wg, weft__waiter *w)
 {
@@ -111,6 +125,7 @@ static bool queue(weft_waitgroup *wg, weft__waiter *w)
 	uint64_t word = weft_atomic_load(&wg->priv_word, acquire);
 	bool queued = false;
 
+	check_not_copied(b, wg, word);
 	while (count_of(word) != 0 && !queued) /* W1 */
 		queued = weft_atomic_cas(&wg->priv_word, &word, word + 1,
 					 acq_rel, acquire);

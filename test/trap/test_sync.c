@@ -46,6 +46,29 @@ TEST_TRAP(mutex_copied_while_it_is_waited_for,
 	weft_mutex_unlock(&copy);
 }
 
+TEST_TRAP(mutex_copy_is_waited_for, FATAL "inconsistent mutex state")
+{
+	weft_mutex m = {0}, copy = {0};
+
+	weft_mutex_lock(&m);
+	test_start(lock, &m);
+	while (copy.priv_word <= 1)
+		copy.priv_word = weft_atomic_load(&m.priv_word, relaxed);
+	weft_mutex_lock(&copy);
+}
+
+TEST_TRAP(mutex_written_over_while_it_is_waited_for,
+	  FATAL "inconsistent mutex state")
+{
+	weft_mutex m = {0};
+
+	weft_mutex_lock(&m);
+	test_start(lock, &m);
+	test_until(weft_atomic_load(&m.priv_word, relaxed) > 1);
+	weft_atomic_store(&m.priv_word, 1, relaxed);
+	weft_mutex_lock(&m);
+}
+
 TEST_TRAP(sema_init_negative, PANIC "negative semaphore count")
 {
 	weft_sema s;
@@ -80,6 +103,51 @@ TEST_TRAP(sema_overflow, PANIC "semaphore overflow")
 
 	for (int i = 0; i < 4; i++)
 		weft_sema_release(&s, LONG_MAX / 2);
+}
+
+static void acquire(void *s)
+{
+	weft_sema_acquire(s, 1);
+}
+
+static void copy_sema(weft_sema *s, weft_sema *copy)
+{
+	test_start(acquire, s);
+	while (copy->priv_word == 0)
+		copy->priv_word = weft_atomic_load(&s->priv_word, relaxed);
+}
+
+TEST_TRAP(sema_copied_while_it_is_waited_for,
+	  FATAL "inconsistent semaphore state")
+{
+	weft_sema s = {0}, copy = {0};
+
+	copy_sema(&s, &copy);
+	weft_sema_release(&copy, 1);
+}
+
+TEST_TRAP(sema_copy_is_waited_for, FATAL "inconsistent semaphore state")
+{
+	weft_sema s = {0}, copy = {0};
+
+	copy_sema(&s, &copy);
+	weft_sema_acquire(&copy, 1);
+}
+
+static void wait_for_group(void *wg)
+{
+	weft_waitgroup_wait(wg);
+}
+
+TEST_TRAP(waitgroup_copy_is_waited_for, FATAL "inconsistent WaitGroup state")
+{
+	weft_waitgroup wg = {0}, copy = {0};
+
+	weft_waitgroup_add(&wg, 1);
+	test_start(wait_for_group, &wg);
+	while ((uint32_t)copy.priv_word == 0)
+		copy.priv_word = weft_atomic_load(&wg.priv_word, relaxed);
+	weft_waitgroup_wait(&copy);
 }
 
 TEST_TRAP(waitgroup_done_too_often, PANIC "negative WaitGroup counter")

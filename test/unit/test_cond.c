@@ -359,6 +359,17 @@ TEST_FLAVOURS(cond_works_over_any_lock)
 	CHECK(weft_sema_try_acquire(&b.sema, 1));
 }
 
+TEST_FLAVOURS(cond_knows_a_mutex_by_its_locker)
+{
+	hall h = {0};
+
+	weft_cond_init_locker(&h.cond, weft_mutex_locker(&h.lock));
+	fill(&h);
+	weft_cond_broadcast(&h.cond);
+	test_join_all();
+	CHECK_EQ(h.awake, CROWD);
+}
+
 /* The waiter takes the memory, lock and all, away. */
 typedef struct {
 	weft_mutex lock;

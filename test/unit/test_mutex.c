@@ -195,6 +195,80 @@ TEST_FLAVOURS(mutex_is_handed_over_to_one_that_waited_for_a_millisecond)
 	CHECK(weft_mutex_try_lock(&h.lock));
 }
 
+/*
+ * A waiter that stands in the queue by itself, so that nothing is a race: its
+ * age says what it is given.
+ */
+static void queue_waiter(weft_mutex *m, weft__waiter *w, weft_time since)
+{
+	weft__bucket *b = weft__lot_lock(m);
+
+	weft__waiter_init(w, "test");
+	w->since = since;
+	weft__lot_push(b, m, w);
+	weft__lot_unlock(b);
+}
+
+enum { LOCKED = 1, PARKED = 2, WOKEN = 4, HANDED_OVER = 1 };
+
+/* Go's rule both ways: on behind an old waiter, off again behind a young one. */
+TEST(mutex_is_no_more_handed_over_once_those_who_wait_are_young)
+{
+	weft_mutex m = {.priv_word = LOCKED | PARKED};
+	weft__waiter old, young;
+
+	queue_waiter(&m, &old, weft_now() - WEFT_MS(2));
+	queue_waiter(&m, &young, weft_now() + WEFT_SECOND);
+	weft_mutex_unlock(&m);
+	CHECK_EQ(old.state, WEFT__NOTIFIED);
+	CHECK_EQ(old.result, HANDED_OVER);
+	CHECK_EQ(m.priv_word, LOCKED | PARKED);
+	CHECK(!weft_mutex_try_lock(&m));
+	weft_mutex_unlock(&m);
+	CHECK_EQ(young.state, WEFT__NOTIFIED);
+	CHECK_EQ(young.result, 0);
+	CHECK_EQ(m.priv_word, WOKEN); /* free: who comes first gets it */
+	CHECK(weft_mutex_try_lock(&m));
+}
+
+TEST(mutex_is_not_handed_over_to_one_that_waited_for_less)
+{
+	weft_mutex m = {.priv_word = LOCKED | PARKED};
+	weft__waiter young;
+
+	queue_waiter(&m, &young, weft_now() + WEFT_SECOND);
+	weft_mutex_unlock(&m);
+	CHECK_EQ(young.result, 0);
+	CHECK_EQ(m.priv_word, WOKEN);
+}
+
+/* What was on its way to one that has left goes to the next. */
+TEST(mutex_hand_over_goes_past_one_that_has_left)
+{
+	weft_mutex m = {.priv_word = LOCKED | PARKED};
+	weft__waiter gone, next;
+
+	queue_waiter(&m, &gone, weft_now() - WEFT_MS(2));
+	queue_waiter(&m, &next, weft_now() - WEFT_MS(2));
+	gone.state = WEFT__CANCELLED;
+	weft_mutex_unlock(&m);
+	CHECK_EQ(next.state, WEFT__NOTIFIED);
+	CHECK_EQ(next.result, HANDED_OVER);
+	CHECK_EQ(m.priv_word, LOCKED);
+	CHECK_EQ(queue_length(&m), 0);
+}
+
+TEST(mutex_hand_over_to_nobody_that_is_left_frees_it)
+{
+	weft_mutex m = {.priv_word = LOCKED | PARKED};
+	weft__waiter gone;
+
+	queue_waiter(&m, &gone, weft_now() - WEFT_MS(2));
+	gone.state = WEFT__CANCELLED;
+	weft_mutex_unlock(&m);
+	CHECK_EQ(m.priv_word, 0);
+}
+
 /* A hog that lets go for no time at all starves nobody. */
 static void hog(void *arg)
 {
