@@ -12,6 +12,7 @@
 #include <weft/mutex.h>
 #include <weft/once.h>
 #include <weft/panic.h>
+#include <weft/rwmutex.h>
 #include <weft/sema.h>
 #include <weft/task.h>
 #include <weft/time.h>

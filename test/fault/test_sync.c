@@ -5,6 +5,7 @@
 
 #include <weft/cond.h>
 #include <weft/once.h>
+#include <weft/rwmutex.h>
 #include <weft/sema.h>
 #include <weft/waitgroup.h>
 
@@ -44,6 +45,7 @@ TEST(waitgroup_go_counts_nothing_when_it_fails)
 static struct {
 	weft_mutex lock;
 	weft_cond cond;
+	weft_rwmutex book;
 	weft_sema sema;
 	weft_once once;
 	int inside;
@@ -63,6 +65,10 @@ static void wait_everywhere(void *arg)
 	weft_once_do(&all.once, note, NULL);
 	weft_mutex_unlock(&all.lock);
 	weft_sema_acquire(&all.sema, 1);
+	weft_rwmutex_rlock(&all.book);
+	weft_rwmutex_runlock(&all.book);
+	weft_rwmutex_lock(&all.book);
+	weft_rwmutex_unlock(&all.book);
 }
 
 static void wait_scenario(void)
@@ -82,7 +88,10 @@ static void wait_scenario(void)
 	test_until(queue_length(&all.cond) == (size_t)started);
 	weft_cond_broadcast(&all.cond);
 	test_until(queue_length(&all.sema) == (size_t)started);
+	weft_rwmutex_lock(&all.book);
 	weft_sema_release(&all.sema, started);
+	test_until(queue_length((char *)&all.book + 1) == (size_t)started);
+	weft_rwmutex_unlock(&all.book);
 	weft_waitgroup_wait(&wg);
 	CHECK_EQ(all.inside, started > 0);
 }

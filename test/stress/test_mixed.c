@@ -11,6 +11,7 @@
 #include <weft/group.h>
 #include <weft/mutex.h>
 #include <weft/once.h>
+#include <weft/rwmutex.h>
 #include <weft/sema.h>
 #include <weft/waitgroup.h>
 
@@ -122,6 +123,64 @@ static void balance_mutex(void)
 		CHECK_EQ(guarded[i].a, read_count(&guarded[i].locked));
 		weft_mutex_unlock(&guarded[i].lock);
 	}
+}
+
+/* ---- rwmutex: writers alone, readers see two counters that agree ---- */
+
+static struct {
+	weft_rwmutex lock;
+	uint64_t a, b;
+	uint64_t written;	/* atomic: how often, says who did */
+} record;
+
+static bool rwlock_somehow(weft_rwmutex *m, bool write)
+{
+	weft_ctx ctx;
+	int err;
+
+	switch (below(3)) {
+	case 0:
+		return write ? weft_rwmutex_try_lock(m)
+			     : weft_rwmutex_try_rlock(m);
+	case 1:
+		short_context(&ctx);
+		err = write ? weft_rwmutex_lock_ctx(m, &ctx)
+			    : weft_rwmutex_rlock_ctx(m, &ctx);
+		weft_ctx_fini(&ctx);
+		CHECK(err == 0 || is_ctx_error(err));
+		return err == 0;
+	default:
+		if (write)
+			weft_rwmutex_lock(m);
+		else
+			weft_rwmutex_rlock(m);
+		return true;
+	}
+}
+
+static void step_rwmutex(void)
+{
+	bool write = below(4) == 0;
+	uint64_t a;
+
+	if (!rwlock_somehow(&record.lock, write))
+		return;
+	a = write ? ++record.a : record.a;
+	dawdle();
+	CHECK_EQ(write ? ++record.b : record.b, a);
+	if (write)
+		weft_rwmutex_unlock(&record.lock);
+	else
+		weft_rwmutex_runlock(&record.lock);
+	if (write)
+		count(&record.written);
+}
+
+static void balance_rwmutex(void)
+{
+	CHECK(weft_rwmutex_try_lock(&record.lock));
+	CHECK_EQ(record.a, read_count(&record.written));
+	weft_rwmutex_unlock(&record.lock);
 }
 
 /* ---- semaphore: never more inside than there are permits ---- */
@@ -496,6 +555,7 @@ static const struct {
 	void (*balance)(void);
 } kinds[] = {
 	{"mutex", step_mutex, balance_mutex},
+	{"rwmutex", step_rwmutex, balance_rwmutex},
 	{"sema", step_sema, balance_sema},
 	{"cond", step_cond, balance_cond},
 	{"waitgroup", step_waitgroup, NULL},

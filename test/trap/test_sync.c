@@ -4,6 +4,7 @@
 
 #include <weft/cond.h>
 #include <weft/mutex.h>
+#include <weft/rwmutex.h>
 #include <weft/sema.h>
 #include <weft/waitgroup.h>
 
@@ -67,6 +68,89 @@ TEST_TRAP(mutex_written_over_while_it_is_waited_for,
 	test_until(weft_atomic_load(&m.priv_word, relaxed) > 1);
 	weft_atomic_store(&m.priv_word, 1, relaxed);
 	weft_mutex_lock(&m);
+}
+
+TEST_TRAP(rwmutex_unlock_of_an_unlocked_one,
+	  FATAL "Unlock of unlocked RWMutex")
+{
+	weft_rwmutex m = {0};
+
+	weft_rwmutex_unlock(&m);
+}
+
+TEST_TRAP(rwmutex_unlock_of_a_read_locked_one,
+	  FATAL "Unlock of unlocked RWMutex")
+{
+	weft_rwmutex m = {0};
+
+	weft_rwmutex_rlock(&m);
+	weft_rwmutex_unlock(&m);
+}
+
+TEST_TRAP(rwmutex_runlock_of_an_unlocked_one,
+	  FATAL "RUnlock of unlocked RWMutex")
+{
+	weft_rwmutex m = {0};
+
+	weft_rwmutex_rlock(&m);
+	weft_rwmutex_runlock(&m);
+	weft_rwmutex_runlock(&m);
+}
+
+TEST_TRAP(rwmutex_runlock_of_a_locked_one, FATAL "RUnlock of unlocked RWMutex")
+{
+	weft_rwmutex m = {0};
+
+	weft_rwmutex_lock(&m);
+	weft_rwmutex_runlock(&m);
+}
+
+static void write_lock(void *m)
+{
+	weft_rwmutex_lock(m);
+}
+
+TEST_TRAP(rwmutex_unlock_twice_while_others_wait,
+	  FATAL "Unlock of unlocked RWMutex")
+{
+	weft_rwmutex m = {0};
+
+	weft_rwmutex_rlock(&m);
+	test_start(write_lock, &m);
+	test_until(weft_atomic_load(&m.priv_word, relaxed) > 1);
+	weft_rwmutex_unlock(&m);
+}
+
+TEST_TRAP(rwmutex_of_too_many_readers, FATAL "too many readers of an RWMutex")
+{
+	weft_rwmutex m = {.priv_word = ((uint32_t)1 << 29) - 1};
+
+	weft_rwmutex_rlock(&m);
+}
+
+static void copy_waited_for(weft_rwmutex *m, weft_rwmutex *copy)
+{
+	weft_rwmutex_rlock(m);
+	test_start(write_lock, m);
+	while (copy->priv_word <= 1)
+		copy->priv_word = weft_atomic_load(&m->priv_word, relaxed);
+}
+
+TEST_TRAP(rwmutex_copied_while_it_is_waited_for,
+	  FATAL "inconsistent RWMutex state")
+{
+	weft_rwmutex m = {0}, copy = {0};
+
+	copy_waited_for(&m, &copy);
+	weft_rwmutex_runlock(&copy);
+}
+
+TEST_TRAP(rwmutex_copy_is_waited_for, FATAL "inconsistent RWMutex state")
+{
+	weft_rwmutex m = {0}, copy = {0};
+
+	copy_waited_for(&m, &copy);
+	weft_rwmutex_rlock(&copy);
 }
 
 TEST_TRAP(sema_init_negative, PANIC "negative semaphore count")
@@ -222,5 +306,20 @@ TEST_TRAP(cond_wait_without_init,
 TEST_TRAP(cond_wait_without_the_lock, FATAL "unlock of unlocked mutex")
 {
 	weft_cond_init(&cond, &cond_lock);
+	weft_cond_wait(&cond);
+}
+
+static weft_rwmutex cond_rwlock;
+
+TEST_TRAP(cond_wait_without_the_read_lock, FATAL "RUnlock of unlocked RWMutex")
+{
+	weft_cond_init_locker(&cond, weft_rwmutex_rlocker(&cond_rwlock));
+	weft_cond_wait(&cond);
+}
+
+TEST_TRAP(cond_wait_without_the_write_lock, FATAL "Unlock of unlocked RWMutex")
+{
+	weft_cond_init_locker(&cond, weft_rwmutex_locker(&cond_rwlock));
+	weft_rwmutex_rlock(&cond_rwlock);
 	weft_cond_wait(&cond);
 }
