@@ -359,6 +359,31 @@ TEST_FLAVOURS(cond_works_over_any_lock)
 	CHECK(weft_sema_try_acquire(&b.sema, 1));
 }
 
+/* The place in the queue is taken first: a signal out of the unlock finds it. */
+static void signal_as_it_unlocks(void *c)
+{
+	CHECK_EQ(queue_length(c), 1);
+	weft_cond_signal(c);
+	CHECK_EQ(queue_length(c), 0);
+}
+
+static void count_lock(void *c)
+{
+	CHECK_EQ(queue_length(c), 0);
+}
+
+TEST_FLAVOURS(cond_waits_before_it_unlocks)
+{
+	weft_ctx ctx = {0};
+	weft_cond c;
+
+	weft_cond_init_locker(&c, (weft_locker){&c, count_lock,
+						signal_as_it_unlocks});
+	weft_cond_wait(&c);
+	CHECK_EQ(weft_cond_wait_ctx(&c, &ctx), 0);
+	weft_ctx_fini(&ctx);
+}
+
 TEST_FLAVOURS(cond_knows_a_mutex_by_its_locker)
 {
 	hall h = {0};

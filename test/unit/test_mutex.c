@@ -242,6 +242,22 @@ TEST(mutex_is_not_handed_over_to_one_that_waited_for_less)
 	CHECK_EQ(m.priv_word, WOKEN);
 }
 
+/* At most one is on its way; who lets go meanwhile wakes nobody else. */
+TEST(mutex_unlock_wakes_one_at_a_time)
+{
+	weft_mutex m = {.priv_word = LOCKED | PARKED};
+	weft__waiter first, second;
+
+	queue_waiter(&m, &first, weft_now() + WEFT_SECOND);
+	queue_waiter(&m, &second, weft_now() + WEFT_SECOND);
+	weft_mutex_unlock(&m);
+	CHECK_EQ(first.state, WEFT__NOTIFIED);
+	CHECK(weft_mutex_try_lock(&m)); /* before first is here */
+	weft_mutex_unlock(&m);
+	CHECK_EQ(second.state, WEFT__WAITING);
+	CHECK_EQ(m.priv_word, PARKED | WOKEN);
+}
+
 /* What was on its way to one that has left goes to the next. */
 TEST(mutex_hand_over_goes_past_one_that_has_left)
 {

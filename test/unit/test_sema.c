@@ -179,6 +179,43 @@ TEST_FLAVOURS(sema_acquire_ctx_gives_up_at_the_deadline)
 	weft_ctx_fini(&ctx);
 }
 
+/* Each sleep has its wake, also where the wake comes first. */
+static void release_one(void *s)
+{
+	weft_sema_release(s, 1);
+}
+
+TEST_FLAVOURS(sema_release_may_come_before_its_acquire)
+{
+	for (int i = 0; i < 1000 / test_slowdown(); i++) {
+		weft_sema s = {0};
+
+		test_start(release_one, &s);
+		if (i % 2 == 0)
+			weft_yield();
+		weft_sema_acquire(&s, 1);
+		test_join_all();
+		CHECK_EQ(s.priv_word, 0);
+	}
+}
+
+TEST_FLAVOURS(sema_grants_in_order_of_arrival)
+{
+	weft_sema s = {0};
+	acquirer a[CROWD];
+
+	for (int i = 0; i < CROWD; i++) {
+		a[i] = (acquirer){.sema = &s, .n = 1};
+		start_queued(&a[i], (size_t)i + 1);
+	}
+	for (int i = 0; i < CROWD; i++) {
+		weft_sema_release(&s, 1);
+		test_until(ended(&a[i]));
+		CHECK_EQ(queue_length(&s), CROWD - i - 1);
+	}
+	test_join_all();
+}
+
 /* Cancels race with releases; afterwards every unit is accounted for. */
 typedef struct {
 	weft_sema sema;

@@ -247,6 +247,38 @@ TEST(waitgroup_late_release_leaves_the_next_round_alone)
 	CHECK_EQ(c.result, 0);
 }
 
+/*
+ * Who was let go but has not returned yet does not mind the next round, where
+ * Go panics: "WaitGroup is reused before previous Wait has returned". It stands
+ * in the queue by itself, so that it surely has not returned.
+ */
+TEST(waitgroup_next_round_may_begin_before_all_waits_have_returned)
+{
+	crew c = {0};
+	weft__waiter slow;
+	weft__bucket *b;
+
+	weft_waitgroup_add(&c.wg, 1);
+	test_start_thread(wait_ctx, &c);
+	test_until(queue_length(&c.wg) == 1);
+	b = weft__lot_lock(&c.wg);
+	weft__waiter_init(&slow, "test");
+	weft_atomic_add(&c.wg.priv_word, 1, relaxed);
+	weft__lot_push(b, &c.wg, &slow);
+	weft__lot_unlock(b);
+	weft_waitgroup_done(&c.wg);
+	weft_waitgroup_add(&c.wg, 1);
+	CHECK_EQ(slow.state, WEFT__NOTIFIED);
+	test_join_all();
+	CHECK_EQ(c.result, 0);
+	CHECK_EQ(c.wg.priv_word, (uint64_t)1 << 32);
+	test_start_thread(wait_ctx, &c);
+	test_until(queue_length(&c.wg) == 1);
+	weft_waitgroup_done(&c.wg);
+	test_join_all();
+	CHECK_EQ(c.wg.priv_word, 0);
+}
+
 /* … and the waiters of something else that lives there now: W2. */
 static void wait_elsewhere(void *arg)
 {
