@@ -44,6 +44,8 @@
  *     and taken away before its last step, so a caller reads its own mark only
  *     if it is the runner: whoever else runs between has taken it away first.
  *     Nobody's decision but that depends on it: relaxed.
+ * O7  With the bucket locked, WAITERS without a queue, or a queue without
+ *     WAITERS, is proof of a copy (Q2). RUNNING alone proves nothing.
  *
  * The CAS from NEW acquires, because a function that failed before may have
  * left something behind for this one. Everything is in one word: no seq_cst.
@@ -51,6 +53,7 @@
  * What a call site holds, gcc and clang at -O2: mov, cmp $1, jne; on aarch64
  * ldar, cmp, b.ne. The call is out of the way.
  */
+#include "base/trap.h"
 #include "ctx/ctx.h"
 #include "sched/lot.h"
 #include "sched/panic.h"
@@ -109,6 +112,14 @@ static bool begin(weft_once *o)
 	return true;
 }
 
+/* O7 */
+static void check_not_copied(weft__bucket *b, const weft_once *o,
+			     uint32_t state)
+{
+	if (unlikely(!(state & WAITERS) != !weft__lot_first(b, o)))
+		weft__fatal("sync: inconsistent Once state");
+}
+
 /* Queue w behind the runner, if there is one. */
 static bool queue(weft_once *o, weft__waiter *w)
 {
@@ -116,6 +127,7 @@ static bool queue(weft_once *o, weft__waiter *w)
 	uint32_t state = weft_atomic_load(&o->priv_state, relaxed);
 	bool queued = false;
 
+	check_not_copied(b, o, state);
 	while ((state & RUNNING) && !queued) /* O4 */
 		queued = weft_atomic_cas(&o->priv_state, &state,
 					 RUNNING | WAITERS, relaxed, relaxed);

@@ -4,6 +4,7 @@
 
 #include <weft/cond.h>
 #include <weft/mutex.h>
+#include <weft/once.h>
 #include <weft/rwmutex.h>
 #include <weft/sema.h>
 #include <weft/waitgroup.h>
@@ -151,6 +152,33 @@ TEST_TRAP(rwmutex_copy_is_waited_for, FATAL "inconsistent RWMutex state")
 
 	copy_waited_for(&m, &copy);
 	weft_rwmutex_rlock(&copy);
+}
+
+static bool at_work;
+
+static void work_on_and_on(void *arg)
+{
+	(void)arg;
+	weft_atomic_store(&at_work, true, relaxed);
+	for (;;)
+		weft_yield();
+}
+
+static void do_once(void *o)
+{
+	weft_once_do(o, work_on_and_on, NULL);
+}
+
+TEST_TRAP(once_copy_is_waited_for, FATAL "inconsistent Once state")
+{
+	static weft_once o, copy;
+
+	test_start(do_once, &o);
+	test_until(weft_atomic_load(&at_work, relaxed));
+	test_start(do_once, &o);
+	while (copy.priv_state <= 2)
+		copy.priv_state = weft_atomic_load(&o.priv_state, relaxed);
+	do_once(&copy);
 }
 
 TEST_TRAP(sema_init_negative, PANIC "negative semaphore count")
