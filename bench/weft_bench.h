@@ -13,6 +13,7 @@ bench_fn once_hit, thread_once;
 bench_fn waitgroup_add_done;
 bench_fn mutex_uncontended, mutex_contended_0, mutex_contended_100,
 	thread_mutex;
+bench_fn rwmutex_read, rwmutex_mixed;
 bench_fn cond_pingpong, cond_barrier32, thread_cond_pingpong;
 bench_fn chan_pingpong, chan_buffered128, select_pingpong;
 bench_fn flight_solo, flight_hot, flight_stampede;

@@ -52,6 +52,8 @@ ROWS = [
     Row("mutex_uncontended", 10 * M, ("go", "pthread", "bare")),
     Row("mutex_contended_0", 5 * M, ("go", "pthread"), n_of={"pthread": 2 * M}),
     Row("mutex_contended_100", M, ("go", "pthread")),
+    Row("rwmutex_read", 10 * M, ("go", "pthread")),
+    Row("rwmutex_mixed", M, ("go", "pthread")),
     Row("cond_pingpong", M, ("go", "pthread"), n_of={"pthread": 20_000}, goal=Goal(0.4, ("go",))),
     Row("cond_barrier32", 640_000, ("go", "pthread"), n_of={"pthread": 19_200}),
     Row("chan_pingpong", 500_000, ("go",), goal=Goal(0.25, ("go",))),

@@ -672,6 +672,27 @@ TEST_FLAVOURS(rwmutex_readers_behind_a_writer_that_has_left_get_in)
 	CHECK_EQ(m.priv_word, 0);
 }
 
+/*
+ * The writer leaves, and readers come in, while the last reader is between
+ * seeing it and having the bucket, which we hold meanwhile.
+ */
+TEST(rwmutex_runlock_sees_that_the_writer_has_left)
+{
+	weft_rwmutex m = {.priv_word = WRITERS | 1};
+	weft__waiter writer;
+	weft__bucket *b;
+
+	queue_dead(&m, true, &writer);
+	b = weft__lot_lock(&m);
+	test_start_thread(runlock, &m);
+	test_until(weft_atomic_load(&b->lock.word, relaxed) == 2);
+	weft__lot_remove(b, &writer);
+	weft_atomic_store(&m.priv_word, 3, relaxed);
+	weft__lot_unlock(b);
+	test_join_all();
+	CHECK_EQ(m.priv_word, 2);
+}
+
 /* As the lock of a cond */
 
 typedef struct {

@@ -151,6 +151,69 @@ static double thread_mutex(long n)
 	return contend(n, bench_procs, false);
 }
 
+/* rwmutex */
+
+enum { WRITE_EVERY = 10 };
+
+struct record {
+	_Alignas(64) pthread_rwlock_t lock;
+	_Alignas(64) uint64_t state;
+	long writes;
+	long each;
+};
+
+static void *user(void *arg)
+{
+	struct record *r = arg;
+	uint64_t seen = 0;
+	for (long i = r->each; i; i--) {
+		if (i % WRITE_EVERY == 0) {
+			pthread_rwlock_wrlock(&r->lock);
+			r->state = bench_work(r->state);
+			r->writes++;
+		} else {
+			pthread_rwlock_rdlock(&r->lock);
+			seen += bench_work(r->state);
+		}
+		pthread_rwlock_unlock(&r->lock);
+	}
+	BENCH_OPAQUE(seen);
+	return NULL;
+}
+
+static double rwmutex_read(long n)
+{
+	pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
+	int64_t start = bench_now();
+	for (long i = n; i; i--) {
+		pthread_rwlock_rdlock(&lock);
+		pthread_rwlock_unlock(&lock);
+	}
+	return bench_per_op(start, n);
+}
+
+/* As the others do it: a waiting writer holds back new readers. */
+static void rwlock_init(pthread_rwlock_t *lock)
+{
+	pthread_rwlockattr_t attr;
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(
+		&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(lock, &attr);
+	pthread_rwlockattr_destroy(&attr);
+}
+
+static double rwmutex_mixed(long n)
+{
+	struct record r = {.each = n / LOCKERS};
+	rwlock_init(&r.lock);
+	int64_t start = bench_now();
+	bench_threads(LOCKERS, user, &r);
+	double ns = bench_per_op(start, r.each * LOCKERS);
+	BENCH_CHECK(r.writes == r.each / WRITE_EVERY * LOCKERS);
+	return ns;
+}
+
 /* cond */
 
 struct game {
@@ -232,6 +295,8 @@ const struct bench benches[] = {
 	{"mutex_uncontended", mutex_uncontended, .cold = false},
 	{"mutex_contended_0", mutex_contended_0, .cold = false},
 	{"mutex_contended_100", mutex_contended_100, .cold = false},
+	{"rwmutex_read", rwmutex_read, .cold = false},
+	{"rwmutex_mixed", rwmutex_mixed, .cold = false},
 	{"cond_pingpong", cond_pingpong, .cold = false},
 	{"cond_barrier32", cond_barrier32, .cold = false},
 	{"thread_once", thread_once, .threads = true},

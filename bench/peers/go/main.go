@@ -37,6 +37,8 @@ var benches = map[string]bench{
 	"mutex_uncontended":   {run: mutexUncontended},
 	"mutex_contended_0":   {run: mutexContended0},
 	"mutex_contended_100": {run: mutexContended100},
+	"rwmutex_read":        {run: rwmutexRead},
+	"rwmutex_mixed":       {run: rwmutexMixed},
 	"cond_pingpong":       {run: condPingpong},
 	"cond_barrier32":      {run: condBarrier32},
 	"chan_pingpong":       {run: chanPingpong},
