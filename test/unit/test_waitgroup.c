@@ -4,6 +4,7 @@
 #include "test.h"
 
 #include <weft/ctx.h>
+#include <weft/panic.h>
 #include <weft/waitgroup.h>
 
 #include <limits.h>
@@ -334,6 +335,20 @@ TEST_FLAVOURS(waitgroup_leaver_that_finds_zero_has_succeeded)
 static void done(void *arg)
 {
 	weft_waitgroup_done(arg);
+}
+
+/* In Go the count stays negative, and a wait does not end. */
+TEST_FLAVOURS(waitgroup_is_as_it_was_after_a_misuse_that_was_caught)
+{
+	weft_waitgroup wg = {0};
+
+	CHECK_EQ(weft_try(done, &wg, NULL), WEFT_PANICKED);
+	CHECK_EQ(wg.priv_word, 0);
+	weft_waitgroup_wait(&wg);
+	weft_waitgroup_add(&wg, 1);
+	test_start(done, &wg);
+	weft_waitgroup_wait(&wg);
+	test_join_all();
 }
 
 TEST_FLAVOURS(waitgroup_may_end_while_its_done_returns)
