@@ -208,25 +208,12 @@ static void fail(weft_group *g, int err, void *arg)
 		weft_ctx_cancel(&g->priv_ctx, err); /* G2 */
 }
 
-/* What is known of a task when its function has ended. */
-typedef struct {
-	weft_group *group;
-	void *arg;
-	int err;
-	bool has_slot;
-	job *block;	/* to be freed, or NULL */
-} ending;
-
 /* Every task ends here, however its function ended: G1. */
-static inline void finish(ending *e)
+static inline void finish(weft_group *g, int err, void *arg, bool has_slot)
 {
-	weft_group *g = e->group;
-
-	if (unlikely(e->err != 0))
-		fail(g, e->err, e->arg);
-	if (e->block != NULL)
-		weft__free(e->block);
-	if (e->has_slot)
+	if (unlikely(err != 0))
+		fail(g, err, arg);
+	if (has_slot)
 		weft_sema_release(&g->priv_slots, 1);
 	weft_waitgroup_done(&g->priv_tasks);
 }
@@ -242,17 +229,32 @@ static void keep(weft_group *g, weft__panic *p)
 
 /* ---- entries: four, so that a task remembers its slot for free ---- */
 
+/* A task that was entered. It lives until its entry is left. */
+typedef struct {
+	weft__task *task;
+	bool has_slot;
+	bool returned;
+} running;
+
+static WEFT_PRIV_COLD void exited(const weft__task *task, bool has_slot)
+{
+	finish(task->object, WEFT_ERR_EXITED, task->arg, has_slot);
+}
+
+static inline void left(const running *r)
+{
+	if (unlikely(!r->returned))
+		exited(r->task, r->has_slot);
+}
+
 static inline void run_fn(weft__task *task, bool has_slot)
 {
-	__attribute__((cleanup(finish))) ending e = {
-		.group = task->object,
-		.arg = task->arg,
-		.err = WEFT_ERR_EXITED,
-		.has_slot = has_slot,
-	};
+	__attribute__((cleanup(left))) running r = {task, has_slot, false};
 	weft_group_fn fn = __extension__(weft_group_fn) task->fn;
+	int err = fn(weft_group_ctx(task->object), task->arg);
 
-	e.err = fn(weft_group_ctx(e.group), e.arg);
+	r.returned = true;
+	finish(task->object, err, task->arg, has_slot);
 }
 
 static void run(weft__task *task)
@@ -303,18 +305,29 @@ static int call_and_catch(job *j)
 	}
 }
 
+/* The block does not outlive the group, which may be gone after finish. */
+typedef struct {
+	job *job;
+	int err;
+	bool has_slot;
+} running_job;
+
+static void finish_job(const running_job *r)
+{
+	weft_group *g = r->job->task.object;
+	void *given = r->job->given;
+
+	weft__free(r->job);
+	finish(g, r->err, given, r->has_slot);
+}
+
 static void run_block(weft__task *task, bool has_slot)
 {
 	job *j = weft__container(task, job, task);
-	__attribute__((cleanup(finish))) ending e = {
-		.group = task->object,
-		.arg = j->given,
-		.err = WEFT_ERR_EXITED,
-		.has_slot = has_slot,
-		.block = j,
-	};
+	__attribute__((cleanup(finish_job))) running_job r = {
+		j, WEFT_ERR_EXITED, has_slot};
 
-	e.err = j->catches ? call_and_catch(j) : call(j);
+	r.err = j->catches ? call_and_catch(j) : call(j);
 }
 
 static void run_job(weft__task *task)
@@ -364,7 +377,8 @@ static int start_job(weft_group *g, const work *w, bool has_slot, bool catches)
 }
 
 /* 0: *g may be gone. Else the slot was given back; the count was not. */
-static inline int start(weft_group *g, const work *w, bool has_slot)
+static inline __attribute__((always_inline)) int
+start(weft_group *g, const work *w, bool has_slot)
 {
 	bool catches = g->priv_policy != WEFT_PANIC_ABORT;
 	int err = unlikely(w->copy || w->value != NULL || catches)
@@ -382,7 +396,8 @@ static inline int start(weft_group *g, const work *w, bool has_slot)
  * Count w, get it a slot and start it. If that fails the caller still has the
  * count, which keeps *g alive, and has to give it back as its last touch.
  */
-static inline int launch(weft_group *g, weft_ctx *ctx, const work *w)
+static inline __attribute__((always_inline)) int
+launch(weft_group *g, weft_ctx *ctx, const work *w)
 {
 	bool limited = is_limited(g);
 	int err = 0;
@@ -395,7 +410,8 @@ static inline int launch(weft_group *g, weft_ctx *ctx, const work *w)
 	return err != 0 ? err : start(g, w, limited);
 }
 
-static inline void go(weft_group *g, const work *w)
+static inline __attribute__((always_inline)) void
+go(weft_group *g, const work *w)
 {
 	int err = launch(g, NULL, w);
 
