@@ -44,6 +44,32 @@
  * and stack; one that exits makes every caller exit, as in Go. The key is free
  * again after that, and a value that was stored is dropped.
  *
+ * With ttl set a flight keeps its results and is a loading cache:
+ *
+ *	static weft_flight users = {
+ *		.drop = free, .ttl = 60 * WEFT_SECOND, .stale = 10 * WEFT_SECOND,
+ *		.error_ttl = WEFT_SECOND, .early = 1, .max_entries = 10000,
+ *	};
+ *
+ *   - A value is given to all who ask for ttl after its function has returned; an
+ *     error for error_ttl. Refusals, panics and exits are not kept, nor is what
+ *     was forgotten meanwhile.
+ *   - For stale beyond that one who asks refreshes the value: calls its own
+ *     function; all others are still given the old one. If that fails the old
+ *     one stays until its time is over, and the next one tries.
+ *   - With early set that may also happen a little before ttl is over, the more
+ *     likely the nearer it is and the longer the function took (XFetch), so that
+ *     values that are asked for often never become stale. It is a factor: 2
+ *     refreshes earlier, 0.5 later.
+ *   - Whoever refreshes waits for the new value, but for
+ *     weft_flight_do_ctx_copy(), which is given the old one and leaves the rest
+ *     to a task.
+ *   - At most max_entries are kept; those that were not asked for lately go
+ *     first. The flight's table is cut in shares, so that some go a little
+ *     before that many are there.
+ *
+ * The fields are set before the first call, and not changed after.
+ *
  * All bytes zero is a flight with borrowed values: nobody owns them, and
  * nothing has to be released. Set drop, before the first call, for values that
  * somebody has to destroy: then every result with a value is a reference to
@@ -57,6 +83,7 @@
 #include <weft/base.h>
 #include <weft/chan.h>
 #include <weft/panic.h>
+#include <weft/time.h>
 
 #include <string.h>
 
@@ -65,7 +92,15 @@ WEFT_BEGIN
 typedef struct weft_flight weft_flight;
 struct weft_flight {
 	void (*drop)(void *value); /* destroys a value; NULL: they are borrowed */
-	bool abort_on_panic;       /* see weft_flight_do_ctx() */
+	bool abort_on_panic;       /* see weft_flight_do_chan() */
+
+	/* How long results are kept: see above. Zero: not at all. */
+	weft_duration ttl;       /* a value */
+	weft_duration error_ttl; /* an error of the function */
+	weft_duration stale;     /* a value beyond ttl, while it is refreshed */
+	double early;            /* refresh ahead of ttl; 1 is a good start */
+	size_t max_entries;      /* results kept at once; 0: 65,536 */
+
 	void *priv_table;          /* made by the first call */
 	WEFT_PRIV_NOCOPY(weft_flight)
 };
@@ -122,6 +157,7 @@ struct weft_result {
 	int err;
 	enum weft_outcome outcome; /* WEFT_RETURNED but in channels */
 	bool shared;     /* more than one caller asked while the call ran */
+	bool kept;       /* from memory: the call had ended before the caller asked */
 	void *priv_call; /* what a release releases */
 };
 
@@ -216,10 +252,32 @@ WEFT_API void weft_flight_do_chan(weft_flight *f, weft_key key,
  */
 WEFT_API bool weft_result_panic(const weft_result *r, weft_panic_info *info);
 
+/* What a flight has done so far. */
+typedef struct weft_flight_counters weft_flight_counters;
+struct weft_flight_counters {
+	uint64_t led;       /* calls that were started */
+	uint64_t joined;    /* callers who came while one ran */
+	uint64_t kept;      /* callers who were given a kept result … */
+	uint64_t stale;     /* … that was beyond its ttl */
+	uint64_t refreshed; /* calls that were started to replace a kept result */
+	uint64_t evicted;   /* kept results that had to make room */
+	size_t running;     /* calls that run now */
+	size_t entries;     /* results kept now, past their time or not */
+};
+
+/*
+ * Store f's counters in *counters. They are exact when nobody uses the flight
+ * meanwhile.
+ *
+ * Context   a task or a plain thread; never switches tasks.
+ */
+WEFT_API void weft_flight_count(weft_flight *f, weft_flight_counters *counters);
+
 /*
  * Make the next one to ask for key start a new call, although one may be
- * running. That one goes on beside it, for those who wait for it already.
- * Without a call for the key this does nothing.
+ * running, or its result kept. A call that runs goes on beside it, for those who
+ * wait for it already, and its result is not kept. Without a call for the key
+ * this does nothing.
  *
  * Context   a task or a plain thread, the key's function included; never
  *           switches tasks.
@@ -231,7 +289,8 @@ WEFT_API void weft_flight_forget(weft_flight *f, weft_key key);
 /*
  * Forget key, unless more than one caller waits for its call at the moment.
  *
- * Returns   true    no call runs for the key, or it was forgotten
+ * Returns   true    no call runs for the key, or it was forgotten; what was kept
+ *                   is not any more
  *           false   the call is shared, and stays
  * Context   as weft_flight_forget()
  */

@@ -15,7 +15,8 @@
  *	FORGOTTEN	not in the table any more,	shard; shard or bucket
  *			though it has not ended
  *	ENDED		result and counts are final;	shard
- *			not in the table any more
+ *			not in the table any more, but
+ *			if it is kept (flight_keep.c)
  *	DONE		callers may go			bucket, alone
  *
  * Bits are only ever set. What may be missed: DYING and ENDED by those who
@@ -25,8 +26,9 @@
  * F1  For a key at most one call is in the table: it is put there in the
  *     critical section that found none, and leaves it in the one that sets
  *     FORGOTTEN or ENDED, whichever is first, and by its own address, so that
- *     the end of a forgotten call does not unlink its successor. Joining means
- *     finding it there; so nobody joins a call that has ended, not even one
+ *     the end of a forgotten call does not unlink its successor. (One that is
+ *     kept stays: K1 of flight_keep.c.) Joining means finding it there, and not
+ *     ENDED; so nobody joins a call that has ended, not even one
  *     who was woken by its end and asks again at once.
  *     Tempting and wrong: to let the callers go first and to unlink after. A
  *     caller returns, asks again, and is given the old result as a new one
@@ -42,7 +44,9 @@
  *     zero, if the call has not ended. Only callers of a call that is not
  *     DYING join; so callers stays zero, nobody is given the result, and the
  *     end may drop the value. A caller that finds the call DYING waits behind
- *     it for DONE or FORGOTTEN and then looks again.
+ *     it for DONE or FORGOTTEN and then looks again. A refresh in the background
+ *     begins without callers, and is not DYING when those who joined have left:
+ *     its result is the table's.
  *     Wrong, one way: to unlink the call when it is left. The next caller
  *     starts a second one beside it. Wrong, the other way: to leave it in the
  *     table as it is. The next caller joins it and is given its -ECANCELED.
@@ -74,61 +78,36 @@
 
 #include "base/alloc.h"
 #include "ctx/ctx.h"
-#include "group/flight_table.h"
+#include "group/flight_call.h"
 #include "sched/lot.h"
-#include "sched/panic.h"
-#include "sched/task.h"
 
 #include <weft/chan.h>
 #include <weft/panic.h>
 
 #include <errno.h>
 
-_Static_assert(sizeof(weft_flight) == 3 * sizeof(void *), "documented");
+_Static_assert(sizeof(weft_flight) == 8 * sizeof(void *), "documented");
 _Static_assert(sizeof(weft_key) == 2 * sizeof(void *), "fits two registers");
 _Static_assert(sizeof(void *) == sizeof(uint64_t), "weft_key_u64() needs it");
 
-enum { DYING = 1, FORGOTTEN = 2, ENDED = 4, DONE = 8 };
+enum {
+	DYING = WEFT__CALL_DYING,
+	FORGOTTEN = WEFT__CALL_FORGOTTEN,
+	ENDED = WEFT__CALL_ENDED,
+	DONE = WEFT__CALL_DONE,
+};
 
 typedef weft__flight_shard shard;
+typedef weft__listener listener;
+typedef weft__call call;
 
 /* What a call has that runs in a task of its own. */
-typedef struct {
+typedef struct flight_task {
 	weft__task task;
 	weft_ctx ctx;
 	weft_flight_fn fn;
 	void *arg;
 } flight_task;
-
-/* Who wants the result in a channel. The task is for one that is full. */
-typedef struct listener listener;
-struct listener {
-	listener *next;
-	weft_chan *results;
-	weft_result result;
-	weft__task task;
-};
-
-/* In one block: the call, its flight_task, values, copy of arg; the key. */
-typedef struct call {
-	weft__flight_entry entry;
-	shard *shard;
-	flight_task *task;		/* NULL: it runs in its first caller */
-	void (*drop)(void *value);
-	void *value;
-	int err;
-	enum weft_outcome outcome;	/* how fn ended … */
-	weft__panic *panic;		/* … and with what, or NULL */
-	listener *listeners;		/* in the order in which they came */
-	listener **listeners_end;
-	bool aborts;			/* on a panic */
-	uint32_t mark;			/* atomic: who runs fn; F7 */
-	uint32_t state;			/* atomic */
-	uint32_t refs;			/* atomic; F2 */
-	uint32_t callers;		/* those who want the result */
-	uint32_t duplicates;		/* those who joined, ever */
-	bool slept_on;			/* the lot may have sleepers for it */
-} call;
 
 /* What one caller wants to know. */
 typedef struct {
@@ -139,6 +118,12 @@ typedef struct {
 	size_t key_bytes;
 	uint64_t word;		/* the key, if it is a weft_key_u64() */
 	listener *listener;	/* who asks, if it does not wait */
+	bool keeps;		/* the flight does */
+	bool elected;		/* to refresh what is kept … */
+	bool helpless;		/* … but has no memory for it */
+	bool background;		/* and does not wait for that */
+	weft_time now;		/* if the flight keeps */
+	call *kept;		/* what a refresh in the background gives */
 } question;
 
 /* How a call is made that runs in a task. */
@@ -153,9 +138,14 @@ typedef struct {
 
 /* ---- the table ---- */
 
+/* What is kept at most where the flight does not say. */
+enum { KEPT_MOST = 65536 };
+
 static weft__flight_table *make_table(weft_flight *f)
 {
-	weft__flight_table *fresh = weft__flight_table_new();
+	size_t most = f->max_entries > 0 ? f->max_entries : KEPT_MOST;
+	weft__flight_table *fresh =
+		weft__flight_table_new(weft__flight_keeps(f) ? most : 0);
 	void *table = NULL;
 
 	if (fresh == NULL)
@@ -178,6 +168,12 @@ static void phrase(question *q, weft_flight *f, weft__flight_table *t,
 {
 	q->flight = f;
 	q->listener = NULL;
+	q->keeps = weft__flight_keeps(f);
+	q->elected = q->helpless = false;
+	q->background = false;
+	q->kept = NULL;
+	if (unlikely(q->keeps))
+		q->now = weft__flight_now();
 	q->key = key.data;
 	q->key_bytes = key.size;
 	if (key.size == WEFT_PRIV_KEY_WORD) {
@@ -298,6 +294,8 @@ static call *call_new(const question *q, const task_plan *plan)
 	if (q->key_bytes != 0)
 		memcpy((char *)c + before_key, q->key, q->key_bytes);
 	c->shard = q->shard;
+	c->flight = q->flight;
+	c->old = NULL;
 	c->task = NULL;
 	c->drop = q->flight->drop;
 	c->aborts = q->flight->abort_on_panic;
@@ -310,6 +308,8 @@ static call *call_new(const question *q, const task_plan *plan)
 	c->callers = 1;
 	c->duplicates = 0;
 	c->slept_on = false;
+	c->background = false;
+	c->in_clock.next = c->in_clock.prev = NULL;
 	if (plan != NULL)
 		place_task(c, plan);
 	return c;
@@ -337,7 +337,7 @@ static void destroy(call *c)
  * can come only by finding c in the table, and while it is there its task or
  * its first caller is counted beside whoever lets go.
  */
-static void put(call *c)
+void weft__call_put(call *c)
 {
 	if (weft_atomic_load(&c->refs, acquire) == 1 ||
 	    weft_atomic_sub(&c->refs, 1, acq_rel) == 1)
@@ -388,14 +388,14 @@ static void rouse(const void *address)
  * wait for DONE stay and keep c alive; so the task may let go before they are
  * woken (F5), and if it was the last nobody sleeps.
  */
-static void let_go(call *c)
+static void let_go(call *c, bool kept)
 {
 	weft__bucket *b = weft__lot_lock(c);
 	weft__wakeups wakeups = {0};
 	bool last;
 
 	weft_atomic_or(&c->state, DONE, release);
-	last = c->task != NULL && weft_atomic_sub(&c->refs, 1, acq_rel) == 1;
+	last = c->task != NULL && !kept && weft_atomic_sub(&c->refs, 1, acq_rel) == 1;
 	weft__lot_wake_all(b, c, 0, &wakeups);
 	weft__lot_unlock(b);
 	weft__wake(&wakeups);
@@ -425,7 +425,15 @@ static weft_result result_of(call *c)
 	if ((c->drop != NULL && c->value != NULL) || unlikely(c->panic != NULL))
 		r.priv_call = c;
 	else
-		put(c);
+		weft__call_put(c);
+	return r;
+}
+
+static weft_result kept_result(call *c)
+{
+	weft_result r = result_of(c);
+
+	r.kept = true;
 	return r;
 }
 
@@ -437,10 +445,10 @@ static weft_result result_or_ending(call *c)
 	switch (c->outcome) {
 	case WEFT_PANICKED:
 		p = weft__panic_get(c->panic);
-		put(c);
+		weft__call_put(c);
 		weft__panic_again(p);
 	case WEFT_EXITED:
-		put(c);
+		weft__call_put(c);
 		weft_exit();
 	default:
 		return result_of(c);
@@ -488,16 +496,67 @@ typedef struct {
 	int err;
 } ending;
 
-/* F3: nobody wants value, nor ever will; or it was not what fn ended with. */
-static void *drop_unwanted(call *c, void *value)
+/*
+ * F3: nobody wants the value, nor ever will; or it was not what fn ended with.
+ * Nobody can come while it is dropped but to a refresh in the background, which
+ * is not dying; so that is only given up, for those who join it.
+ */
+static void drop_unwanted(call *c)
 {
-	if (value == NULL || c->drop == NULL ||
-	    (c->callers != 0 && c->outcome == WEFT_RETURNED))
-		return value;
+	void *value = c->value;
+
+	c->value = NULL;
 	weft__lock_drop(&c->shard->lock);
 	c->drop(value);
 	weft__lock_take(&c->shard->lock);
-	return NULL;
+}
+
+static bool is_unwanted(const call *c, bool keep)
+{
+	return c->value != NULL && c->drop != NULL &&
+	       (c->outcome != WEFT_RETURNED || (c->callers == 0 && !keep));
+}
+
+/* Out of the table, where an old result may come back to: K1. */
+static void unlink_ended(call *c, weft_time now, call **out)
+{
+	call *old = c->old;
+
+	weft__flight_unlink(c->shard, &c->entry);
+	c->old = NULL;
+	if (old == NULL)
+		return;
+	if (weft__keep_is_usable(old, now)) {
+		weft__flight_link(c->shard, &old->entry);
+		weft__keep_insert(old, out);
+	} else {
+		old->old = *out;
+		*out = old;
+	}
+}
+
+/*
+ * In the table for as long as it is kept; the old one is not any more. A task's
+ * reference becomes the table's, so that a fini finds no other one.
+ */
+static void keep(call *c, call **out)
+{
+	if (c->old != NULL) {
+		c->old->old = *out;
+		*out = c->old;
+		c->old = NULL;
+	}
+	if (c->task == NULL)
+		weft_atomic_add(&c->refs, 1, relaxed);
+	weft__keep_insert(c, out);
+}
+
+/* Does anybody sleep on it, or is a reference to be let go, when it has ended? */
+static bool has_to_let_go(const call *c, bool kept)
+{
+	if (c->task == NULL)
+		return c->slept_on;
+	return !kept || c->callers != 0;
 }
 
 static int error_of(const ending *e)
@@ -514,23 +573,40 @@ static int error_of(const ending *e)
  */
 static void finish(const ending *e)
 {
-	call *c = e->call;
+	call *c = e->call, *out = NULL;
 	shard *s = c->shard;
-	bool fini_waits, listened, unheard;
+	bool abandoned, unheard, listened, awaited, fini_waits, kept = false;
+	weft_time now = 0;
 
+	if (unlikely(weft__flight_keeps(c->flight)))
+		now = weft__flight_now();
 	weft__lock_take(&s->lock);
 	c->outcome = e->outcome;
-	c->value = drop_unwanted(c, e->value);
+	c->value = e->value;
 	c->err = error_of(e);
 	c->panic = e->panic;
-	if (!has(c, FORGOTTEN))
-		weft__flight_unlink(s, &c->entry);
+	if (unlikely(now != 0) && !has(c, FORGOTTEN | DYING))
+		kept = weft__keep_wants(c, now);
+	if (is_unwanted(c, kept))
+		drop_unwanted(c);
+	if (kept)
+		keep(c, &out);
+	else if (!has(c, FORGOTTEN))	/* perhaps since the drop */
+		unlink_ended(c, now, &out);
 	weft_atomic_or(&c->state, ENDED, relaxed);
-	s->abandoned -= c->callers == 0;
+	abandoned = c->callers == 0;
+	unheard = abandoned && e->panic != NULL;
+	listened = c->listeners != NULL;
+	awaited = has_to_let_go(c, kept);
+	/* From here on *c may be gone, if it is kept and nobody waits for it. */
+	if (unlikely(out != NULL)) {	/* while a fini waits for us still */
+		weft__lock_drop(&s->lock);
+		weft__keep_put_all(out);
+		weft__lock_take(&s->lock);
+	}
+	s->abandoned -= abandoned;
 	s->running--;
 	fini_waits = s->fini_waits && s->running == 0;
-	listened = c->listeners != NULL;
-	unheard = c->callers == 0 && e->panic != NULL;
 	weft__lock_drop(&s->lock); /* F4: the shard may be gone from here on */
 
 	if (unlikely(fini_waits))
@@ -538,8 +614,8 @@ static void finish(const ending *e)
 	if (unlikely(unheard))
 		weft__panic_report(e->panic, "every caller had left a flight's "
 					     "function that panicked");
-	if (c->slept_on || c->task != NULL)
-		let_go(c);
+	if (awaited)
+		let_go(c, kept);
 	if (unlikely(listened))
 		deliver_all(c);
 }
@@ -576,7 +652,7 @@ static void lead_left(ending *e)
 		return;
 	e->outcome = weft__left(&e->panic);
 	finish(e);
-	put(e->call);
+	weft__call_put(e->call);
 }
 
 static void lead(call *c, weft_flight_fn fn, void *arg)
@@ -594,7 +670,7 @@ static void lead(call *c, weft_flight_fn fn, void *arg)
 /* ---- callers ---- */
 
 /* What a caller finds, and in the same critical section becomes part of. */
-enum found { NOTHING, STARTED, JOINED, IS_DYING, IS_OWN };
+enum found { NOTHING, STARTED, JOINED, KEPT, IS_DYING, IS_OWN };
 
 static void listen(call *c, listener *l)
 {
@@ -613,38 +689,104 @@ static enum found join(call *c, listener *l)
 		return IS_DYING;
 	if (l != NULL)
 		listen(c, l);
-	c->callers++;
+	if (c->callers++ == 0)
+		c->shard->abandoned--;	/* a refresh in the background */
 	c->duplicates++;
+	c->shard->joined++;
 	return JOINED;
 }
 
-static void start(shard *s, call *c)
+/* A caller of c, which is kept, beside the table. */
+static enum found give(call *c, weft_time now)
 {
-	weft__flight_link(s, &c->entry);
-	s->running++;
+	shard *s = c->shard;
+
+	s->hits++;
+	s->stale += now >= c->fresh_until;
+	weft_atomic_add(&c->refs, 1, relaxed);
+	return KEPT;
 }
 
-/* Join the call for q in *c, or start *fresh, if that is one. */
-static enum found enter(const question *q, call **c, call **fresh)
+/*
+ * What *c, found in the table, is to q, if it is kept or replaces one that is;
+ * NOTHING: neither, or it has to be replaced now. *c becomes what is given.
+ */
+static enum found look_at_kept(question *q, call **c, call **out)
+{
+	call *found = *c;
+
+	if (!has(found, ENDED)) {
+		if (found->old == NULL ||
+		    !weft__keep_is_usable(found->old, q->now))
+			return NOTHING;
+		*c = found->old;
+		return give(found->old, q->now);
+	}
+	switch (weft__keep_look(found, q->now, q->elected)) {
+	case WEFT__KEPT_FRESH:
+		return give(found, q->now);
+	case WEFT__KEPT_REFRESH:
+		if (unlikely(q->helpless))
+			return give(found, q->now);
+		q->elected = true;
+		break;
+	case WEFT__KEPT_EXPIRED:
+		weft__keep_evict(found, out);
+		*c = NULL;
+	}
+	return NOTHING;
+}
+
+/* Put c in the table, in the place of old, if there is one. */
+static void start(question *q, call *c, call *old)
+{
+	shard *s = q->shard;
+
+	c->started = q->now;
+	if (unlikely(old != NULL)) {
+		weft__flight_unlink(s, &old->entry);
+		weft__keep_remove(old);
+		c->old = old;
+		s->refreshed++;
+	}
+	weft__flight_link(s, &c->entry);
+	s->running++;
+	s->led++;
+	if (unlikely(old != NULL && q->background)) {
+		c->background = true;
+		c->callers = 0;
+		s->abandoned++;
+		q->kept = old;
+		weft_atomic_sub(&c->refs, 1, relaxed);	/* no caller's */
+		give(old, q->now);
+	} else if (q->listener != NULL) {
+		listen(c, q->listener);
+	}
+}
+
+/* Be given what is kept, join the call for q in *c, or start *fresh, if any. */
+static enum found enter(question *q, call **c, call **fresh)
 {
 	shard *s = q->shard;
 	enum found found = NOTHING;
 	bool resize = false;
+	call *out = NULL;
 
 	weft__lock_take(&s->lock);
 	*c = find(q);
-	if (*c != NULL) {
+	if (unlikely(q->keeps) && *c != NULL)
+		found = look_at_kept(q, c, &out);
+	if (found == NOTHING && *c != NULL && !has(*c, ENDED)) {
 		found = join(*c, q->listener);
-	} else if (*fresh != NULL) {
+	} else if (found == NOTHING && *fresh != NULL) {
+		start(q, *fresh, *c);
 		*c = *fresh;
 		*fresh = NULL;
-		start(s, *c);
-		if (q->listener != NULL)
-			listen(*c, q->listener);
 		found = STARTED;
 		resize = weft__flight_shard_wants_resize(s->linked, s->mask);
 	}
 	weft__lock_drop(&s->lock);
+	weft__keep_put_all(out);
 	if (unlikely(resize))
 		weft__flight_shard_resize(s);
 	return found;
@@ -655,7 +797,7 @@ static int wait_behind(call *c, weft_ctx *ctx)
 {
 	int err = sleep_on(c, ctx, DONE | FORGOTTEN, "flight, a dying call");
 
-	put(c);
+	weft__call_put(c);
 	return err;
 }
 
@@ -663,7 +805,7 @@ static int wait_behind(call *c, weft_ctx *ctx)
  * Come to be a caller of the call for q, of a new one if need be, or to an
  * error. An idle shard has no call to be joined: that saves looking twice.
  */
-static int seek(const question *q, weft_ctx *ctx, const task_plan *plan,
+static int seek(question *q, weft_ctx *ctx, const task_plan *plan,
 		call **c, enum found *found)
 {
 	call *fresh = NULL;
@@ -678,7 +820,8 @@ static int seek(const question *q, weft_ctx *ctx, const task_plan *plan,
 		*found = enter(q, c, &fresh);
 		if (*found == NOTHING) {
 			fresh = call_new(q, plan);
-			err = fresh == NULL ? -ENOMEM : 0;
+			q->helpless = fresh == NULL && q->elected;
+			err = fresh == NULL && !q->elected ? -ENOMEM : 0;
 		} else if (*found == IS_DYING) {
 			err = wait_behind(*c, ctx);
 		} else if (*found == IS_OWN) {
@@ -706,14 +849,15 @@ static bool leave(call *c)
 		return false;
 	}
 	last = --c->callers == 0;
-	if (last) {
-		weft_atomic_or(&c->state, DYING, relaxed);
+	if (last)
 		s->abandoned++;
-	}
+	last = last && !c->background;
+	if (last)
+		weft_atomic_or(&c->state, DYING, relaxed);
 	weft__lock_drop(&s->lock);
 	if (last)
 		weft_ctx_cancel(&c->task->ctx, -ECANCELED);
-	put(c);
+	weft__call_put(c);
 	return true;
 }
 
@@ -742,24 +886,32 @@ weft_result weft_flight_do(weft_flight *f, weft_key key, weft_flight_fn fn,
 	err = seek(&q, NULL, NULL, &c, &found);
 	if (unlikely(err != 0))
 		return refused(err);
+	if (found == KEPT)
+		return kept_result(c);
 	if (found == JOINED)
 		return follow(c, NULL);
 	lead(c, fn, arg);
 	return result_of(c);
 }
 
-/* Become a caller of a call in a task: 0, or why not. */
+/* Become a caller of a call in a task, or be given what is kept: 0, or why not. */
 static int join_or_start(question *q, weft_ctx *ctx, const task_plan *plan,
 			 call **c)
 {
 	enum found found;
-	int err = seek(q, ctx, plan, c, &found);
+	int err;
 
-	if (err == 0 && found == STARTED)
+	q->background = plan->copy;
+	err = seek(q, ctx, plan, c, &found);
+	if (err != 0)
+		return err;
+	if (found == KEPT)
+		q->kept = *c;
+	if (found == STARTED)
 		weft__task_start_embedded(&(*c)->task->task, run_call, *c,
 					  __extension__(void *) plan->fn,
 					  plan->arg, plan->site);
-	return err;
+	return 0;
 }
 
 static weft_result do_in_task(weft_flight *f, weft_ctx *ctx, weft_key key,
@@ -773,7 +925,9 @@ static weft_result do_in_task(weft_flight *f, weft_ctx *ctx, weft_key key,
 		err = -ENOMEM;
 	if (err == 0)
 		err = join_or_start(&q, ctx, plan, &c);
-	return err != 0 ? refused(err) : follow(c, ctx);
+	if (err != 0)
+		return refused(err);
+	return q.kept != NULL ? kept_result(q.kept) : follow(c, ctx);
 }
 
 static listener *listener_new(weft_chan *results)
@@ -793,11 +947,17 @@ static int do_for_listener(weft_flight *f, weft_key key, const task_plan *plan,
 {
 	question q;
 	call *c;
+	int err;
 
 	if (!ask(&q, f, key))
 		return -ENOMEM;
 	q.listener = l;
-	return join_or_start(&q, NULL, plan, &c);
+	err = join_or_start(&q, NULL, plan, &c);
+	if (err == 0 && q.kept != NULL) {
+		l->result = kept_result(q.kept);
+		deliver(l, plan->site);
+	}
+	return err;
 }
 
 void weft_flight_do_chan(weft_flight *f, weft_key key, weft_flight_fn fn,
@@ -860,7 +1020,7 @@ void weft_result_release(weft_result *r)
 		return;
 	r->value = NULL;
 	r->priv_call = NULL;
-	put(c);
+	weft__call_put(c);
 }
 
 bool weft_result_panic(const weft_result *r, weft_panic_info *info)
@@ -879,23 +1039,28 @@ static bool forget(weft_flight *f, weft_key key, uint32_t most)
 {
 	weft__flight_table *t = table_of(f);
 	bool forgotten = true, behind = false;
+	call *c, *out = NULL;
 	question q;
-	call *c;
 
 	if (t == NULL)
 		return true;
 	phrase(&q, f, t, key);
 	weft__lock_take(&q.shard->lock);
 	c = find(&q);
-	if (c != NULL) {
+	if (c != NULL && has(c, ENDED)) {
+		weft__keep_evict(c, &out);
+	} else if (c != NULL) {
 		forgotten = c->callers <= most;
 		if (forgotten) {
 			weft__flight_unlink(q.shard, &c->entry);
 			weft_atomic_or(&c->state, FORGOTTEN, release);
 			behind = has(c, DYING) && c->slept_on;
+			out = c->old;
+			c->old = NULL;
 		}
 	}
 	weft__lock_drop(&q.shard->lock);
+	weft__keep_put_all(out);
 	if (behind)
 		rouse(c); /* F6 */
 	return forgotten;
@@ -971,6 +1136,40 @@ static int drain(shard *s, weft_ctx *ctx)
 	}
 }
 
+/* No call runs: whatever is in the table is kept. */
+static void drop_kept(shard *s)
+{
+	call *out = NULL;
+	weft__link *link;
+
+	weft__lock_take(&s->lock);
+	while ((link = weft__list_first(&s->clock)) != NULL)
+		weft__keep_evict(weft__container(link, call, in_clock), &out);
+	weft__lock_drop(&s->lock);
+	weft__keep_put_all(out);
+}
+
+void weft_flight_count(weft_flight *f, weft_flight_counters *counters)
+{
+	weft__flight_table *t = table_of(f);
+
+	memset(counters, 0, sizeof *counters);
+	for (uint32_t i = 0; t != NULL && i <= t->shard_mask; i++) {
+		shard *s = &t->shards[i];
+
+		weft__lock_take(&s->lock);
+		counters->led += s->led;
+		counters->joined += s->joined;
+		counters->kept += s->hits;
+		counters->stale += s->stale;
+		counters->refreshed += s->refreshed;
+		counters->evicted += s->evicted;
+		counters->running += s->running;
+		counters->entries += s->kept;
+		weft__lock_drop(&s->lock);
+	}
+}
+
 int weft_flight_fini_ctx(weft_flight *f, weft_ctx *ctx)
 {
 	weft__flight_table *t = table_of(f);
@@ -983,6 +1182,8 @@ int weft_flight_fini_ctx(weft_flight *f, weft_ctx *ctx)
 		if (err != 0)
 			return err;
 	}
+	for (uint32_t i = 0; i <= t->shard_mask; i++)
+		drop_kept(&t->shards[i]);
 	weft_atomic_store(&f->priv_table, NULL, relaxed);
 	weft__flight_table_free(t);
 	return 0;

@@ -13,4 +13,7 @@
  */
 const void *weft__flight_address(weft_flight *f, weft_key key);
 
+/* Let all flights' clocks go forward, by which they keep results. */
+void weft__flight_shift_clock(weft_duration by);
+
 #endif

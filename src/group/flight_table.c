@@ -6,11 +6,14 @@
 #include "plat/cpu.h"
 #include "plat/random.h"
 
-_Static_assert(sizeof(weft__flight_shard) == WEFT__CACHE_LINE,
-	       "a shard is a cache line");
+_Static_assert(offsetof(weft__flight_shard, clock) == WEFT__CACHE_LINE,
+	       "what every call needs of a shard is a cache line");
 
 /* So many that two CPUs seldom want the same one. */
 enum { SHARDS_PER_CPU = 4, SHARDS_MAX = 256 };
+
+/* Each keeps its share, so it should be one that evens out. */
+enum { KEPT_PER_SHARD = 16 };
 
 /*
  * The key of the hash, one for the process: drawn before the first table can
@@ -36,19 +39,30 @@ uint64_t weft__flight_hash(const void *key, size_t key_bytes)
 	return weft__siphash(secret.key, key, key_bytes);
 }
 
-static uint32_t shard_count(void)
+static uint32_t shard_count(size_t kept_most)
 {
 	uint32_t wanted = (uint32_t)weft__cpu_count() * SHARDS_PER_CPU;
 	uint32_t count = SHARDS_PER_CPU;
 
 	while (count < wanted && count < SHARDS_MAX)
 		count *= 2;
+	while (count > 1 && kept_most > 0 && kept_most / count < KEPT_PER_SHARD)
+		count /= 2;
 	return count;
 }
 
-weft__flight_table *weft__flight_table_new(void)
+static void shard_init(weft__flight_shard *s, size_t kept_most)
 {
-	uint32_t count = shard_count();
+	s->chains = s->few;
+	s->mask = WEFT__FLIGHT_FEW - 1;
+	s->kept_most = kept_most < UINT32_MAX ? (uint32_t)kept_most : UINT32_MAX;
+	if (kept_most > 0)
+		weft__random_bytes(&s->random, sizeof s->random);
+}
+
+weft__flight_table *weft__flight_table_new(size_t kept_most)
+{
+	uint32_t count = shard_count(kept_most);
 	size_t size = sizeof(weft__flight_table) +
 		      count * sizeof(weft__flight_shard);
 	void *block = weft__alloc_zeroed(1, size + WEFT__CACHE_LINE - 1);
@@ -61,10 +75,8 @@ weft__flight_table *weft__flight_table_new(void)
 	draw_secret();
 	t->block = block;
 	t->shard_mask = count - 1;
-	for (uint32_t i = 0; i < count; i++) {
-		t->shards[i].chains = t->shards[i].few;
-		t->shards[i].mask = WEFT__FLIGHT_FEW - 1;
-	}
+	for (uint32_t i = 0; i < count; i++)
+		shard_init(&t->shards[i], kept_most / count);
 	return t;
 }
 

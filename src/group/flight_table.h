@@ -10,6 +10,7 @@
 #define WEFT_SRC_GROUP_FLIGHT_TABLE_H
 
 #include "base/base.h"
+#include "base/list.h"
 #include "plat/lock.h"
 
 #include <string.h>
@@ -23,7 +24,7 @@ struct weft__flight_entry {
 };
 
 /* A shard without many calls needs no memory but its own. */
-enum { WEFT__FLIGHT_FEW = 4 };
+enum { WEFT__FLIGHT_FEW = 2 };
 
 /* Everything but the word linked is read and written under the lock. */
 typedef struct weft__flight_shard {
@@ -35,6 +36,18 @@ typedef struct weft__flight_shard {
 	uint32_t mask;		/* the number of chains, a power of two, less 1 */
 	weft__flight_entry **chains;
 	weft__flight_entry *few[WEFT__FLIGHT_FEW];
+	uint64_t led;		/* calls started … */
+	uint64_t joined;	/* … and callers who came while they ran */
+
+	/* Of those that are kept: flight_keep.c. */
+	weft__link clock;	/* in the order of eviction */
+	uint32_t kept;
+	uint32_t kept_most;
+	uint64_t random;
+	uint64_t hits;
+	uint64_t stale;		/* hits that were not fresh */
+	uint64_t refreshed;
+	uint64_t evicted;
 } __attribute__((aligned(WEFT__CACHE_LINE))) weft__flight_shard;
 
 typedef struct weft__flight_table {
@@ -43,8 +56,8 @@ typedef struct weft__flight_table {
 	weft__flight_shard shards[];
 } weft__flight_table;
 
-/* NULL when there is no memory. */
-weft__flight_table *weft__flight_table_new(void);
+/* For at most kept_most results that are kept. NULL when there is no memory. */
+weft__flight_table *weft__flight_table_new(size_t kept_most);
 void weft__flight_table_free(weft__flight_table *t);
 
 uint64_t weft__flight_hash(const void *key, size_t key_bytes);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Flights without memory. */
+#include "door.h"
 #include "fault.h"
 
 #include "gate.h"
@@ -195,4 +196,37 @@ static void do_shared(void)
 TEST(flight_that_is_shared_survives_a_failure)
 {
 	fault_each_single(do_shared);
+}
+
+/* ---- what is kept ---- */
+
+static int give_number(weft_ctx *ctx, void *arg, void **value)
+{
+	(void)ctx;
+	*value = arg;
+	return 0;
+}
+
+static void keep_scenario(void)
+{
+	weft_flight f = {.ttl = WEFT_SECOND, .stale = 100 * WEFT_SECOND};
+	static int old, new;
+	weft_result r = weft_flight_do(&f, weft_key_u64(1), give_number, &old);
+
+	CHECK_EQ(r.err, 0);
+	weft__flight_shift_clock(2 * WEFT_SECOND);
+	fault_begin();
+	r = weft_flight_do(&f, weft_key_u64(1), give_number, &new);
+	if (!fault_end())
+		CHECK(r.value == &new);
+	CHECK_EQ(r.err, 0);
+	CHECK(r.value == (r.kept ? &old : &new));
+	r = weft_flight_do(&f, weft_key_u64(1), give_number, &new);
+	CHECK(r.value == &new);
+	weft_flight_fini(&f);
+}
+
+TEST(flight_gives_a_stale_value_where_there_is_no_memory_to_refresh_it)
+{
+	fault_each(keep_scenario);
 }
