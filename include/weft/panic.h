@@ -96,7 +96,7 @@ WEFT_API WEFT_PRIV_NORETURN void weft_panic_value(void *value)
 /*
  * End the calling task, or plain thread, running what has to be run on the way
  * out. A plain thread ends by pthread_exit(NULL), the main one too: the process
- * goes on until the others have ended.
+ * goes on without it then, until somebody calls exit(3).
  *
  * Inside a weft_try() this ends only the function that was tried; call it
  * again to go on exiting.

@@ -77,7 +77,8 @@ WEFT_API int weft_go_copy(weft_fn fn, const void *arg,
  * yet be woken. If plain threads start or wake tasks while weft_run ends, the
  * worker threads run on, or anew, for those, and nothing is reported.
  *
- * Returns   what fn returned, or -ENOMEM when it could not be started
+ * Returns   what fn returned; WEFT_ERR_EXITED if it exited (see panic.h); or
+ *           -ENOMEM when it could not be started
  * Context   a plain thread, one at a time; never a task (it aborts).
  */
 WEFT_API int weft_run(int (*fn)(void *), void *arg);

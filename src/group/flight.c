@@ -324,12 +324,18 @@ static void call_free(call *c)
 	weft__free(c);
 }
 
-/* F5: the last one has let go of c, which has ended. */
-static void destroy(call *c)
+static void free_it(call **c)
 {
+	call_free(*c);
+}
+
+/* F5: the last one has let go of c, which has ended. drop may exit. */
+static void destroy(call *last)
+{
+	__attribute__((cleanup(free_it))) call *c = last;
+
 	if (c->drop != NULL && c->value != NULL)
 		c->drop(c->value);
-	call_free(c);
 }
 
 /*

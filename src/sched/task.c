@@ -197,13 +197,19 @@ struct run {
 	uint32_t done;	/* futex */
 };
 
-static void run_main(void *arg)
+static void run_over(struct run **over)
 {
-	struct run *run = arg;
+	struct run *run = *over;
 
-	run->result = run->fn(run->arg);
 	weft_atomic_store(&run->done, 1, release);
 	weft__futex_wake(&run->done, 1);
+}
+
+static void run_main(void *arg)
+{
+	__attribute__((cleanup(run_over))) struct run *run = arg;
+
+	run->result = run->fn(run->arg);
 }
 
 static void report_leak(weft__stack *s, weft_time now)
@@ -243,7 +249,7 @@ static void report_leaks(void)
 
 int weft_run(int (*fn)(void *), void *arg)
 {
-	struct run run = {.fn = fn, .arg = arg};
+	struct run run = {.fn = fn, .arg = arg, .result = WEFT_ERR_EXITED};
 
 	if (weft__stack_self() != NULL)
 		weft__fatal("weft_run called by a task");

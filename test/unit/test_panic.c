@@ -272,6 +272,18 @@ TEST_FLAVOURS(a_panic_in_a_defer_takes_the_place_of_the_first)
 	check_order(&l, "21");
 }
 
+TEST_FLAVOURS(a_panic_in_a_defer_that_ends_a_scope_is_one)
+{
+	weft_panic_info info;
+	log l = {.how = RETURN}, m = {.how = RETURN};
+
+	CHECK_EQ(weft_try(panic_then_panic, &l, &info), WEFT_PANICKED);
+	CHECK_EQ(strcmp(info.message, "second"), 0);
+	check_order(&l, "21");
+	CHECK_EQ(weft_try(any_then_exit, &m, &info), WEFT_EXITED);
+	check_order(&m, "21");
+}
+
 TEST_FLAVOURS(an_exit_during_a_panic_cancels_the_panic)
 {
 	weft_panic_info info;
@@ -394,6 +406,23 @@ TEST(an_exit_ends_a_plain_thread)
 	CHECK(result == NULL);
 	CHECK_EQ(e.wg.priv_word, 0);
 	check_order(&e.log, "2221");
+}
+
+static int exit_main(void *arg)
+{
+	ends_by_exit(arg);
+	return 0;
+}
+
+TEST(an_exit_of_its_function_ends_a_run)
+{
+	for (int i = 0; i < 3; i++) {
+		struct ending e = {.log.how = EXIT};
+
+		weft_waitgroup_add(&e.wg, 1);
+		CHECK_EQ(weft_run(exit_main, &e), WEFT_ERR_EXITED);
+		check_order(&e.log, "2221");
+	}
 }
 
 static void ends_by_pthread_exit(void *arg)
