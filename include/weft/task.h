@@ -10,15 +10,17 @@
  * another worker, that is, on another thread.
  *
  *   - Do not hold the address of a thread-local variable across a call that
- *     may switch tasks, nor expect errno to outlive it (its value is kept for
- *     you, but a compiler may have kept its address). The library's own
- *     functions return their errors.
+ *     may switch tasks. That holds for errno, of which a compiler may keep the
+ *     address: its value is kept for you, but in a function that waits read it
+ *     with weft_errno(). The library's own functions return their errors.
  *   - A task that blocks its thread in the C library (usleep, a query, a read
  *     from a file) holds up nobody: a monitor notices within milliseconds and
  *     lends its place to a spare thread. weft_blocking_begin() says so at once.
  *   - A task's stack is 256 KiB of address space, of which only the pages that
  *     were touched cost memory. Running over its end stops the process with a
  *     message that names the task.
+ *   - A C++ exception may be in flight when a task waits, in a catch block or a
+ *     destructor: it follows the task to its next thread.
  *   - There is no preemption, no priority, and no way to kill a task: cancel
  *     its context.
  *
@@ -112,6 +114,42 @@ WEFT_API int weft_sleep(weft_ctx *ctx, weft_duration d);
  */
 WEFT_API void weft_blocking_begin(void);
 WEFT_API void weft_blocking_end(void);
+
+/*
+ * Between these two the calling task stays on its thread: however often it
+ * waits or yields, it goes on there. For what a library ties to the thread:
+ * thread-local variables, a locale, an error queue, an OpenGL context, a lock
+ * that knows its owner. Nests; a task that ends is not pinned any more.
+ *
+ * The thread is not reserved: while the task waits, others run there, and the
+ * task goes on when they wait or end. One that computes for long, or blocks
+ * the thread in the C library, holds up those who are pinned to it; nothing
+ * else can run them. What a pinned task leaves in a thread-local variable, the
+ * others on that thread can see.
+ *
+ * A task that is left when weft_run() ends loses its thread: should it ever be
+ * woken it goes on wherever that may be, and stays there.
+ *
+ * From a plain thread both do nothing. weft_unpin() by a task that is not
+ * pinned is misuse: panics "weft_unpin without weft_pin".
+ *
+ * Context   a task or a plain thread; never switches tasks.
+ */
+WEFT_API void weft_pin(void);
+WEFT_API void weft_unpin(void);
+
+/*
+ * errno of the thread that runs now. In a function that calls something that
+ * may switch tasks, use it instead of errno: there a compiler may go on with
+ * the address that errno had on the thread before.
+ *
+ *	while (read(fd, to, size) < 0 && weft_errno() == EAGAIN)
+ *		weft_wait_fd(ctx, fd, POLLIN);
+ *
+ * Context   a task or a plain thread, also a signal handler; never switches
+ *           tasks.
+ */
+WEFT_API int weft_errno(void);
 
 /*
  * Name the calling task, for reports. The string is not copied: it must live

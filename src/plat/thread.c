@@ -125,3 +125,10 @@ __attribute__((noinline)) int *weft__errno_address(void)
 {
 	return &errno;
 }
+
+__attribute__((weak)) weft__exceptions *__cxa_get_globals(void);
+
+weft__exceptions *weft__exceptions_self(void)
+{
+	return __cxa_get_globals != NULL ? __cxa_get_globals() : NULL;
+}

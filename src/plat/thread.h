@@ -45,4 +45,16 @@ int weft__errno_get(void);
 void weft__errno_set(int value);
 int *weft__errno_address(void);
 
+/*
+ * The exceptions of C++ that a thread is handling, and how many it is throwing:
+ * what the C++ ABI (Itanium, 2.2.2) calls __cxa_eh_globals.
+ */
+typedef struct {
+	void *caught;
+	unsigned int uncaught;
+} weft__exceptions;
+
+/* Those of the calling thread; NULL where the program has no C++ in it. */
+weft__exceptions *weft__exceptions_self(void);
+
 #endif

@@ -135,6 +135,44 @@ static void rouse_monitor(void)
 	}
 }
 
+static void wake_idle(weft__worker *w)
+{
+	idle_remove(w);
+	weft_atomic_store(&w->sleep, 0, release);
+	weft__futex_wake(&w->sleep, 1);
+	rouse_monitor();
+}
+
+void weft__runtime_push_pinned(weft__task *task)
+{
+	weft__worker *w = task->stack->worker;
+	weft__task_list list = {0};
+	bool live;
+
+	weft__lock_take(&weft__rt.lock);
+	live = w->live;
+	weft__task_list_push(live ? &w->pinned : &list, task);
+	weft_atomic_store(&w->pinned_count, (uint32_t)w->pinned.count, relaxed);
+	if (live && w->idle) {
+		wake_idle(w);
+		update_room();
+	}
+	weft__lock_drop(&weft__rt.lock);
+	if (!live)
+		weft__queue_put(&list);
+}
+
+weft__task *weft__runtime_take_pinned(weft__worker *w)
+{
+	weft__task *task;
+
+	weft__lock_take(&weft__rt.lock);
+	task = weft__task_list_pop(&w->pinned);
+	weft_atomic_store(&w->pinned_count, (uint32_t)w->pinned.count, relaxed);
+	weft__lock_drop(&weft__rt.lock);
+	return task;
+}
+
 /*
  * One more worker, to search, if procs allow: a sleeper, or a new thread.
  * False: there is no room, or no thread could be had.
@@ -150,10 +188,8 @@ static bool wake_one(void)
 			w = worker_start(true);
 			weft__rt.no_threads = w == NULL;
 		} else if (w != NULL) {
-			idle_remove(w);
 			w->searching = true;
-			weft_atomic_store(&w->sleep, 0, release);
-			weft__futex_wake(&w->sleep, 1);
+			wake_idle(w);
 		}
 	}
 	if (w != NULL)
@@ -207,7 +243,8 @@ static bool idle_quit(weft__worker *w)
 	bool quit;
 
 	weft__lock_take(&weft__rt.lock);
-	quit = w->idle;	/* else it was woken just now */
+	/* Else it was woken just now. S7: not with a task of its own. */
+	quit = w->idle && w->pinned.count == 0;
 	if (quit) {
 		idle_remove(w);
 		w->live = false;
@@ -235,7 +272,8 @@ bool weft__runtime_idle(weft__worker *w)
 	weft__lock_drop(&weft__rt.lock);
 
 	/* Without room procs others run: they will look. S4 otherwise. */
-	if (room && weft__runtime_has_work(w)) {
+	if ((room && weft__runtime_has_work(w)) ||
+	    weft_atomic_load(&w->pinned_count, relaxed) > 0) {	/* S7 */
 		idle_leave(w);
 		return true;
 	}

@@ -31,6 +31,13 @@
  *     cleared: they are started after and joined before, but for the first
  *     worker, whom nobody joins in that time. Starting would wait for who
  *     joins.
+ * S7  A task that is pinned and ready is in the list of the worker it has
+ *     parked on, which only that worker empties. The list is under the
+ *     runtime's lock, as idle and live are: who puts a task in and finds the
+ *     worker asleep wakes it; a worker that falls asleep, or leaves, looks
+ *     there after it has said so. Nobody else is woken for it, nor lends it a
+ *     place. A worker that has left has no thread to go back to: then the task
+ *     goes to the global queue, and is pinned wherever it runs next.
  */
 #ifndef WEFT_SRC_SCHED_SCHED_H
 #define WEFT_SRC_SCHED_SCHED_H
@@ -51,6 +58,13 @@
 
 typedef struct weft__worker weft__worker;
 typedef struct weft__stack weft__stack;
+
+/* Tasks in a row; its functions are with the global queue, below. */
+typedef struct {
+	weft__task *first;
+	weft__task *last;
+	size_t count;
+} weft__task_list;
 
 /* What a stack has at its top. */
 struct weft__stack {
@@ -78,6 +92,7 @@ struct weft__worker {
 	uint64_t ended;		/* atomic: … and ended here */
 	uint32_t random;
 	int *errno_address;	/* of its thread */
+	weft__exceptions *exceptions;	/* of its thread; NULL: no C++ here */
 	uint32_t yielded;	/* a task did: so many others first */
 	bool searching;		/* counted in runtime.searching */
 	bool blocking;		/* between weft_blocking_begin and _end */
@@ -96,6 +111,8 @@ struct weft__worker {
 	weft_time seen_since;	/* … and since when it was the same */
 	weft__worker *idle_next;	/* in runtime.idle */
 	bool idle;
+	weft__task_list pinned;	/* ready, to run here only: S7 … */
+	uint32_t pinned_count;	/* atomic: … how many */
 	bool live;		/* counted in runtime.live_count */
 	bool has_thread;	/* to be joined */
 	pthread_t thread;
@@ -107,6 +124,7 @@ struct weft__worker {
 enum {
 	WEFT__WORKERS_MAX = 256,
 	WEFT__TASK_EMBEDDED = 1,	/* not ours to free */
+	WEFT__TASK_PIN = 0x100,		/* times how often it is pinned */
 };
 
 /* ---- the runtime: runtime.c ---- */
@@ -145,6 +163,10 @@ bool weft__runtime_idle(weft__worker *w);
 
 /* Some queue has more than its worker can take on: have another worker run. */
 WEFT_PRIV_COLD void weft__runtime_wake_worker(void);
+
+/* Have a pinned task run where it must: S7. And take one of w's, or NULL. */
+WEFT_PRIV_COLD void weft__runtime_push_pinned(weft__task *task);
+WEFT_PRIV_COLD weft__task *weft__runtime_take_pinned(weft__worker *w);
 
 /* A worker that was stuck is back. */
 WEFT_PRIV_COLD void weft__runtime_unstick(weft__worker *w);
@@ -187,12 +209,6 @@ void weft__worker_hint(void);
 
 /* ---- the global queue: queue.c ---- */
 
-typedef struct {
-	weft__task *first;
-	weft__task *last;
-	size_t count;
-} weft__task_list;
-
 static inline void weft__task_list_push(weft__task_list *list, weft__task *task)
 {
 	task->next = NULL;
@@ -225,7 +241,7 @@ weft__task_list weft__queue_take(size_t count);
 weft__task *weft__queue_take_fresh(void);
 size_t weft__queue_count(void);	/* seq_cst */
 
-/* weft__ready() for several. */
+/* weft__ready() for several, none of them pinned. */
 void weft__ready_all(weft__task_list *tasks);
 
 /* ---- stacks and switching: switch.c ---- */
@@ -256,6 +272,11 @@ void weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline);
 weft__stack *weft__stack_get(weft__worker *w);
 /* End the calling task where it is: its frames are gone, for good. */
 _Noreturn WEFT_PRIV_COLD void weft__stack_abandon(void);
+static inline bool weft__task_pinned(const weft__task *task)
+{
+	return task->flags >= WEFT__TASK_PIN;
+}
+
 /* Give the spares that w keeps to all. */
 void weft__stack_flush(weft__worker *w);
 

@@ -114,6 +114,14 @@ static void commit_spare(void *stack, void *worker)
 		spares_give(w, SPARES_MAX / 2);
 }
 
+static void push_ready(weft__worker *w, weft__task *task)
+{
+	if (unlikely(weft__task_pinned(task)))
+		weft__runtime_push_pinned(task);
+	else
+		weft__worker_push_ready(w, task);
+}
+
 static void commit_park(void *waiter, void *worker)
 {
 	weft__waiter *w = waiter;
@@ -122,12 +130,12 @@ static void commit_park(void *waiter, void *worker)
 	/* P3. Release: the task's context is there for who resumes it. */
 	if (!weft_atomic_cas(&w->state, &state, WEFT__PARKED_TASK, release,
 			     acquire))
-		weft__worker_push_ready(worker, w->task);
+		push_ready(worker, w->task);
 }
 
 static void commit_yield(void *task, void *worker)
 {
-	weft__worker_push_ready(worker, task);
+	push_ready(worker, task);
 }
 
 /* The thread's own stack goes on, the loop it leaves is spare. */
@@ -309,6 +317,7 @@ void *weft__worker_main(void *worker)
 
 	weft_atomic_store(&w->thread_id, weft__thread_id(), relaxed);
 	w->errno_address = weft__errno_address();
+	w->exceptions = weft__exceptions_self();
 	weft__thread_prepare();
 	weft__context_init_thread(&w->thread_context);
 	w->leaving = false;
@@ -351,11 +360,40 @@ static void fire_timeout(weft__timer *timer, weft__wakeups *wakeups)
 	weft__claim(w, WEFT__TIMEDOUT, wakeups);
 }
 
+/*
+ * What belongs to a thread and must follow the task that leaves it: errno, and
+ * the exceptions of C++ that are being thrown or handled. The next task begins
+ * with none of those.
+ */
+typedef struct {
+	int errno_value;
+	weft__exceptions exceptions;
+} thread_state;
+
+static inline thread_state state_leave(weft__worker *w)
+{
+	thread_state state = {.errno_value = *w->errno_address};
+
+	if (w->exceptions != NULL) {
+		state.exceptions = *w->exceptions;
+		*w->exceptions = (weft__exceptions){0};
+	}
+	return state;
+}
+
+/* On the worker that the task has come to. */
+static inline void state_land(weft__worker *w, const thread_state *state)
+{
+	*w->errno_address = state->errno_value;
+	if (w->exceptions != NULL)
+		*w->exceptions = state->exceptions;
+}
+
 void weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline)
 {
 	weft__worker *worker = self->worker;
 	const weft__context *to = next_context(worker);
-	int saved_errno = *worker->errno_address;
+	thread_state state = state_leave(worker);
 
 	w->task = self->task;
 	w->task->stack = self;
@@ -367,7 +405,7 @@ void weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline)
 	weft_atomic_store(&self->waiter, NULL, relaxed);
 	if (deadline != WEFT_NEVER)
 		weft__timer_stop(&w->timer);
-	*self->worker->errno_address = saved_errno;
+	state_land(self->worker, &state);
 }
 
 void weft__stack_abandon(void)
@@ -379,6 +417,7 @@ void weft__stack_abandon(void)
 	ended(self);
 	memset(&self->flow, 0, sizeof self->flow);
 	to = next_context(w);
+	(void)state_leave(w);
 	weft__context_abandon(to, commit_abandoned, self, w);
 }
 
@@ -386,8 +425,8 @@ void weft_yield(void)
 {
 	weft__stack *self = weft__stack_self();
 	const weft__context *to;
+	thread_state state;
 	weft__worker *w;
-	int saved_errno;
 
 	if (self == NULL) {
 		weft__thread_yield();
@@ -396,10 +435,31 @@ void weft_yield(void)
 	w = self->worker;
 	if (!weft__worker_has_work(w) && weft__queue_count() == 0)
 		return;
-	saved_errno = *w->errno_address;
 	w->yielded = YIELD_TO;
 	to = next_context(w);
+	state = state_leave(w);
 	self->task->stack = self;
 	weft__context_switch(&self->context, to, commit_yield, self->task, w);
-	*self->worker->errno_address = saved_errno;
+	state_land(self->worker, &state);
+}
+
+/* ---- staying on a thread ---- */
+
+void weft_pin(void)
+{
+	weft__stack *self = weft__stack_self();
+
+	if (self != NULL)
+		self->task->flags += WEFT__TASK_PIN;
+}
+
+void weft_unpin(void)
+{
+	weft__stack *self = weft__stack_self();
+
+	if (self == NULL)
+		return;
+	if (!weft__task_pinned(self->task))
+		weft_panic("weft_unpin without weft_pin");
+	self->task->flags -= WEFT__TASK_PIN;
 }

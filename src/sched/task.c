@@ -142,6 +142,11 @@ int weft_go_copy(weft_fn fn, const void *arg, size_t size)
 
 /* ---- about tasks ---- */
 
+int weft_errno(void)
+{
+	return weft__errno_get();
+}
+
 weft__task *weft__task_self(void)
 {
 	weft__stack *self = weft__stack_self();

@@ -28,6 +28,8 @@ void weft__wake_slow(weft__wakeups *wakeups)
 		next = w->claimed;
 		if (state & WEFT__PENDING)
 			wake_thread(w, state);
+		else if (weft__task_pinned(w->task))
+			weft__runtime_push_pinned(w->task);
 		else
 			weft__task_list_push(&tasks, w->task);
 	}

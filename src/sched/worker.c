@@ -80,7 +80,9 @@ void weft__ready(weft__task *task)
 	weft__stack *self = weft__stack_self();
 	weft__task_list list = {0};
 
-	if (likely(self != NULL)) {
+	if (unlikely(weft__task_pinned(task))) {
+		weft__runtime_push_pinned(task);
+	} else if (likely(self != NULL)) {
 		push_next(self->worker, task);
 	} else {
 		weft__task_list_push(&list, task);
@@ -106,17 +108,31 @@ void weft__ready_all(weft__task_list *tasks)
 	weft__worker_hint();
 }
 
+static weft__task *take_pinned(weft__worker *w)
+{
+	if (likely(weft_atomic_load(&w->pinned_count, relaxed) == 0))
+		return NULL;
+	return weft__runtime_take_pinned(w);
+}
+
+/* Pinned ones and others by turns: neither can keep the others waiting. */
 static weft__task *pick_ready(weft__worker *w)
 {
-	weft__task *task = w->next_streak < STREAK_MAX ? take_next(w) : NULL;
+	weft__task *task = w->picks % 2 == 0 ? take_pinned(w) : NULL;
 
+	if (unlikely(task != NULL))
+		return task;
+	if (w->next_streak < STREAK_MAX)
+		task = take_next(w);
 	if (task != NULL) {
 		w->next_streak++;
 		return task;
 	}
 	w->next_streak = 0;
 	task = take_ring(w);
-	return task != NULL ? task : take_next(w);
+	if (task == NULL)
+		task = take_next(w);
+	return task != NULL ? task : take_pinned(w);
 }
 
 static void run_timers(weft__worker *w)
@@ -354,6 +370,7 @@ bool weft__runtime_has_work(weft__worker *w)
 bool weft__worker_has_work(weft__worker *w)
 {
 	return weft_atomic_load(&w->next, relaxed) != NULL ||
+	       weft_atomic_load(&w->pinned_count, relaxed) > 0 ||
 	       weft__ring_count(&w->ready) > 0 ||
 	       weft__deque_count(&w->fresh) > 0;
 }
