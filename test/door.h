@@ -15,6 +15,7 @@
 #include "ctx/ctx.h"
 #include "sched/deque.h"
 #include "sched/lot.h"
+#include "sched/poller.h"
 #include "sched/ring.h"
 #include "sched/sched.h"
 #include "sched/task.h"

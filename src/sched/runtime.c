@@ -13,6 +13,7 @@
 
 #include "plat/futex.h"
 #include "plat/pages.h"
+#include "sched/poller.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -477,6 +478,7 @@ bool weft__runtime_stop(void (*report)(void))
 		weft__monitor_stop();
 		weft_atomic_store(&weft__rt.running, 0, seq_cst);	/* S6 */
 	}
+	weft__poller_stop();
 	empty = weft__queue_count() == 0;
 	if (empty)
 		report();	/* nothing runs, nor can it be started */

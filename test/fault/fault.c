@@ -7,6 +7,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -79,6 +81,9 @@ int __real_madvise(void *at, size_t size, int advice);
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
 			  void *(*run)(void *), void *arg);
 long __real_syscall(long number, ...);
+int __real_epoll_create1(int flags);
+int __real_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *e);
+int __real_eventfd(unsigned int count, int flags);
 
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
@@ -98,6 +103,9 @@ int __wrap_madvise(void *at, size_t size, int advice);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
 			  void *(*run)(void *), void *arg);
 long __wrap_syscall(long number, ...);
+int __wrap_epoll_create1(int flags);
+int __wrap_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *e);
+int __wrap_eventfd(unsigned int count, int flags);
 
 static void *counted(void *block)
 {
@@ -161,6 +169,24 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
 	if (!stacks_only && fails())
 		return EAGAIN;
 	return __real_pthread_create(thread, attr, run, arg);
+}
+
+int __wrap_epoll_create1(int flags)
+{
+	return fails_for_memory() ? -1 : __real_epoll_create1(flags);
+}
+
+/* What needs memory; to change or remove what is there needs none. */
+int __wrap_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *e)
+{
+	if (operation == EPOLL_CTL_ADD && fails_for_memory())
+		return -1;
+	return __real_epoll_ctl(epoll, operation, fd, e);
+}
+
+int __wrap_eventfd(unsigned int count, int flags)
+{
+	return fails_for_memory() ? -1 : __real_eventfd(count, flags);
 }
 
 /* Of the calls that go through it only the advice for many ranges counts. */

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+#include <weft/fd.h>
+
+#include "ctx/ctx.h"
+#include "plat/pollset.h"
+#include "sched/poller.h"
+
+static int wait_until_ready(weft_ctx *ctx, int fd, uint32_t events)
+{
+	weft__fd_waiter w = {.fd = fd, .events = events};
+	int err;
+
+	weft__waiter_init(&w.waiter, "descriptor");
+	w.waiter.since = weft_now();	/* for a report of leaks */
+	err = weft__poller_begin(&w);
+	if (err != 0)
+		return err;
+	err = weft__ctx_park(&w.waiter, ctx);
+	weft__poller_end(&w);
+	return err != 0 ? err : w.waiter.result;
+}
+
+int weft_wait_fd(weft_ctx *ctx, int fd, short events)
+{
+	uint32_t wanted = (unsigned short)events;
+	int revents = weft__poll_now(fd, wanted);
+	int err;
+
+	if (revents != 0)
+		return revents;
+	err = weft_ctx_err(ctx);
+	return err != 0 ? err : wait_until_ready(ctx, fd, wanted);
+}
+
+int weft_fd_close(int fd)
+{
+	return weft__poller_close(fd);
+}
