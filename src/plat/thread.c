@@ -60,6 +60,11 @@ void weft__thread_exit(void)
 	pthread_exit(NULL);
 }
 
+int weft__thread_at_fork(void (*function)(void))
+{
+	return -pthread_atfork(NULL, NULL, function);
+}
+
 /* Room for a frame with the largest register sets, and for what handlers do. */
 enum { SIGNAL_STACK_BYTES = 64 * 1024 };
 

@@ -17,6 +17,9 @@ int weft__thread_start(pthread_t *thread, const char *name,
 void weft__thread_join(pthread_t thread);
 _Noreturn void weft__thread_exit(void);
 
+/* Call function in the child of every fork from now on. 0 or -ENOMEM. */
+int weft__thread_at_fork(void (*function)(void));
+
 /*
  * Give the calling thread a stack for signal handlers, which must not run on
  * the end of a task's stack; and take it back before the thread ends.

@@ -36,6 +36,7 @@
 #include "plat/pages.h"
 #include "plat/pollset.h"
 #include "plat/thread.h"
+#include "sched/fork.h"
 
 #include <errno.h>
 
@@ -213,8 +214,10 @@ static void *poller_main(void *unused)
 /* With life locked. */
 static int start(void)
 {
-	int err = weft__pollset_open(&poller.set);
+	int err = weft__fork_watch();
 
+	if (err == 0)
+		err = weft__pollset_open(&poller.set);
 	if (err != 0)
 		return err;
 	weft_atomic_store(&poller.stop, 0, relaxed);
@@ -260,6 +263,7 @@ static record *enter(int fd, int *err)
 {
 	record *r = NULL;
 
+	weft__fork_check();
 	weft__lock_take(&poller.life);
 	*err = poller.running ? 0 : start();
 	if (*err == 0) {
@@ -351,13 +355,13 @@ static int close_watched(record *r, int fd)
 	return err;
 }
 
-/* Without a thread nobody waits. */
+/* Without a thread, or in the child of a fork, nobody waits. */
 int weft__poller_close(int fd)
 {
 	record *r = NULL;
 	int chunk, err;
 
-	if (fd < 0 || !enter_running())
+	if (fd < 0 || weft__forked() || !enter_running())
 		return weft__close(fd, NULL);
 	r = find(fd, &chunk);
 	if (weft__pollset_owns(&poller.set, fd))

@@ -4,6 +4,7 @@
  * Ready tasks come before fresh ones: they have waited, they hold a stack, and
  * behind a fresh one that computes they would wait for its end.
  */
+#include "sched/fork.h"
 #include "sched/sched.h"
 
 static struct {
@@ -23,6 +24,7 @@ void weft__queue_put(weft__task_list *list)
 {
 	weft__task *task;
 
+	weft__fork_check();
 	weft__lock_take(&queue.lock);
 	while ((task = weft__task_list_pop(list)) != NULL)
 		weft__task_list_push(task->stack != NULL ? &queue.ready

@@ -13,6 +13,7 @@
 
 #include "plat/futex.h"
 #include "plat/pages.h"
+#include "sched/fork.h"
 #include "sched/poller.h"
 
 #include <errno.h>
@@ -327,6 +328,7 @@ void weft__runtime_stick(weft__worker *w, uint32_t tick)
 
 void weft__runtime_unstick(weft__worker *w)
 {
+	weft__fork_check();
 	weft__lock_take(&weft__rt.lock);
 	clear_stuck(w);
 	update_room();
@@ -435,6 +437,8 @@ static int start(void)
 {
 	weft__worker *w;
 
+	if (weft__fork_watch() != 0)
+		return -ENOMEM;
 	weft__rt.procs = procs_wanted();
 	weft__fault_install(weft__task_describe);
 	weft_atomic_store(&weft__rt.stopping, 0, relaxed);
@@ -461,6 +465,7 @@ int weft__runtime_start(void)
 
 	if (likely(weft_atomic_load(&weft__rt.running, acquire)))
 		return 0;
+	weft__fork_check();
 	weft__lock_take(&starting);
 	if (!weft_atomic_load(&weft__rt.running, relaxed))
 		err = start();

@@ -3,6 +3,7 @@
  * Stacks, and the switches between them: the loop that runs tasks, parking and
  * yielding.
  */
+#include "sched/fork.h"
 #include "sched/sched.h"
 
 #include <string.h>
@@ -342,9 +343,13 @@ void *weft__worker_main(void *worker)
  */
 static const weft__context *next_context(weft__worker *w)
 {
-	weft__task *task = weft__worker_take_ready(w);
-	weft__stack *to = task != NULL ? task->stack : weft__stack_get(w);
+	weft__stack *to;
+	weft__task *task;
 
+	if (unlikely(weft_atomic_load(&w->stuck, relaxed)))
+		weft__fork_check();
+	task = weft__worker_take_ready(w);
+	to = task != NULL ? task->stack : weft__stack_get(w);
 	if (unlikely(to == NULL))
 		return &w->thread_context;
 	if (task != NULL)

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+/* fork, exec, exit and dlclose while tasks run. */
+#define _GNU_SOURCE
+#include "child.h"
+#include "proc.h"
+#include "test.h"
+
+#include <weft/chan.h>
+#include <weft/ctx.h>
+#include <weft/fd.h>
+#include <weft/mutex.h>
+#include <weft/once.h>
+#include <weft/sema.h>
+#include <weft/waitgroup.h>
+
+#include <dlfcn.h>
+#include <poll.h>
+#include <pthread.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BUSY = 20 };
+
+static bool over;
+static uint32_t begun;	/* atomic */
+
+static void stay_busy(void *arg)
+{
+	(void)arg;
+	weft_atomic_add(&begun, 1, relaxed);
+	while (!weft_atomic_load(&over, relaxed)) {
+		weft_yield();
+		weft_sleep(NULL, WEFT_US(20));
+	}
+}
+
+static void be_busy(void)
+{
+	for (int i = 0; i < BUSY; i++)
+		test_start_task(stay_busy, NULL);
+	test_until(weft_atomic_load(&begun, relaxed) == BUSY);
+}
+
+static void stop_being_busy(void)
+{
+	weft_atomic_store(&over, true, relaxed);
+	test_join_all();
+}
+
+static void check_ended_well(int status)
+{
+	CHECK(WIFEXITED(status));
+	CHECK_EQ(WEXITSTATUS(status), 0);
+}
+
+/* ---- fork ---- */
+
+static void add_one(void *arg)
+{
+	++*(int *)arg;
+}
+
+/* Everything that need not wait. */
+static void use_without_a_runtime(void *arg)
+{
+	weft_mutex m = {0};
+	weft_once once = {0};
+	weft_waitgroup wg = {0};
+	weft_sema s = {0};
+	weft_ctx parent, ctx;
+	weft_chan c;
+	int ends[2], n = 0;
+
+	(void)arg;
+	weft_mutex_lock(&m);
+	CHECK(!weft_mutex_try_lock(&m));
+	weft_mutex_unlock(&m);
+	weft_once_do(&once, add_one, &n);
+	weft_waitgroup_add(&wg, 1);
+	weft_waitgroup_done(&wg);
+	weft_waitgroup_wait(&wg);
+	weft_sema_init(&s, 1);
+	weft_sema_acquire(&s, 1);
+	weft_ctx_init_timeout(&parent, NULL, WEFT_MINUTE);
+	weft_ctx_init(&ctx, &parent);
+	weft_ctx_cancel(&parent, 0);
+	CHECK_EQ(weft_ctx_err(&ctx), -ECANCELED);
+	weft_ctx_fini(&ctx);
+	weft_ctx_fini(&parent);
+	CHECK_EQ(weft_chan_init(&c, sizeof n, 1), 0);
+	weft_chan_send(&c, &n);
+	CHECK(weft_chan_recv(&c, &n));
+	CHECK_EQ(n, 1);
+	weft_chan_fini(&c);
+	CHECK_EQ(pipe(ends), 0);
+	CHECK_EQ(weft_wait_fd(NULL, ends[1], POLLOUT), POLLOUT);
+	CHECK_EQ(weft_fd_close(ends[0]), 0);
+	CHECK_EQ(weft_fd_close(ends[1]), 0);
+}
+
+TEST_FLAVOURS(the_child_of_a_fork_may_do_what_needs_not_wait)
+{
+	be_busy();
+	for (int i = 0; i < 10; i++)
+		check_ended_well(in_child(use_without_a_runtime, NULL));
+	stop_being_busy();
+}
+
+#if defined(__SANITIZE_THREAD__) || HAS_HIDDEN_THREADS
+#define THREADS_IN_CHILD 0	/* the sanitizer forbids them there */
+#else
+#define THREADS_IN_CHILD 1
+#endif
+
+static void *done_soon(void *wg)
+{
+	weft_sleep(NULL, WEFT_MS(1));
+	weft_waitgroup_done(wg);
+	return NULL;
+}
+
+static void wait_for_threads(void *arg)
+{
+	weft_waitgroup wg = {0};
+	pthread_t threads[4];
+
+	(void)arg;
+	weft_waitgroup_add(&wg, 4);
+	for (int i = 0; i < 4; i++)
+		CHECK_EQ(pthread_create(&threads[i], NULL, done_soon, &wg), 0);
+	weft_waitgroup_wait(&wg);
+	for (int i = 0; i < 4; i++)
+		CHECK_EQ(pthread_join(threads[i], NULL), 0);
+}
+
+TEST(threads_in_the_child_of_a_fork_may_wait_for_each_other)
+{
+	if (!THREADS_IN_CHILD)
+		test_skip("the sanitizer allows no threads there");
+	be_busy();
+	check_ended_well(in_child(wait_for_threads, NULL));
+	stop_being_busy();
+}
+
+static int start_nothing(void *arg)
+{
+	return arg != NULL;
+}
+
+static void run_weft(void *arg)
+{
+	CHECK_EQ(weft_run(start_nothing, arg), 0);
+}
+
+TEST(the_child_of_a_fork_before_the_first_task_may_do_everything)
+{
+	int ends[2];
+
+	if (!THREADS_IN_CHILD)
+		test_skip("the sanitizer allows no threads there");
+	CHECK_EQ(pipe(ends), 0);
+	CHECK_EQ(weft_wait_fd(NULL, ends[1], POLLOUT), POLLOUT);
+	check_ended_well(in_child(run_weft, NULL));
+	run_weft(NULL);
+}
+
+static void exec_true(void *arg)
+{
+	(void)arg;
+	execl("/bin/true", "true", (char *)NULL);
+	abort();
+}
+
+static void fork_and_exec(void *arg)
+{
+	check_ended_well(in_child(exec_true, arg));
+}
+
+static void spawn(void *arg)
+{
+	char *const args[] = {"true", NULL}, *const environment[] = {NULL};
+	int status;
+	pid_t child;
+
+	(void)arg;
+	CHECK_EQ(posix_spawn(&child, "/bin/true", NULL, NULL, args,
+			     environment), 0);
+	CHECK_EQ(waitpid(child, &status, 0), child);
+	check_ended_well(status);
+}
+
+TEST_FLAVOURS(programs_can_be_started_while_tasks_run)
+{
+	be_busy();
+	for (int i = 0; i < 5; i++) {
+		test_start(fork_and_exec, NULL);
+		test_start(spawn, NULL);
+	}
+	fork_and_exec(NULL);
+	spawn(NULL);
+	stop_being_busy();
+}
+
+/* ---- exit ---- */
+
+static void wait_for_ever(void *fd)
+{
+	weft_wait_fd(NULL, *(int *)fd, POLLIN);
+}
+
+/* What running tasks hold at the end of the process is no leak of anybody's. */
+__attribute__((weak)) void __lsan_disable(void);
+
+static void fill_the_process(void)
+{
+	static int ends[2];
+
+	if (__lsan_disable != NULL)
+		__lsan_disable();
+	be_busy();
+	CHECK_EQ(pipe(ends), 0);
+	for (int i = 0; i < BUSY; i++)
+		test_start(wait_for_ever, ends);
+}
+
+TEST(exit_of_a_thread_ends_the_process_while_tasks_run)
+{
+	fill_the_process();
+	exit(0);
+}
+
+static void use_at_exit(void)
+{
+	use_without_a_runtime(NULL);
+	weft_sleep(NULL, WEFT_MS(1));
+}
+
+static void end_process(void *arg)
+{
+	(void)arg;
+	weft_yield();
+	exit(0);
+}
+
+TEST(exit_of_a_task_ends_the_process_while_tasks_run)
+{
+	CHECK_EQ(atexit(use_at_exit), 0);
+	fill_the_process();
+	test_start_task(end_process, NULL);
+	test_join_all();
+	abort();
+}
+
+/* ---- dlclose ---- */
+
+#ifdef WEFT_LIBRARY
+static uint32_t late;	/* atomic */
+static void (*library_yield)(void);
+
+static void end_late(void *arg)
+{
+	for (int i = 0; i < 50; i++)
+		library_yield();
+	weft_atomic_add(&late, 1, release);
+	(void)arg;
+}
+
+static void use_and_close(uint32_t tasks)
+{
+	void *library = dlopen(WEFT_LIBRARY, RTLD_NOW | RTLD_LOCAL);
+	int (*go)(weft_fn, void *);
+	void *symbol;
+
+	CHECK(library != NULL);
+	symbol = dlsym(library, "weft_go");
+	memcpy(&go, &symbol, sizeof go);
+	symbol = dlsym(library, "weft_yield");
+	if (library_yield == NULL)
+		memcpy(&library_yield, &symbol, sizeof library_yield);
+	CHECK(__extension__(void *) library_yield == symbol);
+	CHECK(go != weft_go);
+	for (uint32_t i = 0; i < tasks; i++)
+		CHECK_EQ(go(end_late, NULL), 0);
+	CHECK_EQ(dlclose(library), 0);
+}
+
+TEST(dlclose_leaves_tasks_and_their_threads_alone)
+{
+	for (uint32_t i = 1; i <= 20; i++) {
+		use_and_close(100);
+		if (i % 2 == 0)
+			test_until(weft_atomic_load(&late, acquire) == 100 * i);
+	}
+}
+#endif
