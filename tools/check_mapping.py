@@ -22,7 +22,7 @@ TEST = re.compile(r"(?:…_?)?[a-z0-9]+(?:_[a-z0-9]+){2,}(?:_?…)?\Z")
 
 def cases(root):
     found = set()
-    for path in sorted((root / "test").glob("*/*.c")):
+    for path in sorted((root / "test").glob("*/*.c*")):
         found.update(CASE.findall(path.read_text()))
     return found
 
