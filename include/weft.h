@@ -10,6 +10,7 @@
 #include <weft/fd.h>
 #include <weft/flight.h>
 #include <weft/group.h>
+#include <weft/loop.h>
 #include <weft/mutex.h>
 #include <weft/once.h>
 #include <weft/panic.h>

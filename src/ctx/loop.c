@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The door: a list of calls, each on the stack of who waits for it, and an
+ * eventfd.
+ *
+ * L1  The descriptor is readable whenever the list is not empty and no step is
+ *     between clearing it and taking the list: who finds the list empty and adds
+ *     to it signals after that; a step clears before it takes.
+ *     Tempting and wrong: to take first and to clear after. A call that came
+ *     between has signalled, and its signal is cleared.
+ * L2  A call is begun by taking it out of the list, under the lock. Who gives up
+ *     takes it out itself; so it is either made, and waited for, or not.
+ * L3  The step touches a call for the last time when it sets ended, under the
+ *     lock of the bucket of its address; after that it wakes by address.
+ */
+#include "base/list.h"
+#include "ctx/ctx.h"
+#include "plat/event.h"
+#include "plat/lock.h"
+#include "sched/lot.h"
+#include "sched/panic.h"
+
+#include <weft/loop.h>
+
+#include <string.h>
+
+_Static_assert(sizeof(weft__lock) == sizeof(uint32_t), "priv_lock is one");
+
+typedef struct {
+	weft__link link;
+	weft_fn fn;
+	void *arg;
+	enum weft_outcome outcome;
+	weft__panic *panic;
+	uint32_t ended;		/* atomic */
+} call;
+
+static weft__lock *lock_of(weft_loop *l)
+{
+	return (weft__lock *)&l->priv_lock;
+}
+
+int weft_loop_init(weft_loop *l)
+{
+	int fd = weft__event_open();
+
+	memset(l, 0, sizeof *l);
+	l->priv_fd = fd;
+	return fd < 0 ? fd : 0;
+}
+
+void weft_loop_fini(weft_loop *l)
+{
+	bool waiting;
+
+	weft__lock_take(lock_of(l));
+	waiting = !weft__list_empty(&l->priv_calls);
+	weft__lock_drop(lock_of(l));
+	if (unlikely(waiting))
+		weft_panic("loop: finished while calls wait");
+	weft__event_close(l->priv_fd);
+	l->priv_fd = -1;
+}
+
+int weft_loop_fd(const weft_loop *l)
+{
+	return l->priv_fd;
+}
+
+/* ---- the loop's side ---- */
+
+static call *take(weft_loop *l)
+{
+	weft__link *link;
+
+	weft__lock_take(lock_of(l));
+	link = weft__list_pop(&l->priv_calls); /* L2 */
+	weft__lock_drop(lock_of(l));
+	return link != NULL ? weft__container(link, call, link) : NULL;
+}
+
+static void make(call *c)
+{
+	weft__wakeups wakeups = {0};
+	weft__bucket *b;
+
+	c->outcome = weft__try(c->fn, c->arg, &c->panic);
+	b = weft__lot_lock(c);
+	weft_atomic_store(&c->ended, 1, release); /* L3 */
+	weft__lot_wake_all(b, c, 0, &wakeups);
+	weft__lot_unlock(b);
+	weft__wake(&wakeups);
+}
+
+/* As many as there are now: those that come meanwhile have signalled. */
+static size_t count_calls(weft_loop *l)
+{
+	size_t count = 0;
+
+	weft__lock_take(lock_of(l));
+	if (!weft__list_empty(&l->priv_calls))
+		for (weft__link *k = l->priv_calls.next; k != &l->priv_calls;
+		     k = k->next)
+			count++;
+	weft__lock_drop(lock_of(l));
+	return count;
+}
+
+int weft_loop_step(weft_loop *l)
+{
+	size_t count;
+	int made = 0;
+	call *c;
+
+	weft__event_clear(l->priv_fd); /* L1 */
+	count = count_calls(l);
+	weft_atomic_store(&l->priv_stepper, weft__flow_mark(), relaxed);
+	for (; count > 0 && (c = take(l)) != NULL; count--, made++)
+		make(c);
+	weft_atomic_store(&l->priv_stepper, 0, relaxed);
+	weft__lock_take(lock_of(l));
+	if (!weft__list_empty(&l->priv_calls))
+		weft__event_signal(l->priv_fd);
+	weft__lock_drop(lock_of(l));
+	return made;
+}
+
+/* ---- the callers' side ---- */
+
+static void hand_over(weft_loop *l, call *c)
+{
+	bool first;
+
+	weft__lock_take(lock_of(l));
+	first = weft__list_empty(&l->priv_calls);
+	weft__list_push(&l->priv_calls, &c->link);
+	if (first)	/* locked, so that *l is there still */
+		weft__event_signal(l->priv_fd);
+	weft__lock_drop(lock_of(l));
+}
+
+static bool take_back(weft_loop *l, call *c)
+{
+	bool waiting;
+
+	weft__lock_take(lock_of(l));
+	waiting = weft__list_linked(&c->link);
+	if (waiting)
+		weft__list_remove(&c->link);
+	weft__lock_drop(lock_of(l));
+	return waiting;
+}
+
+/* 0: *c has ended. Else ctx's error. */
+static int wait_for(call *c, weft_ctx *ctx)
+{
+	for (;;) {
+		weft__bucket *b = weft__lot_lock(c);
+		weft__waiter w;
+		int err;
+
+		if (weft_atomic_load(&c->ended, acquire)) {
+			weft__lot_unlock(b);
+			return 0;
+		}
+		weft__waiter_init(&w, "loop call");
+		weft__lot_push(b, c, &w);
+		weft__lot_unlock(b);
+		err = weft__ctx_park(&w, ctx);
+		if (err != 0) {
+			b = weft__lot_lock(c);
+			if (weft__lot_queued(&w))
+				weft__lot_remove(b, &w);
+			weft__lot_unlock(b);
+			return err;
+		}
+	}
+}
+
+int weft_loop_call_ctx(weft_loop *l, weft_ctx *ctx, weft_fn fn, void *arg)
+{
+	call c = {.fn = fn, .arg = arg};
+	int err = 0;
+
+	if (weft_atomic_load(&l->priv_stepper, relaxed) == weft__flow_mark()) {
+		make(&c);
+	} else {
+		hand_over(l, &c);
+		err = wait_for(&c, ctx);
+		if (err != 0 && take_back(l, &c))
+			return err;
+		if (err != 0)
+			(void)wait_for(&c, NULL);
+	}
+	if (c.outcome == WEFT_PANICKED)
+		weft__panic_again(c.panic);
+	weft__panic_put(c.panic);
+	return c.outcome == WEFT_EXITED ? WEFT_ERR_EXITED : 0;
+}
+
+int weft_loop_call(weft_loop *l, weft_fn fn, void *arg)
+{
+	return weft_loop_call_ctx(l, NULL, fn, arg);
+}
