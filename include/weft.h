@@ -7,6 +7,7 @@
 #include <weft/chan.h>
 #include <weft/cond.h>
 #include <weft/ctx.h>
+#include <weft/debug.h>
 #include <weft/fd.h>
 #include <weft/flight.h>
 #include <weft/group.h>

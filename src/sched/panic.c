@@ -30,6 +30,9 @@
 #include "plat/thread.h"
 #include "sched/sched.h"
 
+#include <weft/debug.h>
+
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -220,42 +223,69 @@ void weft_defer_end(weft_defer *d)
 
 /* ---- the report of a panic that nobody catches ---- */
 
-static void report_dying(const weft__dying *d, const char *indent)
+/* What is printed, at once: others print meanwhile. */
+typedef struct {
+	size_t length;
+	char text[4096];
+} report;
+
+static __attribute__((format(printf, 2, 3))) void add(report *r,
+						      const char *format, ...)
+{
+	size_t room = sizeof r->text - r->length;
+	va_list args;
+	int length;
+
+	va_start(args, format);
+	length = vsnprintf(r->text + r->length, room, format, args);
+	va_end(args);
+	if (length > 0)
+		r->length += (size_t)length < room ? (size_t)length : room - 1;
+}
+
+/* The first one first: those after it were raised by its defers. */
+static void add_dying(report *r, const weft__dying *d)
 {
 	if (d == NULL)
 		return;
-	report_dying(d->outer, "");
-	fprintf(stderr, "%spanic: %s\n", d->outer != NULL ? "\t" : indent,
-		d->panic->info.message);
+	add_dying(r, d->outer);
+	add(r, "%spanic: %s\n", d->outer != NULL ? "\t" : "",
+	    d->panic->info.message);
 }
 
-static void report_where(const weft__panic *p)
+static const char *name_of(const weft__stack *self)
+{
+	return self->name != NULL ? self->name : "unnamed";
+}
+
+static void add_where(report *r, const weft__panic *p)
 {
 	weft__stack *self = weft__stack_self();
 	char site[160];
 
 	if (self == NULL) {
-		fprintf(stderr, "\nthread %d:\n", weft__thread_id());
+		add(r, "\nthread %d:\n", weft__thread_id());
 	} else {
 		weft__task *task = weft_atomic_load(&self->task, relaxed);
 
 		weft__unwind_describe(task != NULL ? task->site : NULL, site,
 				      sizeof site);
-		fprintf(stderr, "\ntask \"%s\", started at %s:\n",
-			self->name != NULL ? self->name : "unnamed", site);
+		add(r, "\ntask \"%s\", started at %s:\n", name_of(self), site);
 	}
-	fputs(p->info.stack, stderr);
+	add(r, "%s", p->info.stack);
 }
 
 /* One at a time: others that die meanwhile wait for the end. */
 static _Noreturn void die(const weft__dying *dying)
 {
 	static uint32_t reporting;
+	static report r;
 
 	while (weft_atomic_xchg(&reporting, 1, acq_rel) != 0)
 		weft__thread_yield();
-	report_dying(dying, "");
-	report_where(dying->panic);
+	add_dying(&r, dying);
+	add_where(&r, dying->panic);
+	fputs(r.text, stderr);
 	abort();
 }
 
@@ -273,6 +303,35 @@ void weft__panic_report(const weft__panic *p, const char *what)
 {
 	fprintf(stderr, "weft: %s: %s\n%s", what, p->info.message,
 		p->info.stack);
+}
+
+/* ---- debugging ---- */
+
+int weft_debug_locked(int err)
+{
+	if (err == 0 || err == EOWNERDEAD)
+		flow_self()->mutexes++;
+	return err;
+}
+
+int weft_debug_unlocked(int err)
+{
+	weft__flow *flow = flow_self();
+
+	if (err == 0 && flow->mutexes > 0)	/* else locked elsewhere */
+		flow->mutexes--;
+	return err;
+}
+
+void weft__debug_report(const char *reason)
+{
+	char text[1024];
+
+	describe_stack(text, sizeof text, NULL);
+	fprintf(stderr,
+		"weft: task \"%s\" waits (%s) and holds %u pthread mutexes:\n%s",
+		name_of(weft__stack_self()), reason, flow_self()->mutexes,
+		text);
 }
 
 /* ---- unwinding ---- */

@@ -71,6 +71,10 @@ typedef struct {
 	weft__ending *active;	/* what cleanups are being run for */
 	weft__ending exit;	/* of the whole task or thread … */
 	weft__unwind unwind;	/* … and what that needs */
+	uint32_t mutexes;	/* of pthreads that it holds: weft/debug.h */
 } weft__flow;
+
+/* The caller, a task, waits for reason, and holds some of those. */
+WEFT_PRIV_COLD void weft__debug_report(const char *reason);
 
 #endif

@@ -397,9 +397,13 @@ static inline void state_land(weft__worker *w, const thread_state *state)
 void weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline)
 {
 	weft__worker *worker = self->worker;
-	const weft__context *to = next_context(worker);
-	thread_state state = state_leave(worker);
+	const weft__context *to;
+	thread_state state;
 
+	if (unlikely(self->flow.mutexes != 0) && !weft__task_pinned(self->task))
+		weft__debug_report(w->reason);
+	to = next_context(worker);
+	state = state_leave(worker);
 	w->task = self->task;
 	w->task->stack = self;
 	weft_atomic_store(&self->waiter, w, relaxed);
