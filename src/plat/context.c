@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE
 #include "plat/context.h"
 
-#include <pthread.h>
+#include "plat/thread.h"
+
 #include <string.h>
 
 void weft__switch_entry(void);
@@ -54,14 +54,10 @@ void weft__context_init_thread(weft__context *context)
 {
 	memset(context, 0, sizeof *context);
 #if WEFT__ASAN
-	pthread_attr_t attr;
 	void *low;
 
-	if (pthread_getattr_np(pthread_self(), &attr) == 0) {
-		pthread_attr_getstack(&attr, &low, &context->size_bytes);
-		context->low = low;
-		pthread_attr_destroy(&attr);
-	}
+	weft__thread_stack(&low, &context->size_bytes);
+	context->low = low;
 #endif
 #if WEFT__TSAN
 	context->fiber = __tsan_get_current_fiber();
@@ -76,12 +72,27 @@ void weft__context_fini(weft__context *context)
 	(void)context;
 }
 
+#if WEFT__ASAN
+void weft__context_land(void *landing, void *unused)
+{
+	weft__landing l = *(weft__landing *)landing;
+
+	(void)unused;
+	__sanitizer_finish_switch_fiber(l.fake_stack, NULL, NULL);
+	l.commit(l.a, l.b);
+}
+#endif
+
 void weft__context_abandon(const weft__context *to,
 			   void (*commit)(void *, void *), void *a, void *b)
 {
 	void *sp;
 
 #if WEFT__ASAN
+	weft__landing landing = {to->fake_stack, commit, a, b};
+
+	commit = weft__context_land;
+	a = &landing;
 	__asan_handle_no_return();	/* the frames left cover this one */
 	__sanitizer_start_switch_fiber(NULL, to->low, to->size_bytes);
 #endif

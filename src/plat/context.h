@@ -48,8 +48,7 @@ void weft__switch(void **from_sp, void *to_sp, void (*commit)(void *, void *),
 
 /*
  * Make context run function(arg) on the stack [low, top) when it is first
- * switched to. The function begins with weft__context_landed() and never
- * returns.
+ * switched to. The function never returns.
  */
 void weft__context_init(weft__context *context, void *low, void *top,
 			void (*function)(void *), void *arg);
@@ -60,16 +59,20 @@ void weft__context_fini(weft__context *context);
 /* Make context that of the stack which the calling thread came with. */
 void weft__context_init_thread(weft__context *context);
 
-/* First thing on a stack that was switched to. */
-static inline __attribute__((always_inline)) void
-weft__context_landed(weft__context *self)
-{
 #if WEFT__ASAN
-	__sanitizer_finish_switch_fiber(self->fake_stack, NULL, NULL);
-#else
-	(void)self;
+/*
+ * The sanitizer is told of the arrival before commit is called, not after: a
+ * commit may have to wait, and a simulated machine switches stacks then.
+ */
+typedef struct {
+	void *fake_stack;
+	void (*commit)(void *, void *);
+	void *a, *b;
+} weft__landing;
+
+/* A commit: arrive first. The landing is on the stack that was left. */
+void weft__context_land(void *landing, void *unused);
 #endif
-}
 
 /*
  * Leave the running stack, self, for to; call commit(a, b) there. Once commit
@@ -84,6 +87,10 @@ weft__context_switch(weft__context *self, const weft__context *to,
 		     void (*commit)(void *, void *), void *a, void *b)
 {
 #if WEFT__ASAN
+	weft__landing landing = {to->fake_stack, commit, a, b};
+
+	commit = weft__context_land;
+	a = &landing;
 	__sanitizer_start_switch_fiber(&self->fake_stack, to->low,
 				       to->size_bytes);
 #endif
@@ -91,7 +98,6 @@ weft__context_switch(weft__context *self, const weft__context *to,
 	__tsan_switch_to_fiber(to->fiber, 0);
 #endif
 	weft__switch(&self->sp, to->sp, commit, a, b);
-	weft__context_landed(self);
 }
 
 /* Leave the running stack for good. commit may prepare it for another use. */

@@ -7,6 +7,7 @@
 
 static inline void weft__cpu_pause(void)
 {
+	WEFT_PRIV_YIELD();
 #if defined(__x86_64__)
 	__builtin_ia32_pause();
 #elif defined(__aarch64__)

@@ -34,3 +34,16 @@ void weft__random_bytes(void *buffer, size_t size_bytes)
 		fill_from_start_of_process(buffer, size_bytes);
 	errno = saved;
 }
+
+/* Steele et al., "SplitMix", 2014. */
+uint32_t weft__random_below(uint32_t n)
+{
+	static uint64_t state;
+	uint64_t x = weft_atomic_add(&state, 0x9e3779b97f4a7c15u, relaxed);
+
+	x += (uintptr_t)&n;	/* differs from process to process */
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+	x ^= x >> 31;
+	return (uint32_t)((x >> 32) * n >> 32);
+}

@@ -12,4 +12,7 @@
  */
 void weft__random_bytes(void *buffer, size_t size_bytes);
 
+/* A number below n; for dice, not for secrets. */
+uint32_t weft__random_below(uint32_t n);
+
 #endif

@@ -8,7 +8,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -60,31 +59,16 @@ void weft__thread_exit(void)
 	pthread_exit(NULL);
 }
 
-int weft__thread_at_fork(void (*function)(void))
+void weft__thread_stack(void **low, size_t *size_bytes)
 {
-	return -pthread_atfork(NULL, NULL, function);
-}
+	pthread_attr_t attr;
 
-/* Room for a frame with the largest register sets, and for what handlers do. */
-enum { SIGNAL_STACK_BYTES = 64 * 1024 };
-
-void weft__thread_prepare(void)
-{
-	stack_t stack = {.ss_size = SIGNAL_STACK_BYTES};
-
-	stack.ss_sp = mmap(NULL, stack.ss_size, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (stack.ss_sp == MAP_FAILED)
-		return;	/* an overflow then dies without a message */
-	sigaltstack(&stack, NULL);
-}
-
-void weft__thread_unprepare(void)
-{
-	stack_t off = {.ss_flags = SS_DISABLE}, stack;
-
-	if (sigaltstack(&off, &stack) == 0 && !(stack.ss_flags & SS_DISABLE))
-		munmap(stack.ss_sp, stack.ss_size);
+	*low = NULL;
+	*size_bytes = 0;
+	if (pthread_getattr_np(pthread_self(), &attr) == 0) {
+		pthread_attr_getstack(&attr, low, size_bytes);
+		pthread_attr_destroy(&attr);
+	}
 }
 
 int weft__thread_id(void)
@@ -116,24 +100,11 @@ void weft__thread_yield(void)
 	sched_yield();
 }
 
-__attribute__((noinline)) int weft__errno_get(void)
+__attribute__((noinline)) void *weft__thread_data(void)
 {
-	return errno;
-}
+	static __thread _Alignas(16) unsigned char
+		data[WEFT__THREAD_DATA_BYTES];
 
-__attribute__((noinline)) void weft__errno_set(int value)
-{
-	errno = value;
-}
-
-__attribute__((noinline)) int *weft__errno_address(void)
-{
-	return &errno;
-}
-
-__attribute__((weak)) weft__exceptions *__cxa_get_globals(void);
-
-weft__exceptions *weft__exceptions_self(void)
-{
-	return __cxa_get_globals != NULL ? __cxa_get_globals() : NULL;
+	__asm__ volatile("");
+	return data;
 }

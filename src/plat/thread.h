@@ -27,6 +27,9 @@ int weft__thread_at_fork(void (*function)(void));
 void weft__thread_prepare(void);
 void weft__thread_unprepare(void);
 
+/* The stack that the calling thread came with; NULL and 0: not known. */
+void weft__thread_stack(void **low, size_t *size_bytes);
+
 /* The kernel's number of the calling thread. */
 int weft__thread_id(void);
 
@@ -38,6 +41,13 @@ bool weft__thread_sleeps(int thread_id);
 
 /* sched_yield(2). */
 void weft__thread_yield(void);
+
+/*
+ * Bytes for what a layer above keeps of each thread: all zero when the thread
+ * starts. Out of line, as errno below.
+ */
+enum { WEFT__THREAD_DATA_BYTES = 384 };
+void *weft__thread_data(void);
 
 /*
  * errno of the thread that runs now. Out of line: glibc declares its address

@@ -27,6 +27,7 @@
 #ifndef WEFT_SRC_SCHED_LOT_H
 #define WEFT_SRC_SCHED_LOT_H
 
+#include "plat/address.h"
 #include "plat/lock.h"
 #include "sched/waiter.h"
 
@@ -61,7 +62,7 @@ WEFT_PRIV_COLD void weft__lot_grow(weft__lot_table *old);
 static inline weft__bucket *weft__lot_bucket(const weft__lot_table *t,
 					     const void *address)
 {
-	uint64_t hash = (uint64_t)((uintptr_t)address >> 2) * 0x9e3779b97f4a7c15u;
+	uint64_t hash = weft__address_key(address) * 0x9e3779b97f4a7c15u;
 
 	return &t->buckets[hash >> t->shift];
 }

@@ -65,33 +65,35 @@ struct weft__dying {
 
 /* ---- the flow of a task or a thread ---- */
 
-static __thread weft__flow thread_flow;
+/* What a plain thread has in place of a stack's. */
+typedef struct {
+	weft__flow flow;
+	uint32_t mark;
+} thread_data;
 
-/* Out of line: a task finds another thread's address after a switch. */
-static WEFT_PRIV_COLD weft__flow *flow_of_thread(void)
-{
-	__asm__ volatile("");
-	return &thread_flow;
-}
+_Static_assert(sizeof(thread_data) <= WEFT__THREAD_DATA_BYTES,
+	       "a thread has room for it");
 
 static weft__flow *flow_self(void)
 {
 	weft__stack *self = weft__stack_self();
 
-	return self != NULL ? &self->flow : flow_of_thread();
+	return self != NULL ? &self->flow
+			    : &((thread_data *)weft__thread_data())->flow;
 }
 
 uint32_t weft__flow_mark(void)
 {
-	static __thread uint32_t thread_mark;
 	uintptr_t sp = weft__cpu_stack_pointer();
+	thread_data *data;
 
 	if (weft__stack_holds(sp))
 		return (uint32_t)((sp - weft__stacks.base) / WEFT__STACK_BYTES) +
 		       1;
-	if (thread_mark == 0)
-		thread_mark = (uint32_t)weft__thread_id() | (uint32_t)1 << 31;
-	return thread_mark;
+	data = weft__thread_data();
+	if (data->mark == 0)
+		data->mark = (uint32_t)weft__thread_id() | (uint32_t)1 << 31;
+	return data->mark;
 }
 
 /* ---- panics as objects ---- */

@@ -56,6 +56,12 @@
 
 #include <weft/task.h>
 
+/* Points of the scheduler's own: see weft/sim.h. */
+#ifdef WEFT_SIM
+#undef WEFT_PRIV_POINT_WHERE
+#define WEFT_PRIV_POINT_WHERE 2
+#endif
+
 typedef struct weft__worker weft__worker;
 typedef struct weft__stack weft__stack;
 

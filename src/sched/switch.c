@@ -244,7 +244,6 @@ static void loop(void *stack)
 	weft__stack *self = stack;
 	weft__task *task;
 
-	weft__context_landed(&self->context);
 	tick(self->worker, 1);
 	for (;;) {
 		task = weft__worker_find(self->worker);
@@ -442,6 +441,7 @@ void weft_yield(void)
 		return;
 	}
 	w = self->worker;
+	WEFT_PRIV_YIELD();
 	if (!weft__worker_has_work(w) && weft__queue_count() == 0)
 		return;
 	w->yielded = YIELD_TO;

@@ -2,6 +2,8 @@
 /* What a worker does next: its own queues, the global one, other workers'. */
 #include "sched/sched.h"
 
+#include "plat/whim.h"
+
 enum {
 	FAIR_EVERY = 61,	/* picks; then the oldest come first */
 	STREAK_MAX = 32,	/* picks in a row from the next slot */
@@ -52,7 +54,7 @@ void weft__worker_hint(void)
 {
 	if (weft_atomic_load(&weft__rt.room, relaxed) &&
 	    weft_atomic_load(&weft__rt.searching, relaxed) == 0 &&
-	    !weft_atomic_load(&weft__rt.tiny, relaxed))
+	    weft__whim(!weft_atomic_load(&weft__rt.tiny, relaxed)))
 		weft__runtime_wake_worker();
 }
 
@@ -272,8 +274,8 @@ static bool may_steal(weft__worker *v, bool *stale)
 
 	if (ready + next + (uint64_t)fresh == 0)
 		return false;
-	*stale = is_stale(v);
-	if (ready + next == 0 && is_not_worth(v))
+	*stale = weft__whim(is_stale(v));
+	if (ready + next == 0 && !weft__whim(!is_not_worth(v)))
 		return false;
 	return *stale || (ready > 0 && ready + next > 1) || fresh > 1;
 }

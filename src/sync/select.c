@@ -20,6 +20,7 @@
  */
 #include "base/trap.h"
 #include "ctx/ctx.h"
+#include "plat/random.h"
 #include "sync/chan.h"
 
 static bool has_channel(const weft_case *k)
@@ -98,19 +99,6 @@ static void unlock_all(const weft_case *cases, uint32_t n)
 
 /* ---- the choice ---- */
 
-/* Below n; for dice, not for secrets (Steele et al., "SplitMix", 2014). */
-static uint32_t roll(uint32_t n)
-{
-	static uint64_t state;
-	uint64_t x = weft_atomic_add(&state, 0x9e3779b97f4a7c15u, relaxed);
-
-	x += (uintptr_t)&n;	/* differs from process to process */
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-	x ^= x >> 31;
-	return (uint32_t)((x >> 32) * n >> 32);
-}
-
 static bool looks_ready(const weft_case *k)
 {
 	const weft_chan *c = k->priv_chan;
@@ -138,7 +126,7 @@ static int choose(const weft_case *cases, uint32_t n)
 	int chosen = -1;
 
 	for (uint32_t i = 0; i < n; i++)
-		if (looks_ready(&cases[i]) && (++ready == 1 || roll(ready) == 0))
+		if (looks_ready(&cases[i]) && (++ready == 1 || weft__random_below(ready) == 0))
 			chosen = (int)i;
 	return chosen;
 }
@@ -243,7 +231,7 @@ static int find_done(weft_case *cases, uint32_t n, weft_ctx *ctx,
 	for (uint32_t i = 0; i < n; i++)
 		if (cases[i].priv_kind == WEFT_PRIV_CASE_DONE &&
 		    weft_ctx_done(cases[i].priv_ctx) &&
-		    (++done == 1 || roll(done) == 0))
+		    (++done == 1 || weft__random_below(done) == 0))
 			chosen = (int)i;
 	if (chosen >= 0)
 		cases[chosen].ok = true;
