@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* A run in a process of its own. */
+#ifndef WEFT_SRC_PLAT_SIM_CHILD_H
+#define WEFT_SRC_PLAT_SIM_CHILD_H
+
+#include "base/base.h"
+
+/* Zeros that children share with their parent; NULL: no memory. */
+void *weft__sim_share(size_t size_bytes);
+
+/*
+ * Run fn(arg) in a child, which exits with what it returns. Returns 0 when that
+ * is 0, 1 when it is not or the child has died, and then how tells it; or a
+ * negative errno value.
+ */
+int weft__sim_child(int (*fn)(void *), void *arg, char *how, size_t size);
+
+/*
+ * From now on, when this process aborts, call function first, which may call
+ * what a signal handler may.
+ */
+void weft__sim_on_abort(void (*function)(void));
+
+#endif

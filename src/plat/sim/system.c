@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the layers above ask of an operating system, asked of the simulated
+ * machine. Outside of a world there are no threads to run: those that would
+ * start one are refused, and nobody else sleeps.
+ */
+#define _GNU_SOURCE
+#include "plat/sim/machine.h"
+
+#include "plat/cpu.h"
+#include "plat/futex.h"
+#include "plat/pollset.h"
+#include "plat/random.h"
+#include "plat/sim/choice.h"
+#include "plat/whim.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+
+weft_time weft_now(void)
+{
+	struct timespec now;
+
+	if (weft_sim_inside())
+		return weft__sim_clock();
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (weft_time)now.tv_sec * WEFT_SECOND + now.tv_nsec;
+}
+
+int weft__cpu_count(void)
+{
+	return (int)weft__sim_procs();
+}
+
+/* ---- futex ---- */
+
+bool weft__futex_wait(const uint32_t *word, uint32_t value, weft_time deadline)
+{
+	if (!weft__sim_active())
+		return true;
+	weft_sim_point_at(word, false);
+	if (*word != value)
+		return true;
+	return weft__sim_block(word, deadline, "futex");
+}
+
+void weft__futex_wake(const uint32_t *word, int count)
+{
+	if (!weft__sim_active())
+		return;
+	weft_sim_point_at(word, true);
+	weft__sim_wake(word, (uint32_t)count);
+}
+
+/* ---- threads ---- */
+
+int weft__thread_start(pthread_t *thread, const char *name,
+		       void *(*run)(void *), void *arg)
+{
+	weft__sim_thread *t =
+		weft__sim_active() ? weft__sim_start(name, run, arg) : NULL;
+
+	if (t == NULL)
+		return -EAGAIN;
+	*thread = (pthread_t)t;
+	return 0;
+}
+
+void weft__thread_join(pthread_t thread)
+{
+	weft__sim_join((weft__sim_thread *)thread);
+}
+
+void weft__thread_exit(void)
+{
+	weft__sim_exit(NULL);
+}
+
+/* Outside of a world it is not asked for. */
+void weft__thread_stack(void **low, size_t *size_bytes)
+{
+	*low = weft__sim_self()->stack_low;
+	*size_bytes = weft__sim_self()->stack_bytes;
+}
+
+int weft__thread_id(void)
+{
+	return weft_sim_inside() ? (int)weft__sim_self()->id + 1 : 0;
+}
+
+bool weft__thread_sleeps(int thread_id)
+{
+	weft__sim_thread *t = weft__sim_threads();
+
+	while (t != NULL && (int)t->id + 1 != thread_id)
+		t = t->next;
+	return t != NULL && t->state == WEFT__SIM_BLOCKED;
+}
+
+void weft__thread_yield(void)
+{
+	weft__sim_yield();
+}
+
+void *weft__thread_data(void)
+{
+	static _Alignas(16) unsigned char outside[WEFT__THREAD_DATA_BYTES];
+
+	return weft_sim_inside() ? weft__sim_self()->data : outside;
+}
+
+/* ---- descriptors ---- */
+
+int weft__pollset_wait(weft__pollset *p, weft__pollset_event *events, int max)
+{
+	struct epoll_event e[WEFT__POLLSET_MAX];
+	int n;
+
+	weft_sim_point();
+	while ((n = epoll_wait(p->epoll, e, max, 0)) == 0)
+		weft__sim_block_epoll(p->epoll);
+	for (int i = 0; i < n; i++)
+		events[i] = (weft__pollset_event){
+			.tag = e[i].data.u64,
+			.revents = e[i].events,
+		};
+	return n > 0 ? n : 0;
+}
+
+/* ---- chance ---- */
+
+void weft__random_bytes(void *buffer, size_t size_bytes)
+{
+	unsigned char *p = buffer;
+	uint64_t word = weft__sim_planned.seed;
+
+	for (size_t i = 0; i < size_bytes; i++) {
+		word = word * UINT64_C(6364136223846793005) +
+		       UINT64_C(1442695040888963407);
+		p[i] = (unsigned char)(word >> 56);
+	}
+}
+
+uint32_t weft__random_below(uint32_t n)
+{
+	return weft_sim_choose(n);
+}
+
+/* True wherever it can be chosen: more can happen then. */
+bool weft__whim(bool usual)
+{
+	return usual || weft__sim_planned.mode == WEFT_SIM_EXHAUSTIVE ||
+	       weft__sim_chance(2);
+}
