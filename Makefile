@@ -28,7 +28,7 @@ test:
 	@tools/setup test
 	@tools/build gcc
 	@tools/build clang
-	@tools/run_tests build/gcc:tools,unit,trap,fault,cli,vet,examples build/clang:unit,trap,fault
+	@tools/run_tests build/gcc:tools,unit,sim,trap,fault,cli,vet,examples build/clang:unit,trap,fault
 
 check:
 	@tools/setup test
@@ -37,6 +37,8 @@ check:
 	@tools/build tsan
 	@WEFT_TEST_LONG=1 tools/run_tests -t 10 build/gcc:unit,trap,fault,stress \
 		build/asan:unit,trap,fault,stress build/tsan:unit,trap,fault,stress
+	@WEFT_TEST_SEEDS=100 tools/run_tests -t 20 build/gcc:sim
+	@WEFT_TEST_SEEDS=5 tools/run_tests -t 20 build/asan:sim
 
 bench bench-quick:
 	@tools/setup build

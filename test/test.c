@@ -2,14 +2,16 @@
 #define _GNU_SOURCE
 #include "test.h"
 
-#include <linux/futex.h>
+#ifdef WEFT_SIM
+#include <weft/sim.h>
+#endif
+
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,6 +26,12 @@
 enum { SLOWDOWN = 10 };
 #else
 enum { SLOWDOWN = 1 };
+#endif
+
+#ifdef WEFT_SIM
+enum { SEEDS = 3 };
+#else
+enum { SEEDS = 1 };
 #endif
 
 enum { LIMIT_SECONDS = 20, EXIT_SKIPPED = 77, SHOWN_BYTES = 16 * 1024 };
@@ -108,6 +116,15 @@ int test_slowdown(void)
 	return SLOWDOWN;
 }
 
+bool test_simulated(void)
+{
+#ifdef WEFT_SIM
+	return true;
+#else
+	return false;
+#endif
+}
+
 uint64_t test_seed(void)
 {
 	return seed;
@@ -136,20 +153,13 @@ static uint32_t running;	/* activities that have not ended */
 static uint32_t turns;
 static activity *threads;	/* to be joined */
 
-static void futex(uint32_t *word, int operation, uint32_t value, weft_time ns)
-{
-	struct timespec time = {.tv_nsec = ns};
-
-	syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, &time);
-}
-
 /* Neither a task's nor a thread's way to wait: right on both. */
-static void pause_round(uint32_t round, uint32_t *word, uint32_t value)
+static void pause_round(uint32_t round)
 {
 	if (round < 2000)
 		weft_yield();
 	else
-		futex(word, FUTEX_WAIT, value, WEFT_US(100));
+		nanosleep(&(struct timespec){.tv_nsec = WEFT_US(100)}, NULL);
 	if (round % 8 == 0)
 		weft_yield();
 }
@@ -157,7 +167,6 @@ static void pause_round(uint32_t round, uint32_t *word, uint32_t value)
 void test_priv_pause(uint32_t round, weft_time start, const char *expr,
 		     const char *file, int line)
 {
-	uint32_t nobody = 0;
 	weft_time limit = LIMIT_SECONDS / 2 * WEFT_SECOND * SLOWDOWN *
 			  from_environment("WEFT_TEST_LIMIT", 1);
 
@@ -165,13 +174,12 @@ void test_priv_pause(uint32_t round, weft_time start, const char *expr,
 		fprintf(stderr, "waited in vain until: ");
 		test_priv_fail(file, line, expr);
 	}
-	pause_round(round, &nobody, 0);
+	pause_round(round);
 }
 
 static void ended(void)
 {
-	if (weft_atomic_sub(&running, 1, acq_rel) == 1)
-		futex(&running, FUTEX_WAKE, INT32_MAX, 0);
+	weft_atomic_sub(&running, 1, release);
 }
 
 static void run_task(void *arg)
@@ -223,11 +231,10 @@ void test_start(weft_fn fn, void *arg)
 
 void test_join_all(void)
 {
-	uint32_t left;
 	activity *next;
 
-	for (uint32_t i = 0; (left = weft_atomic_load(&running, acquire)) != 0; i++)
-		pause_round(i, &running, left);
+	for (uint32_t i = 0; weft_atomic_load(&running, acquire) != 0; i++)
+		pause_round(i);
 	for (activity *a = weft_atomic_xchg(&threads, NULL, acquire); a != NULL;
 	     a = next) {
 		pthread_join(a->thread, NULL);
@@ -245,19 +252,42 @@ static int run_body(void *arg)
 	return 0;
 }
 
-static void run_in_process(test_case *c)
+static void run_flavour(test_case *c)
 {
 	bool task = c->flavour == TEST_TASKS ||
 		    (c->flavour == TEST_MIXED && seed % 2 != 0);
 
-	flavour = c->flavour;
-	random_state = seed;
 	if (task)
 		CHECK_EQ(weft_run(run_body, c), 0);
 	else
 		run_body(c);
 	if (task)
 		CHECK_EQ(weft_task_count(), 0);
+}
+
+#ifdef WEFT_SIM
+static int run_simulated(void *c)
+{
+	run_flavour(c);
+	return 0;
+}
+#endif
+
+static void run_in_process(test_case *c)
+{
+	flavour = c->flavour;
+	random_state = seed;
+#ifdef WEFT_SIM
+	weft_sim_run(&(weft_sim){.mode = seed % 3 == 2 ? WEFT_SIM_PCT
+						       : WEFT_SIM_RANDOM,
+				 .seed = seed,
+				 .points = UINT64_C(64) << seed % 8,
+				 .scheduler = seed % 2 == 0,
+				 .thread = true},
+		     run_simulated, c);
+#else
+	run_flavour(c);
+#endif
 }
 
 static _Noreturn void run_forked(test_case *c, FILE *output)
@@ -351,20 +381,42 @@ static int run_case(test_case *c)
 		show_failure(c, status, text);
 		return 1;
 	}
-	printf("ok %s\n", c->name);
 	return 0;
+}
+
+/* Runs of the simulated machine are the same every time. */
+static uint64_t first_seed(void)
+{
+	return test_simulated() ? 1 : (uint64_t)weft_now();
+}
+
+/* Once with each seed, until it does not pass. */
+static int run_case_rounds(test_case *c, unsigned rounds)
+{
+	uint64_t first = seed;
+	int result = 0;
+
+	for (unsigned i = 0; i < rounds && result == 0; i++) {
+		seed = first + i;
+		result = run_case(c);
+	}
+	seed = first;
+	if (result == 0)
+		printf("ok %s\n", c->name);
+	return result;
 }
 
 int main(int argc, char **argv)
 {
 	const char *text = getenv("WEFT_TEST_SEED");
 	const char *wanted = argc > 1 ? argv[1] : NULL;
+	unsigned rounds = from_environment("WEFT_TEST_SEEDS", SEEDS);
 	int count[3] = {0};
 
-	seed = text != NULL ? strtoull(text, NULL, 10) : (uint64_t)weft_now();
+	seed = text != NULL ? strtoull(text, NULL, 10) : first_seed();
 	for (test_case *c = cases; c != NULL; c = c->next) {
 		if (wanted == NULL)
-			count[run_case(c)]++;
+			count[run_case_rounds(c, rounds)]++;
 		else if (strcmp(wanted, "--list") == 0)
 			puts(c->name);
 		else if (strcmp(wanted, c->name) == 0)

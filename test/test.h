@@ -25,7 +25,9 @@
  *	PROGRAM --list         print their names
  *	PROGRAM NAME           run one in this process: for a debugger
  *
- *	WEFT_TEST_SEED=n       the seed of test_random(); a failure prints its own
+ *	WEFT_TEST_SEED=n       the seed of test_random(), and of the simulated
+ *	                       machine; a failure prints its own
+ *	WEFT_TEST_SEEDS=n      each case with n seeds, from that one on
  *	WEFT_TEST_LONG=1       test_long() is true
  *	WEFT_TEST_LIMIT=n      time limits times n: for valgrind and emulators
  */
@@ -105,6 +107,8 @@ void test_limit(unsigned seconds);
 bool test_long(void);
 /* How many times slower this build runs: 10 with a sanitizer, else 1. */
 int test_slowdown(void);
+/* On the simulated machine? Time there is counted in steps: weft/sim.h. */
+bool test_simulated(void);
 uint64_t test_seed(void);
 /* The next of a sequence that the seed decides; for any task or thread. */
 uint64_t test_random(void);

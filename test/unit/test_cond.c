@@ -261,6 +261,7 @@ TEST_FLAVOURS(cond_signal_goes_past_one_that_was_cancelled)
 {
 	for (int i = 0; i < 500 / test_slowdown(); i++) {
 		hall h = {0};
+		bool signalled;
 
 		hall_init(&h);
 		test_start(wait_ctx, &h);
@@ -269,8 +270,12 @@ TEST_FLAVOURS(cond_signal_goes_past_one_that_was_cancelled)
 		test_until(queue_length(&h.cond) == 2);
 		weft_ctx_cancel(&h.ctx, 0);
 		weft_cond_signal(&h.cond);
+		/* Queued, but not yet asleep: the signal was the first. */
+		signalled = queue_length(&h.cond) == 1;
+		if (signalled)
+			weft_cond_signal(&h.cond);
 		test_join_all();
-		CHECK_EQ(h.result, -ECANCELED);
+		CHECK_EQ(h.result, signalled ? 0 : -ECANCELED);
 		CHECK_EQ(h.awake, 2);
 		weft_ctx_fini(&h.ctx);
 	}

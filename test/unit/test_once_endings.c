@@ -488,6 +488,8 @@ TEST(once_of_a_thread_that_is_cancelled_is_done)
 	scene s = {0};
 	pthread_t one, other;
 
+	if (test_simulated())
+		test_skip("there is no cancellation of threads");
 	CHECK_EQ(pthread_create(&one, NULL, thread_cancelled_in_once, &s), 0);
 	test_until(weft_atomic_load(&s.running, acquire));
 	CHECK_EQ(pthread_create(&other, NULL, thread_calls_once, &s), 0);
