@@ -28,14 +28,14 @@ test:
 	@tools/setup test
 	@tools/build gcc
 	@tools/build clang
-	@tools/run_tests build/gcc:tools,unit,sim,trap,fault,cli,vet,examples build/clang:unit,trap,fault
+	@tools/run_tests build/gcc:tools,unit,sim,trap,fault,fleet,cli,vet,examples build/clang:unit,trap,fault
 
 check:
 	@tools/setup test
 	@tools/build gcc
 	@tools/build asan
 	@tools/build tsan
-	@WEFT_TEST_LONG=1 tools/run_tests -t 10 build/gcc:unit,trap,fault,stress \
+	@WEFT_TEST_LONG=1 tools/run_tests -t 10 build/gcc:unit,trap,fault,stress,fleet \
 		build/asan:unit,trap,fault,stress build/tsan:unit,trap,fault,stress
 	@WEFT_TEST_SEEDS=100 tools/run_tests -t 20 build/gcc:sim
 	@WEFT_TEST_SEEDS=5 tools/run_tests -t 20 build/asan:sim

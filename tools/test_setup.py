@@ -13,7 +13,10 @@ import unittest
 from tally import run_unittests
 
 SETUP = pathlib.Path(__file__).with_name("setup")
-ALL = "gcc libc6-dev libsqlite3-dev meson ninja-build pkg-config clang g++ libclang-dev python3".split()
+ALL = (
+    "gcc libc6-dev libsqlite3-dev meson ninja-build pkg-config clang g++ libclang-dev python3"
+    " redis-server redis-tools"
+).split()
 
 
 class Setup(unittest.TestCase):

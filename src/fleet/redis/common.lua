@@ -1,0 +1,58 @@
+-- SPDX-License-Identifier: MIT
+-- What every script begins with. The keys of one call, in one slot:
+--
+--   M  hash    the record: e epoch, o attempt of the owner, s state, u end of
+--              the lease and l its length (ms of this server's clock), ib inbox
+--              of the owner, oa since when it seems gone, n how many runs in a
+--              row gave no result, f the attempt that was forgotten, fp
+--              fingerprint, k the user's key, who for reports
+--   R  string  the result: a head of 103 bytes, then the payload
+--   W  set     inboxes of the processes that wait
+--
+-- s: run, done, idle (nobody has it), lost (the owner of a call that must not
+-- run twice is gone). o is ? in a record that a waiter wrote because this
+-- server had lost the owner's.
+local M, R, W = KEYS[1], KEYS[2], KEYS[3]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local HEAD = 103
+
+-- As a string; Lua itself would print 1.79e+15 for a number of that size. It
+-- is exact up to 2^53, in microseconds the year 2255.
+local function whole(n)
+	return string.format('%.0f', n)
+end
+
+local function number(field)
+	return tonumber(field or 0) or 0
+end
+
+-- Epoch, end of freshness and end of staleness of R; zeros without one.
+local function result_head()
+	local head = redis.call('GETRANGE', R, 0, HEAD - 1)
+	if #head < HEAD then
+		return 0, 0, 0
+	end
+	return tonumber(head:sub(3, 22)), tonumber(head:sub(72, 86)), tonumber(head:sub(88, 102))
+end
+
+local function keep_record(mret)
+	if mret > 0 then
+		redis.call('PEXPIRE', M, mret)
+	else
+		redis.call('PERSIST', M)
+	end
+end
+
+-- Tell the processes that wait. An ACL without the channels must not undo what
+-- was decided: they find out by themselves, a little later.
+local function wake(message)
+	for _, inbox in ipairs(redis.call('SMEMBERS', W)) do
+		redis.pcall('PUBLISH', inbox, message)
+	end
+	redis.call('DEL', W)
+end
+
+local function hash_of_key()
+	return M:match('{(.-)}')
+end

@@ -1,0 +1,17 @@
+#!lua flags=allow-oom
+-- SPDX-License-Identifier: MIT
+-- Void the result and the run in progress. Replies 1 if there was one of them.
+local mret = tonumber(ARGV[1])
+
+local m = redis.call('HMGET', M, 'e', 'o', 's')
+local had = redis.call('DEL', R)
+if m[3] == 'run' and m[2] ~= '?' then
+	redis.call('HSET', M, 'f', m[2])
+	had = 1
+end
+local e = math.max(number(m[1]) + 1, time[1] * 1000000 + time[2])
+redis.call('HSET', M, 'e', whole(e), 'o', '', 's', 'idle', 'n', 0)
+redis.call('HDEL', M, 'oa', 'u', 'fp', 'k')
+keep_record(mret)
+wake('A ' .. hash_of_key())
+return had

@@ -1,0 +1,28 @@
+#!lua flags=allow-oom
+-- SPDX-License-Identifier: MIT
+-- The owner lives. Replies {1 it has the lease, 2 it took its record back,
+-- 0 it lost, -1 the key was forgotten; how many processes wait}.
+--
+-- Epochs only grow: a record with a smaller one than the owner's, or none, is
+-- what a server has that lost writes.
+local attempt, hint = ARGV[1], ARGV[2]
+local epoch, lease, mret, reclaim = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == '1'
+
+local m = redis.call('HMGET', M, 'e', 'o', 's', 'f')
+local e, o, s = number(m[1]), m[2], m[3]
+local reply
+
+if m[4] == attempt then
+	return {-1, 0}
+elseif o == attempt and (s == 'run' or s == 'lost') then
+	reply = 1
+elseif (s == 'run' and o == '?' and e <= epoch or e < epoch and reclaim) and result_head() < epoch then
+	reply = 2
+	redis.call('HSET', M, 'e', whole(epoch), 'o', attempt, 'n', 1)
+else
+	return {0, 0}
+end
+redis.call('HSET', M, 's', 'run', 'u', whole(now + lease), 'l', lease, 'ib', hint)
+redis.call('HDEL', M, 'oa')
+keep_record(mret)
+return {reply, redis.call('SCARD', W)}

@@ -1,0 +1,443 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The scripts in a real server against a model of them, step by step, in random order.
+
+    test_redis_scripts.py            a few thousand steps; WEFT_TEST_LONG=1: 500,000
+    WEFT_TEST_SEED=n, WEFT_TEST_STEPS=n
+
+Time is the test's: the one line of the scripts that asks the server for it is replaced. What
+expires or gets lost is deleted, or put back as it was earlier, by the test. After each step the
+reply, the whole state and what was published have to be the model's; what has to hold whatever the
+order (epochs grow, results are not overwritten by older ones, a living owner is left alone) is
+checked on the replies alone.
+"""
+
+import os
+import pathlib
+import random
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "src/fleet/redis")]
+
+import embed
+from redis_server import PROGRAM, Client, RedisError, Server, encode
+from tally import Tally
+
+ASK = "local time = redis.call('TIME')"
+FAKE = "local time = {ARGV[#ARGV - 1], ARGV[#ARGV]}"
+KEYS = ["w:{00ff}:M", "w:{00ff}:R", "w:{00ff}:W"]
+FOREVER = 999999999999999
+MINUTE = 60_000
+LEASE, GRACE = 3 * MINUTE, MINUTE  # far from what passes really while the test runs
+MRETS = [0, 2000 * MINUTE, 3000 * MINUTE]
+BATCH = 100
+PROCESSES = 3
+LOSS = object()
+
+
+class Model:
+    """One key. Names of fields as in common.lua; every method is one script and returns its reply."""
+
+    def __init__(self, alive):
+        self.m, self.m_ttl, self.r, self.r_ttl, self.w = {}, None, None, None, set()
+        self.alive, self.published = alive, [[] for _ in range(PROCESSES)]
+        self.now_us = 1_790_000_000_000_000
+
+    @property
+    def now(self):
+        return self.now_us // 1000
+
+    def epoch(self):
+        return int(self.m.get("e", 0))
+
+    def result_epoch(self):
+        return self.r["epoch"] if self.r else 0
+
+    def result_bytes(self):
+        r = self.r
+        numbers = f"{r['now']:015d} {r['delta']:015d} {r['fresh']:015d} {r['stale']:015d}"
+        return f"1 {r['epoch']:020d} {r['class']} {r['err']:011d} {numbers}\n".encode() + r["payload"]
+
+    def put(self, mret, **fields):
+        self.m.update({name: str(value) for name, value in fields.items()})
+        self.m_ttl = mret or None
+
+    def drop(self, *names):
+        for name in names:
+            self.m.pop(name, None)
+
+    def wake(self, message):
+        for inbox in self.w:
+            if self.alive[inbox]:
+                self.published[inbox].append(message)
+        self.w = set()
+
+    def waits(self, a, epoch, left, stale):
+        if stale:
+            return [b"STALE", self.result_epoch(), 0, stale]
+        if a["mode"] == "r":
+            return [b"BUSY", epoch, left]
+        self.w.add(a["inbox"])
+        return [b"WAIT", epoch, left]
+
+    def join(self, a):
+        m, known, kept = self.m, a["known"], None
+        if m.get("k", a["key"]) != a["key"]:
+            return [b"CLASH"]
+        if a["fp"] and m.get("fp", "") not in ("", a["fp"]) and (m["s"] == "run" or self.r):
+            return [b"OTHER"]
+        if self.r:
+            hit = self.result_epoch() >= known if known else a["mode"] == "k" and self.now < self.r["fresh"]
+            if hit:
+                return [b"HIT", self.result_epoch(), 0, self.result_bytes()]
+            if not known and a["mode"] == "k" and self.now < self.r["stale"]:
+                kept = self.result_bytes()
+        if self.epoch() < known:
+            self.put(a["mret"], e=known, o="?", s="run", l=LEASE, oa=self.now, k=a["key"], fp=a["fp"])
+            self.drop("u")
+            return self.waits(a, known, LEASE, None)
+        if m.get("o") == a["attempt"]:
+            if m["s"] != "run":
+                return [b"OVER"]
+            self.put(a["mret"], u=self.now + LEASE, l=LEASE, ib=a["hint"])
+            self.drop("oa")
+            return [b"LEAD", self.epoch(), int(m["n"])]
+        if m.get("s") == "run":
+            verdict = self.look_at_owner(a, kept)
+            if verdict:
+                return verdict
+        if m.get("s") in ("run", "lost") and not a["takeover"]:
+            self.m["s"] = "lost"
+            return [b"LOST", self.epoch(), int(m.get("n", 0))]
+        return self.lead(a, kept)
+
+    def look_at_owner(self, a, kept):
+        m = self.m
+        until = int(m.get("u", 0))
+        if until - self.now > 2 * int(m["l"]):
+            until = self.now + int(m["l"])
+            m["u"] = str(until)
+        inbox = m.get("ib", "")
+        if until > self.now and (inbox == "" or self.alive[int(inbox[-1])]):
+            self.drop("oa")
+            return self.waits(a, self.epoch(), until - self.now, kept)
+        if int(m.get("oa", self.now + 1)) > self.now:
+            m["oa"] = str(self.now)
+        end = int(m["oa"]) + (int(m["l"]) if m["o"] == "?" else GRACE)
+        return self.waits(a, self.epoch(), end - self.now, kept) if end > self.now else None
+
+    def lead(self, a, kept):
+        tries = int(self.m.get("n", 0)) + 1 if self.m.get("s", "done") != "done" else 1
+        if 0 < a["max_runs"] < tries:
+            return [b"LOOP", self.epoch(), tries - 1]
+        e = max(self.epoch() + 1, self.result_epoch() + 1, a["known"] + 1, self.now_us)
+        self.put(a["mret"], e=e, o=a["attempt"], s="run", u=self.now + LEASE, l=LEASE, ib=a["hint"], n=tries,
+                 fp=a["fp"], k=a["key"], who="me")
+        self.drop("oa")
+        self.w.discard(a["inbox"])
+        return [b"LEAD", e, tries] + ([kept] if kept else [])
+
+    def lost_record_of(self, a):
+        return a["reclaim"] and self.epoch() < a["epoch"]
+
+    def reclaimable(self, a):
+        placeholder = self.m.get("s") == "run" and self.m["o"] == "?" and self.epoch() <= a["epoch"]
+        return placeholder or self.lost_record_of(a)
+
+    def owns(self, a):
+        return self.m.get("o") == a["attempt"] and self.m["s"] in ("run", "lost")
+
+    def renew(self, a):
+        if self.m.get("f") == a["attempt"]:
+            return [-1, 0]
+        if self.owns(a):
+            code = 1
+        elif self.m.get("o") != a["attempt"] and self.reclaimable(a) and self.result_epoch() < a["epoch"]:
+            code = 2
+            self.put(0, e=a["epoch"], o=a["attempt"], n=1)
+        else:
+            return [0, 0]
+        self.put(a["mret"], s="run", u=self.now + LEASE, l=LEASE, ib=a["hint"])
+        self.drop("oa")
+        return [code, len(self.w)]
+
+    def complete(self, a):
+        if self.m.get("f") == a["attempt"]:
+            return -1
+        if self.m.get("o") == a["attempt"] and self.m["s"] == "done":
+            return 1
+        if self.m.get("o") == a["attempt"]:
+            a = {**a, "epoch": max(a["epoch"], self.epoch())}
+        if not (self.owns(a) or self.reclaimable(a)) or self.result_epoch() > a["epoch"]:
+            return 0
+        keep, stale = a["keep"], a["stale"]
+        fresh = FOREVER if keep < 0 else self.now + keep if keep else 0
+        self.r = {"epoch": a["epoch"], "class": a["class"], "err": a["err"], "now": self.now, "delta": a["delta"],
+                  "fresh": fresh, "stale": fresh + stale if keep > 0 and stale else 0, "payload": a["payload"]}
+        self.r_ttl = None if keep < 0 else max(keep + stale if keep else 0, a["linger"], 1)
+        self.put(a["mret"], e=a["epoch"], o=a["attempt"], s="done", n=0)
+        self.drop("oa")
+        small = len(a["payload"]) <= a["inline"]
+        self.wake(b"R 00ff " + self.result_bytes() if small else b"G 00ff")
+        return 1
+
+    def abort(self, a):
+        if self.m.get("o") != a["attempt"] or self.m["s"] != "run":
+            return 0
+        tries = int(self.m.get("n", 0))
+        self.put(a["mret"], s="idle", n=tries if a["counted"] else max(tries - 1, 0))
+        self.drop("oa")
+        self.wake(b"A 00ff")
+        return 1
+
+    def forget(self, a):
+        had = int(self.r is not None)
+        self.r = self.r_ttl = None
+        if self.m.get("s") == "run" and self.m["o"] != "?":
+            self.m["f"], had = self.m["o"], 1
+        self.put(a["mret"], e=max(self.epoch() + 1, self.now_us), o="", s="idle", n=0)
+        self.drop("oa", "u", "fp", "k")
+        self.wake(b"A 00ff")
+        return had
+
+
+ARGUMENTS = {
+    "join": "attempt inbox hint mode fp key who lease grace mret known max_runs takeover",
+    "renew": "attempt hint epoch lease mret reclaim",
+    "complete": "attempt class payload epoch err delta keep stale linger mret reclaim inline",
+    "abort": "attempt counted mret",
+    "forget": "mret",
+}
+
+
+def channel(process):
+    return f"w:ib:{process}"
+
+
+def sent_form(name, value):
+    if name == "inbox":
+        return channel(value)
+    return int(value) if isinstance(value, bool) else value
+
+
+class Walk:
+    """Chooses steps, has the model predict them, and keeps what a real program would know."""
+
+    def __init__(self, seed, server):
+        self.random, self.server = random.Random(seed), server
+        self.alive = [True] * PROCESSES
+        self.model = Model(self.alive)
+        self.attempts = []  # (attempt, epoch) that were led, the newest last
+        self.last_granted = 0
+        self.saved = None
+        self.shas = {}
+        self.client = server.client()
+        self.inboxes = [server.client() for _ in range(PROCESSES)]
+        for process, inbox in enumerate(self.inboxes):
+            inbox.command("SUBSCRIBE", channel(process))
+        for name in ARGUMENTS:
+            text = embed.assemble(name)
+            assert text.count(ASK) == 1
+            self.shas[name] = self.client.command("SCRIPT", "LOAD", text.replace(ASK, FAKE)).decode()
+
+    def arguments(self, script):
+        pick, rng = self.random.choice, self.random
+        recent = self.attempts[-4:] or [("none", 1)]
+        attempt, epoch = pick(recent)
+        if script == "join" and rng.random() < 0.9:
+            attempt = f"{rng.getrandbits(128):032x}"
+        process = rng.randrange(PROCESSES)
+        known = pick([0, 0, 0, epoch, epoch])
+        return {
+            "attempt": attempt, "inbox": process, "hint": channel(process) if rng.random() < 0.7 else "",
+            "mode": pick("ckr"), "fp": pick(["", "", "", "a", "b"]) if rng.random() < 0.2 else "",
+            "key": "user" if rng.random() < 0.98 else "other", "who": "me", "lease": LEASE, "grace": GRACE,
+            "mret": pick(MRETS), "known": known if script != "join" or attempt != epoch else 0,
+            "max_runs": pick([0, 0, 0, 2]), "takeover": rng.random() < 0.8, "epoch": epoch,
+            "reclaim": rng.random() < 0.8, "class": pick(["ok ", "err", "neg", "big"]), "counted": rng.random() < 0.5,
+            "payload": bytes(rng.getrandbits(8) for _ in range(pick([0, 3, 20]))), "err": pick([0, -5, 7, -2147483648]),
+            "delta": rng.randrange(10**6), "keep": pick([0, 0, -1, MINUTE, 30 * MINUTE]),
+            "stale": pick([0, 10 * MINUTE]), "linger": 1000 * MINUTE, "inline": pick([0, 10]),
+        }
+
+    def choose(self):
+        """One step: (commands to send, the reply of the first, a note)."""
+        kind = self.random.choices(
+            ["join", "renew", "complete", "abort", "forget", "pass", "lose", "save", "restore", "die", "rise"],
+            [40, 20, 12, 5, 2, 22, 2, 1, 1, 2, 4])[0]
+        if kind in ARGUMENTS:
+            return self.run_script(kind)
+        return getattr(self, "step_" + kind)()
+
+    def run_script(self, script):
+        a = self.arguments(script)
+        before_owner, before_result = dict(self.model.m), self.model.result_epoch()
+        alive = self.owner_lives()
+        reply = getattr(self.model, script)(a)
+        words = [sent_form(name, a[name]) for name in ARGUMENTS[script].split()]
+        clock = [self.model.now_us // 1_000_000, self.model.now_us % 1_000_000]
+        if script == "join" and reply[0] == b"LEAD":
+            self.attempts.append((a["attempt"], reply[1]))
+        promise = (script, a, before_owner, before_result, alive)
+        return [["EVALSHA", self.shas[script], 3, *KEYS, *words, *clock]], reply, promise
+
+    def owner_lives(self):
+        m = self.model.m
+        return (m.get("s") == "run" and int(m.get("u", 0)) > self.model.now
+                and (m["ib"] == "" or self.alive[int(m["ib"][-1])]))
+
+    def step_pass(self):
+        most = self.random.choice([1, GRACE, LEASE, 5 * LEASE])
+        self.model.now_us += self.random.randrange(1, most * 1000)
+        if self.random.random() < 0.01:
+            self.model.now_us -= self.random.randrange(60 * MINUTE * 1000)
+        return [["PING"]], b"PONG", None
+
+    def step_lose(self):
+        which = self.random.choice(["m", "r", "all"])
+        gone = {"m": [KEYS[0]], "r": [KEYS[1]], "all": KEYS}[which]
+        if which != "r":
+            self.model.m, self.model.m_ttl = {}, None
+        if which != "m":
+            self.model.r = self.model.r_ttl = None
+        if which == "all":
+            self.model.w = set()
+        return [["UNLINK", *gone]], None, LOSS
+
+    def step_save(self):
+        self.saved = (dict(self.model.m), dict(self.model.r) if self.model.r else None)
+        return [["PING"]], b"PONG", None
+
+    def step_restore(self):
+        """The server is back with what it had on its disk."""
+        if not self.saved or not self.saved[0]:
+            return self.step_save()
+        m, r = self.saved
+        self.model.m, self.model.r, self.model.w = dict(m), dict(r) if r else None, set()
+        self.model.m_ttl = self.model.r_ttl = None
+        commands = [["UNLINK", *KEYS], ["HSET", KEYS[0], *[word for pair in m.items() for word in pair]]]
+        if r:
+            commands.append(["SET", KEYS[1], self.model.result_bytes()])
+        return commands, None, LOSS
+
+    def step_die(self):
+        return self.subscription(self.random.randrange(PROCESSES), False)
+
+    def step_rise(self):
+        dead = [process for process in range(PROCESSES) if not self.alive[process]]
+        return self.subscription(dead[0], True) if dead else self.step_pass()
+
+    def subscription(self, process, alive):
+        self.alive[process] = alive
+        return [("inbox", process, "SUBSCRIBE" if alive else "UNSUBSCRIBE")], None, None
+
+    # What follows compares.
+
+    def look(self):
+        return [["HGETALL", KEYS[0]], ["PTTL", KEYS[0]], ["GET", KEYS[1]], ["PTTL", KEYS[1]], ["SMEMBERS", KEYS[2]]]
+
+    def expected_state(self):
+        model = self.model
+        return dict(model.m), model.m_ttl, model.result_bytes() if model.r else None, model.r_ttl, set(model.w)
+
+    def compare_state(self, replies, expected):
+        m, m_ttl, r, r_ttl, w = expected
+        got = {k.decode(): v.decode() for k, v in zip(replies[0][::2], replies[0][1::2])}
+        yield from [] if got == m else [f"M is {got}, expected {m}"]
+        yield from [] if replies[2] == r else [f"R is {replies[2]}, expected {r}"]
+        inboxes = {int(x[-1:]) for x in replies[4]}
+        yield from [] if inboxes == w else [f"W is {inboxes}, expected {w}"]
+        for name, ttl, wanted, there in [("M", replies[1], m_ttl, m), ("R", replies[3], r_ttl, r)]:
+            if there and not (ttl == -1 if wanted is None else wanted - 5 * MINUTE < ttl <= wanted):
+                yield f"{name} expires in {ttl} ms, expected {wanted}"
+
+    def check_promise(self, promise, reply):
+        """What must hold whatever the model thinks."""
+        if promise is LOSS:
+            self.last_granted = 0
+            return
+        script, a, owner, result_epoch, alive = promise
+        if script == "join" and reply[0] == b"LEAD" and owner.get("o") != a["attempt"]:
+            if reply[1] <= self.last_granted:
+                yield f"epoch {reply[1]} was granted after {self.last_granted}"
+            if alive and a["known"] <= int(owner["e"]):
+                yield f"a living owner {owner} was replaced"
+            self.last_granted = reply[1]
+        if script == "complete" and reply == 1:
+            if owner.get("o") == a["attempt"]:
+                return
+            if a["epoch"] < result_epoch:
+                yield f"the result of {a['epoch']} replaced that of {result_epoch}"
+            if owner.get("e") and int(owner["e"]) > a["epoch"]:
+                yield f"{a['epoch']} completed under {owner}"
+        if script == "join" and reply[0] == b"HIT" and reply[1] < a["known"]:
+            yield f"{reply[1]} was given to one who waits for {a['known']}"
+
+    def batch(self, count):
+        """Run count steps; at most one change of a subscription, which ends the batch. Complaints."""
+        out, steps = b"", []
+        for _ in range(count):
+            commands, reply, promise = self.choose()
+            if isinstance(commands[0], tuple):
+                break
+            commands += self.look()
+            out += b"".join(encode(*c) for c in commands)
+            steps.append((commands, reply, promise, self.expected_state()))
+        else:
+            commands = None
+        self.client.socket.sendall(out)
+        for sent, reply, promise, state in steps:
+            got = [self.client.receive() for _ in sent]
+            yield from self.judge(sent, got, reply, promise, state)
+        yield from self.compare_published()
+        if commands:
+            _, process, verb = commands[0]
+            self.inboxes[process].send(verb, channel(process))
+            self.inboxes[process].receive()
+
+    def judge(self, sent, got, reply, promise, state):
+        complaints = []
+        if isinstance(got[0], RedisError) or reply is not None and got[0] != reply:
+            complaints.append(f"replied {got[0]}, expected {reply}")
+        if not complaints and promise:
+            complaints += self.check_promise(promise, got[0])
+        complaints += self.compare_state(got[-5:], state)
+        return [f"{text}\n  after {sent[0]}" for text in complaints]
+
+    def compare_published(self):
+        for process, wanted in enumerate(self.model.published):
+            got = []
+            for _ in wanted:
+                got.append(self.inboxes[process].receive()[2])
+            if got != wanted:
+                yield f"inbox {process} was sent {got}, expected {wanted}"
+            wanted.clear()
+
+
+def walk(seed, steps, server):
+    walker, done = Walk(seed, server), 0
+    while done < steps:
+        complaints = list(walker.batch(BATCH))
+        if complaints:
+            return [f"seed {seed}, step {done} to {done + BATCH}:"] + complaints[:5]
+        done += BATCH
+    return []
+
+
+def main():
+    tally = Tally()
+    if PROGRAM is None:
+        tally.skip("scripts_do_what_their_model_does", "no redis-server")
+        return tally.finish()
+    seed = int(os.environ.get("WEFT_TEST_SEED", time.time_ns() % 10**9))
+    steps = int(os.environ.get("WEFT_TEST_STEPS", 500_000 if os.environ.get("WEFT_TEST_LONG") else 4_000))
+    print(f"# seed {seed}, {steps} steps")
+    with Server() as server:
+        tally.check("scripts_do_what_their_model_does", walk(seed, steps, server))
+    return tally.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
