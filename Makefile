@@ -5,7 +5,7 @@
 #	make                                    build the library and the command
 #	make demo [ARGS='--rate 500 --json']    build, and run the demonstration
 #	make test                               everything a change has to pass
-#	make check                              the long tests: sanitizers, stress
+#	make check                              the long tests: sanitizers, stress, models
 #	make bench, make bench-quick            measure, against the peers
 #	make install [PREFIX=/usr/local] [DESTDIR=]
 #	make clean
@@ -31,7 +31,7 @@ test:
 	@tools/run_tests build/gcc:tools,unit,sim,trap,fault,fleet,cli,vet,examples build/clang:unit,trap,fault
 
 check:
-	@tools/setup test
+	@tools/setup check
 	@tools/build gcc
 	@tools/build asan
 	@tools/build tsan
@@ -39,6 +39,7 @@ check:
 		build/asan:unit,trap,fault,stress build/tsan:unit,trap,fault,stress
 	@WEFT_TEST_SEEDS=100 tools/run_tests -t 20 build/gcc:sim
 	@WEFT_TEST_SEEDS=5 tools/run_tests -t 20 build/asan:sim
+	@tools/run_tests build/gcc:model
 
 bench bench-quick:
 	@tools/setup build

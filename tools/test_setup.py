@@ -59,6 +59,11 @@ class Setup(unittest.TestCase):
         needed = [p for p in ALL if p not in ("clang", "g++", "libclang-dev", "redis-server", "mariadb-server")]
         self.assertEqual(0, self.run_setup(needed, purpose="build")[0])
 
+    def test_checking_needs_more_than_testing(self):
+        status, asked, _, _ = self.run_setup(ALL, purpose="check")
+        self.assertEqual(0, status)
+        self.assertIn("spin", asked[1].split())
+
     def test_user_with_sudo_installs_through_it(self):
         status, asked, _, _ = self.run_setup([], root=False, sudo=True)
         self.assertEqual((0, 2), (status, asked.count("sudo")))
