@@ -41,7 +41,9 @@
  *     and the waiters it has claimed. So the next owner may free *m.
  *     Tempting and wrong: to claim the waiter and then to set the word to
  *     LOCKED with or without PARKED. The waiter returns from its lock call at
- *     the claim, unlocks, frees *m, and the store lands in somebody's memory.
+ *     the claim, frees *m, and the store lands in somebody's memory. (An
+ *     unlock before that would save us: it still finds PARKED, and waits for
+ *     our bucket. Who is the last owner needs none.)
  * M5  A waiter that leaves (cancelled) was never claimed NOTIFIED, so it takes
  *     no wake with it. It unlinks itself under the bucket's lock and clears
  *     PARKED if it was the last; if a release has unlinked it already, that
