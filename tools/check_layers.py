@@ -40,7 +40,7 @@ class Layer:
 
 class Rules:
     def __init__(self, text):
-        self.layers, self.homes, self.system_home = {}, {}, None
+        self.layers, self.homes, self.system_homes = {}, {}, []
         for line in (raw.split("#", 1)[0].strip() for raw in text.splitlines()):
             if line.startswith("only "):
                 self._read_home(line.removeprefix("only "))
@@ -60,7 +60,7 @@ class Rules:
     def _read_home(self, line):
         home, _, things = (part.strip() for part in line.partition(":"))
         if things == "system headers":
-            self.system_home = home
+            self.system_homes = home.split()
         else:
             self.homes[home] = things.split()
 
@@ -188,8 +188,9 @@ class Check:
             return
         if is_public(path):
             self.public.append(f"{where}: a public header includes <{name}>, which is not ISO C11")
-        elif not is_under(path, self.rules.system_home or "src"):
-            self.system.append(f"{where}: <{name}> is not ISO C11; only {self.rules.system_home} may include it")
+        elif not any(is_under(path, home) for home in self.rules.system_homes or ["src"]):
+            homes = " ".join(self.rules.system_homes)
+            self.system.append(f"{where}: <{name}> is not ISO C11; only {homes} may include it")
 
     def _check_words(self, path, text):
         code = blank_comments(text, strings=True)

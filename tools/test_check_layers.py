@@ -131,6 +131,11 @@ class Layers(unittest.TestCase):
         self.assert_offence("words", "include/weft/once.h", "#include <stdatomic.h>\n")
         self.assert_offence("words", "src/sync/mutex.c", "x = load_explicit(p, memory_order_relaxed);\n")
 
+    def test_system_header_in_a_second_home_is_none(self):
+        homes = LAYERS.replace("only src/plat :", "only src/plat src/base/os :")
+        found = self.complaints({"tools/layers.txt": homes, "src/base/os/file.c": "#include <unistd.h>\n"})
+        self.assertEqual([], found["system"])
+
     def test_system_header_outside_plat_is_found(self):
         self.assert_offence("system", "src/sync/mutex.c", "#include <errno.h>\n#include <sys/mman.h>\n")
 

@@ -85,6 +85,24 @@ class Symbols(unittest.TestCase):
             subprocess.run([*command, "--write", root], check=True)
             self.assertEqual(0, subprocess.run([*command, library, root], capture_output=True).returncode)
 
+    def test_each_library_has_its_own_headers(self):
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder)
+            (root / "include" / "weft").mkdir(parents=True)
+            (root / "src" / "fleet").mkdir(parents=True)
+            (root / "include" / "weft" / "once.h").write_text("WEFT_API int weft_a(void);\n")
+            (root / "include" / "weft" / "fleet.h").write_text("WEFT_API int weft_b(void);\n")
+            subprocess.run([sys.executable, check_symbols.__file__, "--write", root], check=True)
+            for name, map_name, symbol in (
+                ("libweft.so.0", "src/weft.map", "weft_a"),
+                ("libweft-fleet.so.0", "src/fleet/weft-fleet.map", "weft_b"),
+            ):
+                self.assertEqual({symbol}, check_symbols.named_by_map((root / map_name).read_text()))
+                library = build_library(root, [symbol], [symbol])
+                library.rename(root / name)
+                command = [sys.executable, check_symbols.__file__, root / name, root]
+                self.assertEqual(0, subprocess.run(command, capture_output=True).returncode)
+
 
 if __name__ == "__main__":
     sys.exit(run_unittests())
