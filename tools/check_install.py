@@ -3,7 +3,8 @@
 """Check what a user gets:  check_install.py BUILD [ROOT]
 
 Installs into an empty folder, then compiles the program that README.md shows with what pkg-config
-says, shared and static, and compares its output with the one that README.md shows after it.
+says, shared and static, and compares its output with the one that README.md shows after it. The
+same with examples/fleet.c where libweft-fleet was built, and the comment at its end.
 """
 
 import os
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 
+from check_output import expected_output
 from tally import Tally
 
 EXAMPLE = re.compile(r"```c\n(.*?)```.*?```text\n(.*?)```", re.S)
@@ -33,11 +35,11 @@ def install(build, folder):
     return next(folder.rglob("weft.pc")).parent
 
 
-def flags(folder, pc_folder, option):
+def flags(folder, pc_folder, option, package="weft"):
     """What pkg-config says, as if the folder were the root of the file system."""
 
     def ask(*options):
-        return run("pkg-config", *options, "weft", PKG_CONFIG_PATH=str(pc_folder)).strip()
+        return run("pkg-config", *options, package, PKG_CONFIG_PATH=str(pc_folder)).strip()
 
     prefix = ask("--variable=prefix")
     return ask(f"--define-variable=prefix={folder}{prefix}", option).split()
@@ -57,8 +59,25 @@ def check(tally, name, action):
         tally.fail(name, error)
 
 
-def differs(output, expected):
-    return [] if output == expected else [f"printed:\n{output}\nREADME.md says:\n{expected}"]
+def differs(output, expected, where="README.md"):
+    return [] if output == expected else [f"printed:\n{output}\n{where} says:\n{expected}"]
+
+
+def check_fleet(tally, folder, installed, pc_folder):
+    source = pathlib.Path(__file__).parents[1] / "examples" / "fleet.c"
+    expected = expected_output(source.read_text())
+    cflags = ["-D_DEFAULT_SOURCE", *flags(installed, pc_folder, "--cflags", "weft-fleet")]
+
+    def shared():
+        link = flags(installed, pc_folder, "--libs", "weft-fleet")
+        return differs(compile_and_run(folder, source, cflags, link, pc_folder.parent), expected, source.name)
+
+    def static():
+        link = [pc_folder.parent / "libweft-fleet.a", pc_folder.parent / "libweft.a", "-pthread", "-lm"]
+        return differs(compile_and_run(folder, source, cflags, link, pc_folder.parent), expected, source.name)
+
+    check(tally, "fleet_program_runs_with_the_shared_library", shared)
+    check(tally, "fleet_program_runs_with_the_static_library", static)
 
 
 def main():
@@ -89,6 +108,8 @@ def main():
         check(tally, "pkg_config_carries_fexceptions", carries_fexceptions)
         check(tally, "readme_program_runs_with_the_shared_library", shared)
         check(tally, "readme_program_runs_with_the_static_library", static)
+        if (pc_folder / "weft-fleet.pc").exists():
+            check_fleet(tally, folder, installed, pc_folder)
     return tally.finish()
 
 

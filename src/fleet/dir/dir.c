@@ -1,0 +1,792 @@
+/* SPDX-License-Identifier: MIT */
+/* The operations of the engine: see dir.h for the proof. */
+#include "fleet/dir/dir.h"
+
+#include "fleet/os/fd.h"
+
+#include <weft/task.h>
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* How soon who was told that a leader closed its record looks again: D6. */
+static const weft_duration SOON = WEFT_MS(1);
+enum { SOON_TRIES = 6 };
+/* How often without inotify, and while a dead leader's child has its lock. */
+static const weft_duration SLOW = WEFT_MS(20);
+static const weft_duration POLL = WEFT_MS(500);
+/* A record is kept for this long at least, since its epoch is. */
+static const weft_duration RETAIN = 10 * WEFT_MINUTE;
+
+typedef weft__dir_record record;
+typedef weft__dir_stored stored;
+
+/* What the engine has of a lease. */
+typedef struct {
+	int fd;		/* of the record: locked */
+	bool durable;
+	record record;	/* as this leader wrote it last */
+} dir_lease;
+
+/* ---- opening ---- */
+
+static weft__dir *dir_of(weft__fleet_engine *e)
+{
+	return (weft__dir *)e;
+}
+
+static void note_command(weft__dir *d)
+{
+	weft_atomic_add(&d->engine.commands, 1, relaxed);
+}
+
+static int note_result(weft__dir *d, int err)
+{
+	if (weft__fleet_is_down(err))
+		weft_atomic_add(&d->engine.down, 1, relaxed);
+	return err;
+}
+
+static int dir_open(weft__fleet_engine **out, const weft__fleet_setup *setup)
+{
+	weft__dir *d = calloc(1, sizeof *d);
+	int err;
+
+	if (d == NULL)
+		return -ENOMEM;
+	d->engine.ops = &weft__fleet_dir_ops;
+	d->core = setup->core;
+	d->max_bytes = setup->max_bytes;
+	weft__fleet_self_get(&d->self);
+	err = weft__dir_open(d, setup);
+	if (err != 0)
+		free(d);
+	else
+		*out = &d->engine;
+	return err;
+}
+
+static void dir_close(weft__fleet_engine *e)
+{
+	weft__dir *d = dir_of(e);
+
+	weft__dir_watch_stop(d);
+	weft__dir_sweep_stop(d);
+	weft__dir_close(d);
+	free(d);
+}
+
+/* ---- what a record is good for ---- */
+
+enum use { NONE, GIVE, GIVE_AND_LEAD };
+
+/* held: a run goes on. See "usable" in engine.h. */
+static enum use use_of(const weft__dir *d, const weft__fleet_ask *ask,
+		       const record *r, bool held)
+{
+	const stored *s = &r->head.result;
+	weft_duration age;
+
+	if (s->epoch == 0 || ask->gate)
+		return NONE;
+	if (ask->known_epoch != 0)
+		return s->epoch >= ask->known_epoch ? GIVE : NONE;
+	if (s->ending != WEFT__FLEET_RETURNED)
+		return NONE;
+	age = weft__dir_age(d, s);
+	if (ask->passive)
+		return age < s->stale ? GIVE : NONE;
+	if (ask->mode == WEFT_FLEET_CALL)
+		return s->err == 0 && age <= ask->max_age && ask->max_age > 0
+			       ? GIVE
+			       : NONE;
+	if (age >= s->stale)
+		return NONE;
+	return held || (age < s->fresh && !ask->refresh) ? GIVE : GIVE_AND_LEAD;
+}
+
+static bool is_other_key(const weft__fleet_ask *ask, const weft__dir_head *h)
+{
+	size_t n = ask->key.size < sizeof h->key ? ask->key.size : sizeof h->key;
+
+	return h->key_size != ask->key.size ||
+	       (n != 0 && memcmp(h->key, ask->key.data, n) != 0);
+}
+
+static bool is_other_work(const weft__fleet_ask *ask, const weft__dir_head *h)
+{
+	return ask->fingerprint != 0 && h->fingerprint != 0 &&
+	       ask->fingerprint != h->fingerprint &&
+	       (h->state == WEFT__DIR_RUN || h->result.epoch != 0);
+}
+
+/* ---- joining ---- */
+
+/* A record that is looked at, with its shard locked. */
+typedef struct {
+	weft__dir *d;
+	weft__fleet_ask *ask;
+	weft__fleet_answer *a;
+	int fd;		/* -1: there is none */
+	bool locked;	/* by this look; else by its leader */
+	record record;
+} look;
+
+/* There is a result that will do: HIT. False where it turns out to be gone. */
+static bool give(look *l)
+{
+	l->a->result = weft__dir_load(l->d, l->ask->id.hex, &l->record);
+	l->a->verdict = WEFT__FLEET_HIT;
+	return l->a->result != NULL;
+}
+
+/* Without the shard's lock: what is wrong or half changed is looked at again. */
+static bool peek(weft__dir *d, weft__fleet_ask *ask, weft__fleet_answer *a)
+{
+	look l = {.d = d, .ask = ask, .a = a};
+	int fd = openat(d->keys, ask->id.hex, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	bool good = weft__dir_read(fd, &l.record);
+
+	if (fd >= 0)
+		close(fd);
+	return good && !is_other_key(ask, &l.record.head) &&
+	       !is_other_work(ask, &l.record.head) &&
+	       use_of(d, ask, &l.record, false) == GIVE && give(&l);
+}
+
+/*
+ * To read only: closing what was opened to be written is news to those who
+ * watch the record, and each who is told would make news in turn.
+ */
+static int open_record(look *l)
+{
+	l->fd = weft__dir_open_at(l->d->keys, l->ask->id.hex, O_RDONLY);
+	if (l->fd < 0 && errno != ENOENT)
+		return weft__dir_trouble(errno);
+	l->locked = l->fd >= 0 && flock(l->fd, LOCK_EX | LOCK_NB) == 0;
+	weft__dir_read(l->fd, &l->record);
+	return 0;
+}
+
+static void close_record(look *l)
+{
+	if (l->locked)
+		flock(l->fd, LOCK_UN);
+	weft__fleet_fd_close(l->fd);
+	l->fd = -1;
+	l->locked = false;
+}
+
+static bool is_lapsed(const look *l)
+{
+	const weft__dir_head *h = &l->record.head;
+
+	return !weft__dir_same_boot(l->d, h->boot) ||
+	       weft__fleet_boottime() > h->lease_end + l->ask->grace;
+}
+
+/* The leader has died, and a child that inherited the lock works on. */
+static bool is_orphaned(const look *l)
+{
+	const weft__dir_head *h = &l->record.head;
+
+	return weft__fleet_is_gone(&l->d->self, h->pid, h->pid_start,
+				   h->pid_space);
+}
+
+static weft_duration hint_of(const look *l, bool watched)
+{
+	weft_duration left = l->record.head.lease_end + l->ask->grace -
+			     weft__fleet_boottime();
+
+	if (l->ask->news != 0 && l->ask->news <= SOON_TRIES)
+		return SOON << (l->ask->news - 1);
+	if (!watched || left <= 0)
+		return SLOW;
+	return left < POLL ? left : POLL;
+}
+
+/* What the engine has of an asker that waits. */
+typedef struct {
+	weft__dir_watched *watched;
+	uint64_t counted;	/* among those who wait for this epoch */
+} ticket;
+
+static int wait_for(look *l)
+{
+	weft__dir *d = l->d;
+	uint64_t epoch = l->record.head.epoch;
+	ticket *t = l->ask->priv;
+	weft__dir_watched *before;
+
+	if (t == NULL && (t = l->ask->priv = calloc(1, sizeof *t)) == NULL)
+		return -ENOMEM;
+	if (t->counted != epoch)
+		weft__dir_waiters_add(d, l->ask->id.hex, epoch);
+	t->counted = epoch;
+	before = t->watched;
+	t->watched = weft__dir_watch(d, &l->ask->id);
+	weft__dir_unwatch(d, before);
+	l->a->verdict = WEFT__FLEET_WAIT;
+	l->a->epoch = epoch;
+	l->a->hint = hint_of(l, t->watched != NULL);
+	return 0;
+}
+
+/* ---- leading ---- */
+
+static uint64_t next_epoch(uint64_t last)
+{
+	uint64_t now = (uint64_t)weft__fleet_walltime() / 1000;
+
+	return now > last ? now : last + 1;
+}
+
+static weft_duration retention(const weft__fleet_ask *ask)
+{
+	weft_duration least = 20 * ask->lease > RETAIN ? 20 * ask->lease : RETAIN;
+
+	return ask->keep > least ? ask->keep : least;
+}
+
+static void write_claim(const look *l, record *r)
+{
+	const weft__fleet_ask *ask = l->ask;
+	weft__dir_head *h = &r->head;
+	weft_time now = weft__fleet_boottime();
+
+	h->epoch = next_epoch(h->epoch);
+	memcpy(h->attempt, ask->attempt.word, sizeof h->attempt);
+	h->state = WEFT__DIR_RUN;
+	h->flags = (ask->at_most_once ? WEFT__DIR_AT_MOST_ONCE : 0) |
+		   (ask->gate ? WEFT__DIR_GATE : 0);
+	h->fingerprint = ask->fingerprint;
+	h->lease = ask->lease;
+	h->lease_end = now + ask->lease;
+	h->started_boot = now;
+	h->started_wall = h->changed_wall = weft__fleet_walltime();
+	h->retain = retention(ask);
+	memcpy(h->boot, l->d->self.boot, sizeof h->boot);
+	h->pid = l->d->self.pid;
+	h->pid_start = l->d->self.start;
+	h->pid_space = l->d->self.space;
+	memcpy(h->host, l->d->self.host, sizeof h->host);
+	h->key_size = ask->key.size;
+	if (ask->key.size != 0)
+		memcpy(h->key, ask->key.data,
+		       ask->key.size < sizeof h->key ? ask->key.size
+						     : sizeof h->key);
+}
+
+/* Write the claim and lock it. What was made for it is removed where that fails. */
+static int claim(dir_lease *lease, int folder, const char *name, bool made)
+{
+	int err = lease->fd < 0 ? weft__dir_trouble(errno) : 0;
+
+	if (err == 0 && flock(lease->fd, LOCK_EX | LOCK_NB) != 0)
+		err = -EHOSTDOWN;	/* a network's, after all */
+	if (err == 0)
+		err = weft__dir_write(lease->fd, &lease->record, true);
+	if (err != 0 && made)
+		unlinkat(folder, name, 0);
+	return err;
+}
+
+/* In the file that is there, which nobody has locked, or in a first one. */
+static int claim_here(look *l, dir_lease *lease)
+{
+	bool made = l->fd < 0;
+
+	lease->fd = weft__dir_open_at(l->d->keys, l->ask->id.hex,
+				      O_RDWR | (made ? O_CREAT : 0));
+	close_record(l);	/* its lock would keep the leader's out */
+	return claim(lease, l->d->keys, l->ask->id.hex, made);
+}
+
+/* In a new file, since the lock on the old one is somebody's still: D3. */
+static int claim_anew(look *l, dir_lease *lease)
+{
+	weft__dir *d = l->d;
+	const char *name = l->ask->attempt.hex;
+	int err;
+
+	lease->fd = weft__dir_open_at(d->temps, name, O_RDWR | O_CREAT | O_EXCL);
+	err = claim(lease, d->temps, name, true);
+	if (err == 0 && renameat(d->temps, name, d->keys, l->ask->id.hex) != 0) {
+		err = weft__dir_trouble(errno);
+		unlinkat(d->temps, name, 0);
+	}
+	return err;
+}
+
+static int lead(look *l, bool spare)
+{
+	dir_lease *lease = malloc(sizeof *lease);
+	bool anew = l->fd >= 0 && !l->locked;
+	int err;
+
+	if (lease == NULL)
+		return -ENOMEM;
+	lease->record = l->record;
+	write_claim(l, &lease->record);
+	if (spare)
+		l->a->result = weft__dir_load(l->d, l->ask->id.hex, &l->record);
+	err = anew ? claim_anew(l, lease) : claim_here(l, lease);
+	if (err != 0) {
+		weft__fleet_fd_close(lease->fd);
+		free(lease);
+		free(l->a->result);
+		l->a->result = NULL;
+		return err;
+	}
+	l->a->verdict = WEFT__FLEET_LEAD;
+	l->a->epoch = lease->record.head.epoch;
+	l->a->takeovers = (int)lease->record.head.deaths;
+	l->a->lease = lease;
+	l->a->lock_fd = lease->fd;
+	return 0;
+}
+
+/* ---- a leader that is gone ---- */
+
+/* Change the record of a look that has it locked. */
+static int amend(look *l)
+{
+	int fd = weft__dir_open_at(l->d->keys, l->ask->id.hex, O_RDWR);
+	int err = fd < 0 ? weft__dir_trouble(errno)
+			 : weft__dir_write(fd, &l->record, true);
+
+	weft__fleet_fd_close(fd);
+	return err;
+}
+
+static void drop_result(weft__dir *d, const char *name, const stored *s)
+{
+	if (s->epoch != 0 && s->in_file)
+		unlinkat(d->results, weft__dir_result_name(name, s->epoch).text, 0);
+}
+
+static int adopt(look *l, const stored *s)
+{
+	drop_result(l->d, l->ask->id.hex, &l->record.head.result);
+	l->record.head.result = *s;
+	l->record.head.state = WEFT__DIR_DONE;
+	l->record.head.deaths = 0;
+	return amend(l);
+}
+
+/* The record says run, and nobody does: D2, D4. */
+static int bury(look *l)
+{
+	weft__dir_head *h = &l->record.head;
+	stored s;
+
+	if (l->locked && weft__dir_find(l->d, l->ask->id.hex, h->epoch, &s))
+		return adopt(l, &s);
+	if (weft__dir_same_boot(l->d, h->boot))
+		h->deaths++;
+	l->a->took_over = true;
+	h->state = h->flags & WEFT__DIR_AT_MOST_ONCE ? WEFT__DIR_LOST
+						     : WEFT__DIR_IDLE;
+	if (h->flags & WEFT__DIR_GATE)
+		h->deaths = 0;
+	if (h->state == WEFT__DIR_LOST ||
+	    (int)h->deaths >= l->ask->max_takeovers)
+		return amend(l);
+	return 0;
+}
+
+/* Nobody runs. */
+static int settle(look *l)
+{
+	weft__dir_head *h = &l->record.head;
+	enum use use = use_of(l->d, l->ask, &l->record, false);
+
+	if (use == GIVE && give(l))
+		return 0;
+	if (h->state == WEFT__DIR_LOST)
+		return -EOWNERDEAD;
+	if (!l->ask->gate && h->deaths != 0 &&
+	    (int)h->deaths >= l->ask->max_takeovers)
+		return -ELOOP;
+	if (l->ask->passive)
+		return -ENOENT;
+	return lead(l, use == GIVE_AND_LEAD);
+}
+
+static int decide(look *l)
+{
+	weft__dir_head *h = &l->record.head;
+	bool held = h->state == WEFT__DIR_RUN && !l->locked;
+	int err;
+
+	if (l->fd < 0)
+		return l->ask->passive ? -ENOENT : lead(l, false);
+	if (h->epoch != 0 && is_other_key(l->ask, h))
+		return -EBADMSG;
+	if (is_other_work(l->ask, h))
+		return -EBADMSG;
+	if (held) {
+		if (use_of(l->d, l->ask, &l->record, true) == GIVE && give(l))
+			return 0;
+		if (!is_lapsed(l) || is_orphaned(l))
+			return wait_for(l);
+	}
+	if (h->state == WEFT__DIR_RUN) {
+		err = bury(l);
+		if (err != 0)
+			return err;
+	}
+	return settle(l);
+}
+
+static int dir_join(weft__fleet_engine *e, weft_ctx *ctx, weft__fleet_ask *ask,
+		    weft__fleet_answer *a)
+{
+	weft__dir *d = dir_of(e);
+	look l = {.d = d, .ask = ask, .a = a};
+	int shard, err;
+
+	(void)ctx;	/* a moment */
+	note_command(d);
+	if (peek(d, ask, a))
+		return 0;
+	shard = weft__dir_lock(d, ask->id.hex);
+	if (shard < 0)
+		return note_result(d, shard);
+	err = open_record(&l);
+	if (err == 0)
+		err = decide(&l);
+	close_record(&l);
+	weft__dir_unlock(shard);
+	return note_result(d, err);
+}
+
+static void dir_leave(weft__fleet_engine *e, weft__fleet_ask *ask, bool may_lead)
+{
+	ticket *t = ask->priv;
+
+	(void)may_lead;	/* a join that fails leads nothing here */
+
+	if (t != NULL)
+		weft__dir_unwatch(dir_of(e), t->watched);
+	free(t);
+	ask->priv = NULL;
+}
+
+/* ---- holding a lease ---- */
+
+static dir_lease *lease_of(const weft__fleet_lease *lease)
+{
+	return lease->priv;
+}
+
+/*
+ * Is the record still this leader's? With the shard locked: what the leader's
+ * own file says, and whether it still has its name (D3).
+ */
+static int check_mine(const weft__fleet_lease *lease)
+{
+	dir_lease *own = lease_of(lease);
+	record now;
+	struct stat s;
+
+	if (!weft__dir_read(own->fd, &now))
+		return -EOWNERDEAD;
+	if (now.head.attempt[0] == 0 && now.head.attempt[1] == 0)
+		return -ESTALE;
+	if (memcmp(now.head.attempt, own->record.head.attempt,
+		   sizeof now.head.attempt) != 0)
+		return -EOWNERDEAD;
+	if (fstat(own->fd, &s) != 0 || s.st_nlink == 0)
+		return -EOWNERDEAD;
+	return 0;
+}
+
+static int renew_one(weft__dir *d, weft__fleet_lease *lease)
+{
+	dir_lease *own = lease_of(lease);
+	weft__dir_head *h = &own->record.head;
+	int shard = weft__dir_lock(d, lease->ask->id.hex);
+	int err;
+
+	if (shard < 0)
+		return shard;
+	err = check_mine(lease);
+	if (err == 0) {
+		h->lease_end = weft__fleet_boottime() + h->lease;
+		err = weft__dir_write(own->fd, &own->record, false);
+		lease->waiters = weft__dir_waiters(d, lease->ask->id.hex,
+						   h->epoch);
+	}
+	weft__dir_unlock(shard);
+	return err;
+}
+
+static void dir_renew(weft__fleet_engine *e, weft__fleet_lease *list,
+		      weft_time until)
+{
+	weft__dir *d = dir_of(e);
+
+	for (weft__fleet_lease *l = list; l != NULL; l = l->next_due) {
+		note_command(d);
+		l->renewed = weft_now() < until
+				     ? note_result(d, renew_one(d, l))
+				     : -EHOSTDOWN;
+	}
+}
+
+static void free_lease(weft__fleet_lease *lease)
+{
+	dir_lease *own = lease_of(lease);
+
+	weft__fleet_fd_close(own->fd);
+	free(own);
+	lease->priv = NULL;
+}
+
+/*
+ * The record's end: unlock it while the shard is locked, and tell those who
+ * wait when it is not, so that they find it free. The times are touched for
+ * them too: where a child has inherited the descriptor, closing it is no news.
+ */
+static void end_lease(weft__fleet_lease *lease, int shard)
+{
+	dir_lease *own = lease_of(lease);
+
+	flock(own->fd, LOCK_UN);
+	weft__dir_unlock(shard);
+	futimens(own->fd, NULL);
+	free_lease(lease);
+}
+
+static void count_waiters(weft__dir *d, weft__fleet_lease *lease)
+{
+	const char *name = lease->ask->id.hex;
+
+	lease->waiters = weft__dir_waiters(d, name, lease->epoch);
+	if (lease->waiters != 0)
+		unlinkat(d->waits, name, 0);
+}
+
+/* With the shard locked; err: of what came before. Returns what to return. */
+static int publish(weft__dir *d, weft__fleet_lease *lease, const stored *s,
+		   const char *temp)
+{
+	dir_lease *own = lease_of(lease);
+	weft__dir_head *h = &own->record.head;
+	const char *name = lease->ask->id.hex;
+	stored old = h->result;
+	int err;
+
+	if (temp != NULL &&
+	    renameat(d->temps, temp, d->results,
+		     weft__dir_result_name(name, s->epoch).text) != 0)
+		return weft__dir_trouble(errno);
+	h->result = *s;
+	h->state = WEFT__DIR_DONE;
+	h->deaths = 0;
+	h->changed_wall = weft__fleet_walltime();
+	err = weft__dir_write(own->fd, &own->record, true);
+	if (err == 0 && own->durable &&
+	    (fdatasync(own->fd) != 0 || fsync(d->keys) != 0 ||
+	     (temp != NULL && fsync(d->results) != 0)))
+		err = weft__dir_trouble(errno);
+	if (err == 0)
+		drop_result(d, name, &old);
+	return err;
+}
+
+static stored describe(const weft__dir *d, const weft__fleet_lease *lease,
+		       const weft__fleet_outcome *o)
+{
+	stored s;
+
+	memset(&s, 0, sizeof s);
+	s.epoch = lease->epoch;
+	s.ending = (uint32_t)o->ending;
+	s.err = o->err;
+	s.takeovers = (uint32_t)lease->takeovers;
+	s.took = o->took;
+	s.fresh = o->fresh;
+	s.stale = o->stale;
+	s.linger = o->linger;
+	s.ended_boot = weft__fleet_boottime();
+	s.ended_wall = weft__fleet_walltime();
+	memcpy(s.boot, d->self.boot, sizeof s.boot);
+	s.size = o->size;
+	s.data_sum = weft__fleet_sum(o->data, o->size, s.epoch);
+	return s;
+}
+
+static bool is_full(int err)
+{
+	return err == -ENOSPC || err == -EDQUOT;
+}
+
+/*
+ * The bytes, into the record or into a file. *temp is that, or NULL. Where there
+ * is no room, *s becomes what is told instead, which needs none. 0, 1 or what
+ * is down.
+ */
+static int store(weft__dir *d, weft__fleet_lease *lease,
+		 const weft__fleet_outcome *o, stored *s, const char **temp)
+{
+	dir_lease *own = lease_of(lease);
+	const char *name = lease->ask->attempt.hex;
+	int err;
+
+	*temp = NULL;
+	if (o->size <= WEFT__DIR_ROOM) {
+		if (o->size != 0)
+			memcpy(own->record.bytes + sizeof own->record.head,
+			       o->data, o->size);
+		return 0;
+	}
+	err = weft__dir_store(d, name, s, o->data, o->durable);
+	if (err == 0)
+		*temp = name;
+	if (!is_full(err))
+		return err;
+	s->ending = WEFT__FLEET_UNSTORED;
+	s->err = err;
+	s->size = s->in_file = 0;
+	s->fresh = s->stale = 0;
+	s->data_sum = weft__fleet_sum(NULL, 0, s->epoch);
+	return 1;
+}
+
+static int complete_locked(weft__dir *d, weft__fleet_lease *lease,
+			   const weft__fleet_outcome *o)
+{
+	stored s = describe(d, lease, o);
+	const char *temp;
+	int told = store(d, lease, o, &s, &temp);
+	int shard, err;
+
+	if (told < 0)
+		return told;
+	shard = weft__dir_lock(d, lease->ask->id.hex);
+	if (shard < 0)
+		return shard;
+	err = check_mine(lease);
+	if (err == 0) {
+		count_waiters(d, lease);
+		err = publish(d, lease, &s, temp);
+	}
+	if (err != 0 && temp != NULL)
+		unlinkat(d->temps, temp, 0);
+	if (weft__fleet_is_down(err))
+		weft__dir_unlock(shard);
+	else
+		end_lease(lease, shard);
+	return err != 0 ? err : told;
+}
+
+static int dir_complete(weft__fleet_engine *e, weft__fleet_lease *lease,
+			const weft__fleet_outcome *o)
+{
+	weft__dir *d = dir_of(e);
+	int err;
+
+	note_command(d);
+	lease_of(lease)->durable = o->durable;
+	if (o->durable)
+		weft_blocking_begin();
+	err = complete_locked(d, lease, o);
+	if (o->durable)
+		weft_blocking_end();
+	weft__dir_sweep(d);
+	return note_result(d, err);
+}
+
+static int dir_abort(weft__fleet_engine *e, weft__fleet_lease *lease)
+{
+	weft__dir *d = dir_of(e);
+	dir_lease *own = lease_of(lease);
+	int shard, err;
+
+	note_command(d);
+	shard = weft__dir_lock(d, lease->ask->id.hex);
+	if (shard < 0)
+		return note_result(d, shard);
+	err = check_mine(lease);
+	if (err == 0) {
+		count_waiters(d, lease);
+		own->record.head.state = WEFT__DIR_IDLE;
+		own->record.head.deaths = 0;
+		err = weft__dir_write(own->fd, &own->record, false);
+	}
+	if (weft__fleet_is_down(err))
+		weft__dir_unlock(shard);
+	else
+		end_lease(lease, shard);
+	return note_result(d, err);
+}
+
+/* Its lock goes with its descriptor: the next one finds a run without a leader. */
+static void dir_drop(weft__fleet_engine *e, weft__fleet_lease *lease)
+{
+	(void)e;
+	flock(lease_of(lease)->fd, LOCK_UN);
+	free_lease(lease);
+}
+
+/* ---- forgetting ---- */
+
+static int void_record(weft__dir *d, const char *name, int fd)
+{
+	record r;
+	weft__dir_head *h = &r.head;
+
+	if (!weft__dir_read(fd, &r))
+		return 0;
+	drop_result(d, name, &h->result);
+	memset(&h->result, 0, sizeof h->result);
+	memset(h->attempt, 0, sizeof h->attempt);
+	h->epoch = next_epoch(h->epoch);
+	h->state = WEFT__DIR_IDLE;
+	h->deaths = 0;
+	h->fingerprint = 0;
+	return weft__dir_write(fd, &r, true);
+}
+
+static int dir_forget(weft__fleet_engine *e, weft_ctx *ctx,
+		      const weft__fleet_id *id)
+{
+	weft__dir *d = dir_of(e);
+	int shard, fd, err = 0;
+
+	(void)ctx;
+	note_command(d);
+	shard = weft__dir_lock(d, id->hex);
+	if (shard < 0)
+		return note_result(d, shard);
+	fd = weft__dir_open_at(d->keys, id->hex, O_RDWR);
+	if (fd >= 0)
+		err = void_record(d, id->hex, fd);
+	else if (errno != ENOENT)
+		err = weft__dir_trouble(errno);
+	weft__dir_unlock(shard);
+	weft__fleet_fd_close(fd);
+	return note_result(d, err);
+}
+
+const weft__fleet_ops weft__fleet_dir_ops = {
+	.open = dir_open,
+	.close = dir_close,
+	.join = dir_join,
+	.leave = dir_leave,
+	.renew = dir_renew,
+	.complete = dir_complete,
+	.abort = dir_abort,
+	.drop = dir_drop,
+	.forget = dir_forget,
+	.list = weft__dir_list,
+	.show = weft__dir_show,
+	.doctor = weft__dir_doctor,
+};

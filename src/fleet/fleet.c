@@ -1,0 +1,675 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The merging core.
+ *
+ * The callers of a process meet in a flight, whose function is fly(): it asks
+ * the engine until it has a result, or leads and makes one. So all that flight.c
+ * proves of callers that leave, of the dying call and of forgetting holds for
+ * them, and the place sees one asker per process and key.
+ *
+ * F1  An acquisition has one attempt, made before the first join and used in
+ *     every join of it. So a lead whose answer was lost is found again, not
+ *     waited for. One that was superseded begins a new acquisition: with the old
+ *     attempt it would be told that it leads still.
+ * F2  known_epoch is the first epoch that the asker was told to wait for, or led,
+ *     and goes to the engine with each join: what is accepted is not older (G2).
+ * F3  Every ask that was joined is left, once.
+ */
+#include "fleet/core.h"
+
+#include "fleet/os/fd.h"
+
+#include <weft/panic.h>
+#include <weft/task.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	KEY_MOST = 64 << 10,
+	TAKEOVERS_MOST = 3,
+};
+
+static const weft_duration POLL_MOST = WEFT_MS(500);
+static const weft_duration RETRY_LEAST = WEFT_MS(50);
+
+typedef weft__fleet_trip trip;
+typedef weft__fleet_result result;
+
+/* ---- opening and closing ---- */
+
+typedef struct {
+	const char *scheme;
+	const weft__fleet_ops *ops;
+} scheme;
+
+static const scheme schemes[] = {
+	{"dir:", &weft__fleet_dir_ops},
+};
+
+static void warn_nobody(void *arg, const char *line)
+{
+	(void)arg;
+	(void)line;
+}
+
+static int read_options(weft_fleet_options *o, const weft_fleet_options *from)
+{
+	if (from != NULL)
+		*o = *from;
+	if (o->lease == 0)
+		o->lease = 3 * WEFT_SECOND;
+	if (o->grace == 0)
+		o->grace = o->lease / 3;
+	if (o->max_bytes == 0)
+		o->max_bytes = 64 << 20;
+	if (o->local_most == 0)
+		o->local_most = 4;
+	if (o->warn == NULL)
+		o->warn = warn_nobody;
+	return o->lease < WEFT_MS(50) || o->grace < 0 ||
+			       o->local_most > 1 << 20
+		       ? -EINVAL
+		       : 0;
+}
+
+static int open_engine(weft_fleet *f, const char *url)
+{
+	weft__fleet_setup setup = {
+		.url = url, .core = f,
+		.lease = f->options.lease, .grace = f->options.grace,
+		.max_bytes = f->options.max_bytes,
+		.warn = f->options.warn, .warn_arg = f->options.warn_arg,
+	};
+
+	for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+		size_t n = strlen(schemes[i].scheme);
+
+		if (strncmp(url, schemes[i].scheme, n) == 0) {
+			setup.rest = url + n;
+			return schemes[i].ops->open(&f->engine, &setup);
+		}
+	}
+	setup.warn(setup.warn_arg, "no such place: a url begins with dir: or redis:");
+	return -EINVAL;
+}
+
+static int begin(weft_fleet *f, const char *url, const weft_fleet_options *o)
+{
+	int err = read_options(&f->options, o);
+
+	if (err == 0)
+		err = weft__fleet_fd_prepare();
+	if (err == 0)
+		err = open_engine(f, url);
+	if (err != 0)
+		return err;
+	f->flight.drop = f->waits.drop = free;
+	f->generation = weft__fleet_generation();
+	weft_ctx_init(&f->closing, NULL);
+	weft_sema_init(&f->alone, (long)f->options.local_most);
+	err = weft__fleet_keeper_start(f);
+	if (err != 0)
+		f->engine->ops->close(f->engine);
+	return err;
+}
+
+int weft_fleet_open(weft_fleet **out, const char *url,
+		    const weft_fleet_options *options)
+{
+	weft_fleet *f = calloc(1, sizeof *f);
+	int err = f != NULL ? begin(f, url, options) : -ENOMEM;
+
+	if (err != 0) {
+		free(f);
+		f = NULL;
+	}
+	*out = f;
+	return err;
+}
+
+void weft_fleet_close(weft_fleet *f)
+{
+	if (f == NULL)
+		return;
+	if (weft_atomic_load(&f->inside, acquire) != 0)
+		weft_panic("fleet: closed while callers wait");
+	weft_ctx_cancel(&f->closing, 0);
+	weft_waitgroup_wait(&f->background);
+	weft_flight_fini(&f->refreshes);
+	weft_flight_fini(&f->waits);
+	weft_flight_fini(&f->flight);
+	weft__fleet_keeper_stop(f);
+	f->engine->ops->close(f->engine);
+	weft_ctx_fini(&f->closing);
+	free(f);
+}
+
+/* ---- who asks ---- */
+
+static bool is_known(const weft_fleet *f)
+{
+	return f->generation == weft__fleet_generation();
+}
+
+static weft_key plain_key(weft_key key, uint64_t *room)
+{
+	if (key.size != WEFT_PRIV_KEY_WORD)
+		return key;
+	*room = (uintptr_t)key.data;
+	return (weft_key){room, sizeof *room};
+}
+
+static int check_call(const weft_fleet *f, const weft_fleet_call *c, size_t key_size)
+{
+	if (!is_known(f))
+		return -ECHILD;
+	if (key_size > KEY_MOST || c->keep < 0 || c->keep_error < 0 ||
+	    c->stale < 0 || !(c->early >= 0) || c->share_for < 0 ||
+	    c->max_run < 0 || c->max_takeovers < 0 ||
+	    (c->lease != 0 && c->lease < WEFT_MS(50)) ||
+	    c->arg_size > PTRDIFF_MAX / 2)
+		return -EINVAL;
+	return 0;
+}
+
+static size_t arg_room(size_t arg_size)
+{
+	return (arg_size + 15) & ~(size_t)15;
+}
+
+static size_t trip_bytes(const trip *t)
+{
+	return sizeof *t + arg_room(t->call.arg_size) + t->key_size;
+}
+
+/* The pointers of *t into itself, which has been copied. */
+static trip *trip_settle(trip *t)
+{
+	t->call.key.data = t->bytes + arg_room(t->call.arg_size);
+	if (t->call.arg_size != 0)
+		t->call.arg = t->bytes;
+	return t;
+}
+
+static trip *trip_new(weft_fleet *f, const weft_fleet_call *call, weft_key key)
+{
+	trip *t = malloc(sizeof *t + arg_room(call->arg_size) + key.size);
+
+	if (t == NULL)
+		return NULL;
+	t->fleet = f;
+	t->call = *call;
+	t->asker = weft_atomic_add(&f->askers, 1, relaxed) + 1;
+	t->key_size = t->call.key.size = key.size;
+	t->passive = call->fn == NULL;
+	if (t->call.lease == 0)
+		t->call.lease = f->options.lease;
+	if (t->call.max_takeovers == 0)
+		t->call.max_takeovers = TAKEOVERS_MOST;
+	if (key.size != 0)
+		memcpy(t->bytes + arg_room(call->arg_size), key.data, key.size);
+	if (call->arg_size != 0)
+		memcpy(t->bytes, call->arg, call->arg_size);
+	return trip_settle(t);
+}
+
+static weft_duration keep_of(const weft_fleet_call *c)
+{
+	weft_duration keep = c->keep;
+
+	if (c->mode == WEFT_FLEET_CALL)
+		return c->share_for;
+	if (c->mode == WEFT_FLEET_ONCE && keep == 0)
+		return WEFT_FLEET_FOREVER;
+	keep = weft__fleet_add(keep, c->stale);
+	return keep > c->keep_error ? keep : c->keep_error;
+}
+
+static weft_duration grace_of(const weft_fleet *f, weft_duration lease)
+{
+	return lease == f->options.lease ? f->options.grace : lease / 3;
+}
+
+static void phrase(weft__fleet_ask *ask, const trip *t)
+{
+	const weft_fleet_call *c = &t->call;
+
+	memset(ask, 0, sizeof *ask);
+	ask->id = weft__fleet_id_of(c->key);
+	ask->key = c->key;
+	ask->attempt = weft__fleet_attempt_new();
+	ask->mode = c->mode;
+	ask->passive = t->passive;
+	ask->at_most_once = c->at_most_once;
+	ask->max_age = c->share_for;
+	ask->lease = c->lease;
+	ask->grace = grace_of(t->fleet, c->lease);
+	ask->keep = keep_of(c);
+	ask->max_takeovers = c->max_takeovers;
+	ask->fingerprint = c->fingerprint;
+}
+
+/* ---- refreshing in the background ---- */
+
+/* A refresh: what it asks; and, if it leads already, with what. */
+typedef struct {
+	weft__fleet_ask ask;
+	weft__fleet_answer answer;
+	weft_time sent_at;
+	bool leads;
+	trip trip;		/* last: it is as long as it needs */
+} refresh;
+
+/* Nobody waits for it: its panic is one that nobody catches. */
+static void refresh_lead(refresh *r)
+{
+	weft__fleet_end end;
+
+	weft__fleet_lead(&r->trip, &r->trip.fleet->closing, &r->ask, &r->answer,
+			 r->sent_at, true, &end);
+	if (end.result != NULL && end.result->ending == WEFT__FLEET_PANICKED)
+		weft_panic("%s", end.panic.message);
+	free(end.result);
+}
+
+/* For the flight of refreshes: of those that begin at the same time one asks. */
+static int refresh_ask(weft_ctx *ctx, void *arg, void **value)
+{
+	refresh *r = arg;
+	weft__fleet_engine *e = r->trip.fleet->engine;
+	int err;
+
+	(void)ctx;
+	(void)value;
+	phrase(&r->ask, &r->trip);
+	r->ask.refresh = true;
+	r->answer = (weft__fleet_answer){.lock_fd = -1};
+	r->sent_at = weft__fleet_boottime();
+	err = e->ops->join(e, &r->trip.fleet->closing, &r->ask, &r->answer);
+	free(r->answer.result);
+	e->ops->leave(e, &r->ask, err != 0);
+	if (err == 0 && r->answer.verdict == WEFT__FLEET_LEAD)
+		refresh_lead(r);
+	return 0;
+}
+
+static void refresh_run(void *arg)
+{
+	refresh *r = arg;
+	weft_fleet *f = r->trip.fleet;
+
+	if (r->leads)
+		refresh_lead(r);
+	else
+		(void)weft_flight_do(&f->refreshes, r->trip.call.key,
+				     refresh_ask, r);
+	free(r);
+	weft_waitgroup_done(&f->background);
+}
+
+/* lead: what makes this process the leader, or NULL: to be asked. 0 or -ENOMEM. */
+static int refresh_start(const trip *t, const weft__fleet_ask *ask,
+			 const weft__fleet_answer *lead, weft_time sent_at)
+{
+	refresh *r = malloc(sizeof *r + trip_bytes(t) - sizeof *t);
+
+	if (r == NULL)
+		return -ENOMEM;
+	memcpy(&r->trip, t, trip_bytes(t));
+	trip_settle(&r->trip);
+	r->leads = lead != NULL;
+	if (lead != NULL) {
+		r->ask = *ask;
+		r->ask.key = r->trip.call.key;
+		r->answer = *lead;
+		r->answer.result = NULL;
+		r->sent_at = sent_at;
+	}
+	weft_waitgroup_add(&t->fleet->background, 1);
+	if (weft_go(refresh_run, r) == 0)
+		return 0;
+	weft_waitgroup_done(&t->fleet->background);
+	free(r);
+	return -ENOMEM;
+}
+
+/* XFetch: the nearer the end and the longer the run, the more likely. */
+static bool is_early(const weft_fleet_call *c, const result *r)
+{
+	return c->mode == WEFT_FLEET_CACHE && c->early > 0 && r->err == 0 &&
+	       -(double)r->took * c->early * log(weft__fleet_dice()) >=
+		       (double)r->fresh;
+}
+
+/* ---- asking until there is a result ---- */
+
+typedef struct {
+	trip *trip;
+	weft_ctx *ctx;
+	weft__fleet_ask ask;
+	weft__fleet_watch watch;
+	weft_time patient_until;	/* with a place that does not answer */
+	weft_duration retry;
+	bool joined;		/* and not left: F3 */
+	bool unsure;		/* the last join may have made it the leader */
+	weft_panic_info panic;
+} search;
+
+static bool may_run_alone(const weft_fleet_call *c)
+{
+	return c->down == WEFT_FLEET_DOWN_RUN && c->mode != WEFT_FLEET_ONCE &&
+	       !c->at_most_once && c->fn != NULL;
+}
+
+/*
+ * The place does not answer. Who has begun to wait has patience, since those it
+ * waits for have not ended with that: a lease and its grace. -EAGAIN: ask again.
+ */
+static int on_down(search *s, int err, result **out)
+{
+	weft__fleet_end end;
+
+	s->unsure = true;
+	if (s->ask.known_epoch != 0 && weft__fleet_boottime() < s->patient_until) {
+		int woken = weft__fleet_watch_wait(s->trip->fleet, &s->watch,
+						   s->ctx, s->retry);
+
+		s->retry = s->retry * 2 < POLL_MOST ? s->retry * 2 : POLL_MOST;
+		return woken != 0 && weft_ctx_done(s->ctx) ? woken : -EAGAIN;
+	}
+	if (!may_run_alone(&s->trip->call))
+		return err;
+	weft__fleet_run_alone(s->trip, s->ctx, &end);
+	s->panic = end.panic;
+	*out = end.result;
+	return end.err;
+}
+
+static int on_hit(search *s, result *r, result **out)
+{
+	weft_fleet *f = s->trip->fleet;
+
+	r->fingerprint = s->trip->call.fingerprint;
+	r->kept = s->ask.known_epoch == 0;
+	r->stale = r->kept && r->fresh <= 0 &&
+		   s->trip->call.mode != WEFT_FLEET_CALL;
+	if (!r->kept)
+		weft__fleet_note(f, waited);
+	else if (r->stale)
+		weft__fleet_note(f, stale);
+	if (r->kept)
+		weft__fleet_note(f, kept);
+	if (r->kept && !r->stale && is_early(&s->trip->call, r))
+		(void)refresh_start(s->trip, NULL, NULL, 0);
+	*out = r;
+	return 0;
+}
+
+static int on_lead(search *s, weft__fleet_answer *a, weft_time sent_at,
+		   result **out)
+{
+	weft__fleet_end end;
+
+	if (a->result != NULL &&
+	    refresh_start(s->trip, &s->ask, a, sent_at) == 0)
+		return on_hit(s, a->result, out);
+	free(a->result);
+	weft__fleet_lead(s->trip, s->ctx, &s->ask, a, sent_at, false, &end);
+	s->panic = end.panic;
+	*out = end.result;
+	if (end.err == -EAGAIN) {	/* superseded: F1, F2 */
+		s->ask.attempt = weft__fleet_attempt_new();
+		if (s->ask.known_epoch == 0)
+			s->ask.known_epoch = a->epoch;
+	}
+	return end.err;
+}
+
+/* -EAGAIN: ask again. */
+static int on_wait(search *s, const weft__fleet_answer *a)
+{
+	weft_duration hint = a->hint < POLL_MOST ? a->hint : POLL_MOST;
+	int err;
+
+	if (s->ask.known_epoch == 0)
+		s->ask.known_epoch = a->epoch;
+	s->patient_until = weft__fleet_boottime() + s->ask.lease +
+			   s->ask.grace + WEFT_SECOND;
+	s->retry = RETRY_LEAST;
+	hint += (weft_duration)((double)(hint / 8) * weft__fleet_dice());
+	err = weft__fleet_watch_wait(s->trip->fleet, &s->watch, s->ctx, hint);
+	s->ask.news = err == 0 ? s->ask.news + 1 : 0;
+	return err != 0 && weft_ctx_done(s->ctx) ? weft_ctx_err(s->ctx) : -EAGAIN;
+}
+
+static void leave(search *s)
+{
+	weft__fleet_engine *e = s->trip->fleet->engine;
+
+	if (s->joined)
+		e->ops->leave(e, &s->ask, s->unsure);
+	s->joined = false;
+}
+
+/* One question. -EAGAIN: ask again. */
+static int ask_once(search *s, result **out)
+{
+	weft__fleet_engine *e = s->trip->fleet->engine;
+	weft__fleet_answer a = {.lock_fd = -1};
+	weft_time sent_at = weft__fleet_boottime();
+	int err = e->ops->join(e, s->ctx, &s->ask, &a);
+
+	s->joined = true;
+	if (weft__fleet_is_down(err))
+		return on_down(s, err, out);
+	s->unsure = err == -ECANCELED || err == -ETIMEDOUT;
+	if (err != 0)
+		return err;
+	switch (a.verdict) {
+	case WEFT__FLEET_HIT:
+		return on_hit(s, a.result, out);
+	case WEFT__FLEET_WAIT:
+		return on_wait(s, &a);
+	default:
+		leave(s);
+		return on_lead(s, &a, sent_at, out);
+	}
+}
+
+static int find(search *s, result **out)
+{
+	weft_fleet *f = s->trip->fleet;
+	int err;
+
+	phrase(&s->ask, s->trip);
+	s->patient_until = 0;
+	s->retry = RETRY_LEAST;
+	s->joined = s->unsure = false;
+	weft__fleet_watch_begin(f, &s->watch, &s->ask.id);
+	do
+		err = ask_once(s, out);
+	while (err == -EAGAIN);
+	leave(s);
+	weft__fleet_watch_end(f, &s->watch);
+	return err;
+}
+
+/* The flight's function: what it ends with, all callers of this process do. */
+static int fly(weft_ctx *ctx, void *arg, void **value)
+{
+	search s = {.trip = trip_settle(arg), .ctx = ctx};
+	result *r = NULL;
+	int err = find(&s, &r);
+
+	if (r == NULL)
+		return err;
+	*value = r;
+	if (r->ending == WEFT__FLEET_PANICKED) {
+		if (r->led && s.panic.value != NULL)
+			weft_panic_value(s.panic.value);
+		weft_panic("%s", (const char *)r->data);
+	}
+	if (r->ending == WEFT__FLEET_EXITED)
+		weft_exit();
+	return 0;
+}
+
+/* ---- one caller ---- */
+
+static void inform(weft_fleet_info *info, const result *r, bool led, bool shared)
+{
+	*info = (weft_fleet_info){
+		.answered = r->ending == WEFT__FLEET_RETURNED,
+		.led = led,
+		.shared = shared || !led,
+		.kept = r->kept,
+		.stale = r->stale,
+		.alone = r->alone,
+		.unstored = r->unstored,
+		.token = r->epoch,
+		.takeovers = r->takeovers,
+		.age = r->age,
+		.took = r->took,
+	};
+}
+
+static int take_result(const trip *t, weft_result w, weft_bytes *out,
+		       weft_fleet_info *info)
+{
+	const result *r = w.value;
+	uint64_t want = t->call.fingerprint;
+	weft_bytes bytes = {.priv_result = w};
+	int err;
+
+	if (r == NULL)
+		return w.err;
+	if (want != 0 && r->fingerprint != 0 && r->fingerprint != want) {
+		weft_result_release(&w);
+		return -EBADMSG;
+	}
+	err = r->err;
+	if (info != NULL)
+		inform(info, r, r->led && r->asker == t->asker, w.shared);
+	if (r->ending == WEFT__FLEET_RETURNED && out != NULL) {
+		bytes.data = r->data;
+		bytes.size = r->size;
+		*out = bytes;
+	} else {
+		weft_result_release(&w);
+	}
+	return err;
+}
+
+typedef struct {
+	weft_fleet *fleet;
+	trip *trip;
+} visit;
+
+static void visit_end(visit *v)
+{
+	free(v->trip);
+	weft_atomic_sub(&v->fleet->inside, 1, release);
+}
+
+static int travel(weft_fleet *f, weft_ctx *ctx, const weft_fleet_call *call,
+		  weft_bytes *out, weft_fleet_info *info)
+{
+	uint64_t room;
+	weft_key key = plain_key(call->key, &room);
+	int err = check_call(f, call, key.size);
+	weft_result w;
+
+	if (out != NULL)
+		*out = (weft_bytes){0};
+	if (info != NULL)
+		*info = (weft_fleet_info){0};
+	if (err != 0)
+		return err;
+	weft_atomic_add(&f->inside, 1, relaxed);
+	__attribute__((cleanup(visit_end))) visit v = {f, trip_new(f, call, key)};
+	if (v.trip == NULL)
+		return -ENOMEM;
+	weft__fleet_note(f, asked);
+	w = weft_flight_do_ctx_copy(v.trip->passive ? &f->waits : &f->flight, ctx, v.trip->call.key, fly,
+				    v.trip, trip_bytes(v.trip));
+	return take_result(v.trip, w, out, info);
+}
+
+int weft_fleet_do(weft_fleet *f, weft_ctx *ctx, const weft_fleet_call *call,
+		  weft_bytes *out, weft_fleet_info *info)
+{
+	if (call->fn == NULL)
+		return -EINVAL;
+	return travel(f, ctx, call, out, info);
+}
+
+void weft_bytes_release(weft_bytes *bytes)
+{
+	weft_result_release(&bytes->priv_result);
+	*bytes = (weft_bytes){0};
+}
+
+int weft_fleet_wait(weft_fleet *f, weft_ctx *ctx, weft_key key, weft_bytes *out,
+		    weft_fleet_info *info)
+{
+	weft_fleet_call call = {.key = key, .mode = WEFT_FLEET_CACHE};
+
+	return travel(f, ctx, &call, out, info);
+}
+
+/* ---- what is not a call ---- */
+
+int weft_fleet_forget(weft_fleet *f, weft_ctx *ctx, weft_key key)
+{
+	uint64_t room;
+	weft__fleet_id id;
+	int err;
+
+	if (!is_known(f))
+		return -ECHILD;
+	key = plain_key(key, &room);
+	id = weft__fleet_id_of(key);
+	err = f->engine->ops->forget(f->engine, ctx, &id);
+	weft_flight_forget(&f->flight, key);
+	return err;
+}
+
+int weft_fleet_list(weft_fleet *f, weft_ctx *ctx, weft_fleet_list_fn fn,
+		    void *arg)
+{
+	return is_known(f) ? f->engine->ops->list(f->engine, ctx, fn, arg)
+			   : -ECHILD;
+}
+
+int weft_fleet_show(weft_fleet *f, weft_ctx *ctx, weft_key key,
+		    weft_fleet_entry *entry)
+{
+	uint64_t room;
+	weft__fleet_id id;
+
+	if (!is_known(f))
+		return -ECHILD;
+	id = weft__fleet_id_of(plain_key(key, &room));
+	memset(entry, 0, sizeof *entry);
+	return f->engine->ops->show(f->engine, ctx, &id, entry);
+}
+
+int weft_fleet_doctor(weft_fleet *f, weft_ctx *ctx, weft_fleet_doctor_fn fn,
+		      void *arg)
+{
+	return is_known(f) ? f->engine->ops->doctor(f->engine, ctx, fn, arg)
+			   : -ECHILD;
+}
+
+void weft_fleet_count(weft_fleet *f, weft_fleet_counters *counters)
+{
+	weft_flight_counters flights;
+
+	*counters = f->counters;
+	weft_flight_count(&f->flight, &flights);
+	counters->merged = flights.joined;
+	counters->commands = weft_atomic_load(&f->engine->commands, relaxed);
+	counters->down = weft_atomic_load(&f->engine->down, relaxed);
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The keeper: a thread that renews the leases of this process, and takes from
+ * runs what they have lost. It is a plain thread: tasks that compute do not hold
+ * it up, whatever they do.
+ *
+ * K1  lost_at is counted from just before a command was sent that made the lease
+ *     good for its length, less a hundredth and 2 ms for clocks that run
+ *     differently. The place counts from when it learnt of it, later. So a
+ *     holder knows that it has lost the lease before the place gives it away.
+ * K2  A hold is unlinked and not busy when weft__fleet_keep_no_more() returns; the
+ *     keeper touches one only while it is linked and with the lock held, or while
+ *     it is busy. So its context lives while it may be cancelled.
+ * K3  A renewal that is not answered does not keep the keeper beyond the time at
+ *     which the first lease would be lost: until of weft__fleet_ops.renew.
+ */
+#include "fleet/core.h"
+
+enum { RENEWALS = 4 };	/* in the length of a lease */
+
+static const weft_duration RETRY = WEFT_MS(50);
+static const weft_duration LONG = WEFT_MINUTE;
+
+static weft_time lost_after(weft_time sent_at, weft_duration length)
+{
+	return sent_at + length - length / 100 - WEFT_MS(2);
+}
+
+bool weft__fleet_held(const weft__fleet_hold *h)
+{
+	return !weft_atomic_load(&h->lost, relaxed) &&
+	       !weft_atomic_load(&h->forgotten, relaxed) &&
+	       weft__fleet_boottime() < weft_atomic_load(&h->lost_at, relaxed);
+}
+
+static bool renews(const weft__fleet_hold *h, weft_time now)
+{
+	return !h->lost && !h->forgotten && now < h->stop_at;
+}
+
+/* With the lock held. */
+static void lose(weft_fleet *f, weft__fleet_hold *h)
+{
+	weft_atomic_store(&h->lost, true, relaxed);
+	weft__fleet_note(f, lost);
+	weft_ctx_cancel(h->ctx, -EOWNERDEAD);
+}
+
+static void judge(weft_fleet *f, weft__fleet_hold *h, weft_time sent_at)
+{
+	switch (h->lease.renewed) {
+	case 0:
+		h->good_at = sent_at;
+		h->renew_at = sent_at + h->length / RENEWALS;
+		weft_atomic_store(&h->lost_at, lost_after(sent_at, h->length),
+				  relaxed);
+		break;
+	case -ESTALE:
+		weft_atomic_store(&h->forgotten, true, relaxed);
+		weft_flight_forget(&f->flight, h->lease.ask->key);
+		break;
+	case -EOWNERDEAD:
+		if (!h->lost)
+			lose(f, h);
+		break;
+	default:
+		h->renew_at = weft__fleet_boottime() + RETRY;
+	}
+}
+
+/* With the lock held. What is due is marked busy; *next: when to look again. */
+static weft__fleet_hold *collect(weft_fleet *f, weft_time now, weft_time *next,
+				 weft_time *first_lost)
+{
+	weft__fleet_lease *due = NULL;
+
+	*next = *first_lost = now + LONG;
+	for (weft__fleet_hold *h = f->keeper.holds; h != NULL; h = h->next) {
+		weft_time lost_at = h->lost_at;
+
+		if (!h->lost && !h->forgotten && now >= lost_at)
+			lose(f, h);
+		if (h->lost || h->forgotten)
+			continue;
+		if (lost_at < *first_lost)
+			*first_lost = lost_at;
+		if (!renews(h, now))
+			continue;
+		if (now >= h->renew_at) {
+			h->busy = true;
+			h->lease.since_good = now - h->good_at;
+			h->lease.next_due = due;
+			due = &h->lease;
+		} else if (h->renew_at < *next) {
+			*next = h->renew_at;
+		}
+	}
+	if (*first_lost < *next)
+		*next = *first_lost;
+	return (weft__fleet_hold *)due;	/* the lease is a hold's first member */
+}
+
+_Static_assert(offsetof(weft__fleet_hold, lease) == 0, "see collect()");
+
+/* With the lock held, which is dropped meanwhile. */
+static void renew(weft_fleet *f, weft__fleet_hold *due, weft_time now,
+		  weft_time first_lost)
+{
+	weft_duration left = first_lost - now;
+	weft__fleet_lease *l, *next;
+
+	weft_mutex_unlock(&f->keeper.lock);
+	f->engine->ops->renew(f->engine, &due->lease,
+			      weft_now() + (left < WEFT_SECOND ? left : WEFT_SECOND));
+	weft_mutex_lock(&f->keeper.lock);
+	for (l = &due->lease; l != NULL; l = next) {
+		weft__fleet_hold *h = (weft__fleet_hold *)l;
+
+		next = l->next_due;
+		judge(f, h, now);
+		h->busy = false;
+	}
+	weft_cond_broadcast(&f->keeper.idle);
+}
+
+static void sleep_for(weft_fleet *f, weft_duration d)
+{
+	weft_ctx until;
+
+	weft_ctx_init_timeout(&until, NULL, d);
+	(void)!weft_sema_acquire_ctx(&f->keeper.wake, &until, 1);
+	weft_ctx_fini(&until);
+}
+
+static void *keep(void *arg)
+{
+	weft_fleet *f = arg;
+	weft__fleet_keeper *k = &f->keeper;
+
+	weft_mutex_lock(&k->lock);
+	while (!k->stopping) {
+		weft_time now = weft__fleet_boottime(), next, first_lost;
+		weft__fleet_hold *due = collect(f, now, &next, &first_lost);
+
+		if (due != NULL) {
+			renew(f, due, now, first_lost);
+			continue;
+		}
+		weft_mutex_unlock(&k->lock);
+		sleep_for(f, next - now);
+		weft_mutex_lock(&k->lock);
+	}
+	weft_mutex_unlock(&k->lock);
+	return NULL;
+}
+
+int weft__fleet_keeper_start(weft_fleet *f)
+{
+	weft_cond_init(&f->keeper.idle, &f->keeper.lock);
+	weft_sema_init(&f->keeper.wake, 0);
+	return weft__fleet_thread_start(&f->keeper.thread, "weft-keeper", keep,
+					f);
+}
+
+void weft__fleet_keeper_stop(weft_fleet *f)
+{
+	weft_mutex_lock(&f->keeper.lock);
+	f->keeper.stopping = true;
+	weft_mutex_unlock(&f->keeper.lock);
+	weft_sema_release(&f->keeper.wake, 1);
+	weft__fleet_thread_join(f->keeper.thread);
+}
+
+void weft__fleet_keep(weft_fleet *f, weft__fleet_hold *h, weft_time sent_at)
+{
+	h->good_at = sent_at;
+	h->renew_at = sent_at + h->length / RENEWALS;
+	h->lost_at = lost_after(sent_at, h->length);
+	weft_mutex_lock(&f->keeper.lock);
+	h->next = f->keeper.holds;
+	f->keeper.holds = h;
+	weft_atomic_add(&f->counters.running, 1, relaxed);
+	weft_mutex_unlock(&f->keeper.lock);
+	weft_sema_release(&f->keeper.wake, 1);
+}
+
+void weft__fleet_keep_no_more(weft_fleet *f, weft__fleet_hold *h)
+{
+	weft__fleet_hold **p = &f->keeper.holds;
+
+	weft_mutex_lock(&f->keeper.lock);
+	while (h->busy)
+		weft_cond_wait(&f->keeper.idle);
+	while (*p != h)
+		p = &(*p)->next;
+	*p = h->next;
+	weft_atomic_sub(&f->counters.running, 1, relaxed);
+	weft_mutex_unlock(&f->keeper.lock);
+}
