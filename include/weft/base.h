@@ -12,12 +12,16 @@
  *   - Durations and times are int64_t nanoseconds (see time.h).
  *   - Errors are ints: 0 is success, the library's own errors are negative
  *     errno values, and a nonzero int that a user's function returns is passed
- *     on unchanged. Misuse (a negative counter, unlocking an unlocked mutex)
- *     is not an error: it prints one line and aborts.
+ *     on unchanged. Misuse is no error: it panics (a negative counter; see
+ *     panic.h), or, where that would leave no safe state (unlocking an
+ *     unlocked mutex), prints one line and aborts. Both say what Go says.
  *   - "Context" in a function's comment says who may call it: a task (see
  *     task.h) or a plain thread, and whether a task may be switched away
  *     inside. No function may be called from a signal handler unless its
  *     comment says so.
+ *   - No function is a cancellation point of pthread_cancel(). A thread that is
+ *     cancelled while it waits here is so at the next one after the wait, or in
+ *     the function that it runs for a once or a flight: that is an exit then.
  */
 #ifndef WEFT_BASE_H
 #define WEFT_BASE_H

@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "plat/cpu.h"
 
+#include "plat/thread.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -26,6 +28,7 @@ static int affinity_cpus(void)
 /* Read a small file whole; an empty string when that is not possible. */
 static void read_file(const char *path, char *text, size_t size_bytes)
 {
+	WEFT__UNCANCELLED();
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? 0 : read(fd, text, size_bytes - 1);
 

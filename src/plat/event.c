@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "plat/event.h"
 
+#include "plat/thread.h"
+
 #include <errno.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -19,6 +21,7 @@ int weft__event_open(void)
 
 void weft__event_close(int fd)
 {
+	WEFT__UNCANCELLED();
 	int saved_errno = errno;
 
 	close(fd);
@@ -27,6 +30,7 @@ void weft__event_close(int fd)
 
 void weft__event_signal(int fd)
 {
+	WEFT__UNCANCELLED();
 	int saved_errno = errno;
 
 	(void)!eventfd_write(fd, 1);
@@ -35,6 +39,7 @@ void weft__event_signal(int fd)
 
 void weft__event_clear(int fd)
 {
+	WEFT__UNCANCELLED();
 	int saved_errno = errno;
 	eventfd_t count;
 

@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "plat/pollset.h"
 
+#include "plat/thread.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -25,6 +27,7 @@ const uint32_t weft__poll_always = POLLERR | POLLHUP;
 
 int weft__poll_now(int fd, uint32_t events)
 {
+	WEFT__UNCANCELLED();
 	struct pollfd p = {.fd = fd, .events = (short)events};
 	int saved_errno = errno;
 	int n;
@@ -94,6 +97,7 @@ static int open_both(weft__pollset *p)
 
 int weft__pollset_open(weft__pollset *p)
 {
+	WEFT__UNCANCELLED();
 	int saved_errno = errno;
 	int err = open_both(p);
 
@@ -103,12 +107,14 @@ int weft__pollset_open(weft__pollset *p)
 
 void weft__pollset_close(weft__pollset *p)
 {
+	WEFT__UNCANCELLED();
 	close(p->bell);
 	close(p->epoll);
 }
 
 void weft__pollset_ring(weft__pollset *p)
 {
+	WEFT__UNCANCELLED();
 	uint64_t one = 1;
 	int saved_errno = errno;
 	ssize_t n;
@@ -122,6 +128,7 @@ void weft__pollset_ring(weft__pollset *p)
 /* With a second descriptor of the same file the close of fd is not the last. */
 int weft__close(int fd, int *rest)
 {
+	WEFT__UNCANCELLED();
 	int saved_errno = errno;
 	int err;
 
@@ -134,6 +141,7 @@ int weft__close(int fd, int *rest)
 
 void weft__close_rest(int rest)
 {
+	WEFT__UNCANCELLED();
 	int saved_errno = errno;
 
 	if (rest >= 0)

@@ -3,6 +3,7 @@
 #include "plat/random.h"
 
 #include "base/hash.h"
+#include "plat/thread.h"
 
 #include <weft/time.h>
 
@@ -28,6 +29,7 @@ static void fill_from_start_of_process(unsigned char *p, size_t size_bytes)
 
 void weft__random_bytes(void *buffer, size_t size_bytes)
 {
+	WEFT__UNCANCELLED();
 	int saved = errno;
 
 	if (getrandom(buffer, size_bytes, GRND_NONBLOCK) != (ssize_t)size_bytes)

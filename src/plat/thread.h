@@ -27,6 +27,18 @@ int weft__thread_at_fork(void (*function)(void));
 void weft__thread_prepare(void);
 void weft__thread_unprepare(void);
 
+/*
+ * To the end of the scope that this stands in the calling thread is not
+ * cancelled: for what waits, reads, writes or prints with a lock held, or on
+ * the way to abort(). The library has no cancellation point otherwise but for
+ * the functions that it calls.
+ */
+#define WEFT__UNCANCELLED()                                                    \
+	__attribute__((cleanup(weft__thread_cancel_as), unused)) int           \
+		weft__cancel_before = weft__thread_no_cancel()
+int weft__thread_no_cancel(void);
+void weft__thread_cancel_as(const int *before);
+
 /* The stack that the calling thread came with; NULL and 0: not known. */
 void weft__thread_stack(void **low, size_t *size_bytes);
 

@@ -34,6 +34,19 @@ void weft__thread_unprepare(void)
 		munmap(stack.ss_sp, stack.ss_size);
 }
 
+int weft__thread_no_cancel(void)
+{
+	int before;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+	return before;
+}
+
+void weft__thread_cancel_as(const int *before)
+{
+	pthread_setcancelstate(*before, NULL);
+}
+
 __attribute__((noinline)) int weft__errno_get(void)
 {
 	return errno;

@@ -282,6 +282,7 @@ static _Noreturn void die(const weft__dying *dying)
 {
 	static uint32_t reporting;
 	static report r;
+	WEFT__UNCANCELLED();
 
 	while (weft_atomic_xchg(&reporting, 1, acq_rel) != 0)
 		weft__thread_yield();
@@ -303,6 +304,8 @@ static _Noreturn void uncaught(weft__flow *flow, weft__panic *p)
 
 void weft__panic_report(const weft__panic *p, const char *what)
 {
+	WEFT__UNCANCELLED();
+
 	fprintf(stderr, "weft: %s: %s\n%s", what, p->info.message,
 		p->info.stack);
 }

@@ -466,6 +466,7 @@ int weft__runtime_start(void)
 	if (likely(weft_atomic_load(&weft__rt.running, acquire)))
 		return 0;
 	weft__fork_check();
+	WEFT__UNCANCELLED();
 	weft__lock_take(&starting);
 	if (!weft_atomic_load(&weft__rt.running, relaxed))
 		err = start();
@@ -475,6 +476,7 @@ int weft__runtime_start(void)
 
 bool weft__runtime_stop(void (*report)(void))
 {
+	WEFT__UNCANCELLED();
 	bool empty;
 
 	weft__lock_take(&starting);

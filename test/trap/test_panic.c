@@ -7,6 +7,7 @@
 
 #include "trap/open_frames.h"
 
+#include <pthread.h>
 #include <stdio.h>
 
 static void say(void *text)
@@ -103,4 +104,19 @@ TEST_TRAP(a_second_task_that_panics_meanwhile_does_not_mix_in,
 	for (int i = 0; i < 4; i++)
 		CHECK_EQ(weft_go(panic_here, NULL), 0);
 	wait_for_ever();
+}
+
+TEST_TRAP(a_thread_that_is_being_cancelled_reports_its_panic, "panic: at last\n")
+{
+	pthread_cancel(pthread_self());
+	weft_panic("at last");
+}
+
+TEST_TRAP(a_thread_that_is_being_cancelled_reports_its_misuse,
+	  "fatal error: sync: unlock of unlocked mutex")
+{
+	weft_mutex m = {0};
+
+	pthread_cancel(pthread_self());
+	weft_mutex_unlock(&m);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/trap.h"
 
+#include "plat/thread.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +11,7 @@ void weft__fatal(const char *format, ...)
 {
 	char line[256];
 	va_list args;
+	WEFT__UNCANCELLED();
 
 	va_start(args, format);
 	vsnprintf(line, sizeof line, format, args);
