@@ -631,6 +631,7 @@ static void call_fn(void *arg)
 	ending *e = arg;
 	flight_task *t = e->call->task;
 
+	weft__check_fn(t->fn != NULL);
 	e->err = t->fn(&t->ctx, t->arg, &e->value);
 }
 
@@ -668,6 +669,7 @@ static void lead(call *c, weft_flight_fn fn, void *arg)
 		.outcome = WEFT_EXITED,
 	};
 
+	weft__check_fn(fn != NULL);
 	e.err = fn(NULL, arg, &e.value);
 	e.outcome = WEFT_RETURNED;
 	finish(&e);

@@ -185,6 +185,7 @@ weft_defer *weft_defer_begin(weft_defer *d)
 {
 	weft__flow *flow = flow_self();
 
+	weft__check_fn(d->priv_fn != NULL);
 	d->priv_next = flow->defers;
 	flow->defers = d;
 	return d;
@@ -400,6 +401,11 @@ void weft__panic_again(weft__panic *p)
 	unwind_to(flow, flow->catches, WEFT_PANICKED, p);
 }
 
+void weft__panic_nil(void)
+{
+	weft_panic("invalid memory address or nil pointer dereference");
+}
+
 void weft_panic(const char *format, ...)
 {
 	weft__panic *p = panic_new(NULL);
@@ -478,6 +484,7 @@ static void catch_left(weft__catch *c)
 static __attribute__((noinline)) void enter(weft_fn fn, void *arg, void **frame)
 {
 	*frame = __builtin_frame_address(0);
+	weft__check_fn(fn != NULL);
 	fn(arg);
 	__asm__ volatile("");	/* no tail call */
 }

@@ -27,6 +27,15 @@ void weft__panic_tell(const weft__panic *p, weft_panic_info *info);
 /* Raise p, a reference to which is the caller's and becomes the panic's. */
 _Noreturn WEFT_PRIV_COLD void weft__panic_again(weft__panic *p);
 
+/* The call of a function that is NULL panics, in Go's words. */
+_Noreturn WEFT_PRIV_COLD void weft__panic_nil(void);
+
+static inline void weft__check_fn(bool given)
+{
+	if (unlikely(!given))
+		weft__panic_nil();
+}
+
 /* Print p, which goes no further, with what became of it. */
 WEFT_PRIV_COLD void weft__panic_report(const weft__panic *p, const char *what);
 

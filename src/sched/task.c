@@ -258,6 +258,8 @@ int weft_run(int (*fn)(void *), void *arg)
 
 	if (weft__stack_self() != NULL)
 		weft__fatal("weft_run called by a task");
+	if (fn == NULL)
+		weft__fatal("go of nil func value");
 	if (weft_go(run_main, &run) != 0)
 		return -ENOMEM;
 	while (weft_atomic_load(&run.done, acquire) == 0)

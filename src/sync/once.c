@@ -201,6 +201,7 @@ static void run(weft_once *o, weft_fn fn, void *arg)
 {
 	__attribute__((cleanup(finish_done), unused)) weft_once *running = o;
 
+	weft__check_fn(fn != NULL);
 	fn(arg);
 }
 
@@ -238,6 +239,7 @@ static int attempt(weft_once *o, int (*fn)(void *), void *arg)
 {
 	__attribute__((cleanup(finish_attempt))) running r = {o, ABANDONED};
 
+	weft__check_fn(fn != NULL);
 	r.error = fn(arg);
 	return r.error;
 }
@@ -342,6 +344,7 @@ void weft_once_func_run(void *func)
 {
 	__attribute__((cleanup(drop_func_arg))) weft_once_func *f = func;
 
+	weft__check_fn(f->priv_fn != NULL);
 	f->priv_fn(f->priv_arg);
 }
 
@@ -378,6 +381,7 @@ void weft_once_value_run(void *value)
 {
 	__attribute__((cleanup(drop_value_arg))) weft_once_value *v = value;
 
+	weft__check_fn(v->priv_fn != NULL);
 	v->priv_value = v->priv_fn(v->priv_arg);
 }
 

@@ -189,6 +189,8 @@ int weft_waitgroup_go(weft_waitgroup *wg, weft_fn fn, void *arg)
 {
 	int error;
 
+	if (unlikely(fn == NULL))
+		weft__fatal("go of nil func value");
 	weft_waitgroup_add(wg, 1);
 	error = weft__task_start(run, wg, (void *)fn, arg,
 				 __builtin_return_address(0));

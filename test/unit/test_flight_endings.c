@@ -417,3 +417,40 @@ TEST_FLAVOURS(flight_that_panics_when_all_have_left_can_be_finished)
 	weft_ctx_fini(&soon);
 	weft_flight_fini(&f);
 }
+
+/* ---- a function that is NULL ---- */
+
+static void ask_for_nothing(void *flight)
+{
+	weft_flight_do(flight, key(), NULL, NULL);
+}
+
+static void ask_for_nothing_in_a_task(void *flight)
+{
+	weft_flight_do_ctx(flight, NULL, key(), NULL, NULL);
+}
+
+TEST_FLAVOURS(flight_of_no_function_panics_and_can_be_asked_again)
+{
+	weft_flight flight = {0};
+	weft_panic_info info;
+	weft_result r;
+	weft_chan c;
+
+	for (int i = 0; i < 4; i++) {
+		CHECK_EQ(weft_try(i % 2 ? ask_for_nothing
+					: ask_for_nothing_in_a_task,
+				  &flight, &info),
+			 WEFT_PANICKED);
+		CHECK_EQ(strcmp(info.message, "invalid memory address or nil "
+					      "pointer dereference"),
+			 0);
+	}
+	CHECK_EQ(weft_chan_init(&c, sizeof(weft_result), 1), 0);
+	weft_flight_do_chan(&flight, key(), NULL, NULL, &c);
+	CHECK(weft_chan_recv(&c, &r));
+	CHECK_EQ(r.outcome, WEFT_PANICKED);
+	weft_result_release(&r);
+	weft_chan_fini(&c);
+	weft_flight_fini(&flight);
+}

@@ -499,3 +499,61 @@ TEST(once_of_a_thread_that_is_cancelled_is_done)
 	CHECK_EQ(pthread_join(other, NULL), 0);
 	CHECK(weft_once_done(&s.once));
 }
+
+/* ---- functions that are NULL ---- */
+
+static void do_no_function(void *o)
+{
+	weft_once_do(o, NULL, NULL);
+}
+
+static void try_no_function(void *o)
+{
+	(void)weft_once_try(o, NULL, NULL);
+}
+
+static void call_func_of_nothing(void *f)
+{
+	weft_once_func_call(f);
+}
+
+static void call_value_of_nothing(void *v)
+{
+	weft_once_value_call(v);
+}
+
+static void expect_nil(weft_fn call, void *arg)
+{
+	weft_panic_info info;
+
+	CHECK_EQ(weft_try(call, arg, &info), WEFT_PANICKED);
+	CHECK_EQ(strcmp(info.message, "invalid memory address or nil pointer "
+				      "dereference"),
+		 0);
+}
+
+TEST_FLAVOURS(once_of_no_function_panics_at_first)
+{
+	weft_once once = {0}, tried = {0};
+
+	expect_nil(do_no_function, &once);
+	CHECK(weft_once_done(&once));
+	do_no_function(&once);
+	expect_nil(try_no_function, &tried);
+	expect_nil(try_no_function, &tried);
+}
+
+TEST_FLAVOURS(once_func_and_value_of_no_function_panic_for_ever)
+{
+	weft_once_func func;
+	weft_once_value value;
+
+	weft_once_func_init(&func, NULL, NULL);
+	weft_once_value_init(&value, NULL, NULL);
+	for (int i = 0; i < 3; i++) {
+		expect_nil(call_func_of_nothing, &func);
+		expect_nil(call_value_of_nothing, &value);
+	}
+	weft_once_func_fini(&func);
+	weft_once_value_fini(&value);
+}

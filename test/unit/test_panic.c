@@ -515,3 +515,36 @@ TEST_FLAVOURS(misuse_can_be_caught)
 	CHECK_EQ(weft_try(misuse, &wg, &info), WEFT_PANICKED);
 	CHECK_EQ(strcmp(info.message, "sync: negative WaitGroup counter"), 0);
 }
+
+/* ---- functions that are NULL ---- */
+
+#define NIL "invalid memory address or nil pointer dereference"
+
+TEST_FLAVOURS(try_of_no_function_is_a_panic)
+{
+	weft_panic_info info;
+
+	CHECK_EQ(weft_try(NULL, NULL, &info), WEFT_PANICKED);
+	CHECK_EQ(strcmp(info.message, NIL), 0);
+}
+
+static void defer_nothing(void *unused)
+{
+	(void)unused;
+	WEFT_DEFER(NULL, NULL);
+}
+
+TEST_FLAVOURS(a_defer_of_no_function_is_a_panic)
+{
+	weft_panic_info info;
+
+	CHECK_EQ(weft_try(defer_nothing, NULL, &info), WEFT_PANICKED);
+	CHECK_EQ(strcmp(info.message, NIL), 0);
+	CHECK_EQ(weft_try(panic_with_value, &info, &info), WEFT_PANICKED);
+	CHECK(info.value == &info);
+}
+
+TEST_TRAP(run_of_no_function_is_fatal, "go of nil func value")
+{
+	weft_run(NULL, NULL);
+}

@@ -393,3 +393,10 @@ TEST_FLAVOURS(waitgroup_may_end_when_a_leaver_saw_the_zero)
 		weft_ctx_fini(&l.ctx);
 	}
 }
+
+TEST_TRAP(waitgroup_go_of_no_function_is_fatal, "go of nil func value")
+{
+	weft_waitgroup wg = {0};
+
+	(void)!weft_waitgroup_go(&wg, NULL, NULL);
+}
