@@ -75,7 +75,9 @@
  * somebody has to destroy: then every result with a value is a reference to
  * it, and drop(value) is called once, after the last of them was released. It
  * is called at the end of the function where every caller had left by then.
- * What drop is called for is a value other than NULL, whatever the error.
+ * What drop is called for is a value other than NULL, whatever the error. It
+ * should return: a panic in it is caught by nobody and an exit ends drop alone,
+ * but where weft_result_release() has called it.
  */
 #ifndef WEFT_FLIGHT_H
 #define WEFT_FLIGHT_H

@@ -196,7 +196,8 @@ struct weft_once_func {
 
 /*
  * Make *f a callable for fn(arg). The second form gives it arg to keep:
- * drop(arg) is called once, as soon as fn(arg) has ended, in whatever way.
+ * drop(arg) is called once, as soon as fn(arg) has ended, in whatever way. It
+ * should return: a panic in it is caught by nobody, an exit ends drop alone.
  *
  * Context   a task or a plain thread; never switches tasks. Nobody else may
  *           use *f yet, or any more.

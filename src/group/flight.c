@@ -62,6 +62,8 @@
  *     (F3), and then value is NULL; else when refs falls to zero. The task of
  *     a call lets go before it wakes anybody, so that the last release of a
  *     result is what drops the value, not the task at some later time.
+ *     But for a release, drop is called in the middle of something, whose rest
+ *     others wait for: so it is called apart, and cannot but return.
  *
  * F6  A sleeper may be woken for no reason: forget wakes those who sleep on a
  *     call that it holds no reference to, and the end, for fini's sake, those
@@ -513,7 +515,7 @@ static void drop_unwanted(call *c)
 
 	c->value = NULL;
 	weft__lock_drop(&c->shard->lock);
-	c->drop(value);
+	weft__call_apart(c->drop, value);
 	weft__lock_take(&c->shard->lock);
 }
 

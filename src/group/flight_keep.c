@@ -158,6 +158,11 @@ void weft__keep_insert(call *c, call **out)
 	s->kept++;
 }
 
+static void put(void *out)
+{
+	weft__call_put(out);
+}
+
 void weft__keep_put_all(call *out)
 {
 	call *next;
@@ -165,6 +170,6 @@ void weft__keep_put_all(call *out)
 	for (; out != NULL; out = next) {
 		next = out->old;
 		out->old = NULL;
-		weft__call_put(out);
+		weft__call_apart(put, out);
 	}
 }

@@ -528,6 +528,13 @@ void weft__try_exit(weft_fn fn, void *arg)
 	try(fn, arg, EXITS);
 }
 
+void weft__call_apart(weft_fn fn, void *arg)
+{
+	WEFT__UNCANCELLED();
+
+	try(fn, arg, EXITS);
+}
+
 enum weft_outcome weft_try(weft_fn fn, void *arg, weft_panic_info *info)
 {
 	weft__ending e = try(fn, arg, ALL);

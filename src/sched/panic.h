@@ -56,6 +56,13 @@ enum weft_outcome weft__try(weft_fn fn, void *arg, weft__panic **p);
 void weft__try_exit(weft_fn fn, void *arg);
 
 /*
+ * Call fn(arg), a function of the user's, in the middle of what has to be
+ * brought to its end: a panic is caught by nobody, an exit ends fn alone, and
+ * a cancellation of the thread comes later.
+ */
+void weft__call_apart(weft_fn fn, void *arg);
+
+/*
  * A number that tells the calling task or thread from all others that have not
  * ended. Never 0.
  */

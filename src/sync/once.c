@@ -311,12 +311,6 @@ void weft_once_call_slow(weft_once_call *c, weft_fn fn, void *arg)
 	weft_once_call_ctx_slow(c, NULL, fn, arg);
 }
 
-static void call_fini(weft_once_call *c)
-{
-	weft__panic_put(c->priv_panic);
-	memset(c, 0, sizeof *c);
-}
-
 void weft_once_func_init(weft_once_func *f, weft_fn fn, void *arg)
 {
 	weft_once_func_init_drop(f, fn, arg, NULL);
@@ -334,10 +328,11 @@ void weft_once_func_init_drop(weft_once_func *f, weft_fn fn, void *arg,
 static void drop_func_arg(weft_once_func **func)
 {
 	weft_once_func *f = *func;
+	weft_fn drop = f->priv_drop;
 
-	if (f->priv_drop != NULL)
-		f->priv_drop(f->priv_arg);
 	f->priv_drop = NULL;
+	if (drop != NULL)
+		weft__call_apart(drop, f->priv_arg);
 }
 
 void weft_once_func_run(void *func)
@@ -351,7 +346,8 @@ void weft_once_func_run(void *func)
 void weft_once_func_fini(weft_once_func *f)
 {
 	drop_func_arg(&f);
-	call_fini(&f->priv_call);
+	weft__panic_put(f->priv_call.priv_panic);
+	memset(f, 0, sizeof *f);
 }
 
 void weft_once_value_init(weft_once_value *v, void *(*fn)(void *), void *arg)
@@ -371,10 +367,11 @@ void weft_once_value_init_drop(weft_once_value *v, void *(*fn)(void *),
 static void drop_value_arg(weft_once_value **value)
 {
 	weft_once_value *v = *value;
+	weft_fn drop = v->priv_drop;
 
-	if (v->priv_drop != NULL)
-		v->priv_drop(v->priv_arg);
 	v->priv_drop = NULL;
+	if (drop != NULL)
+		weft__call_apart(drop, v->priv_arg);
 }
 
 void weft_once_value_run(void *value)
@@ -388,5 +385,6 @@ void weft_once_value_run(void *value)
 void weft_once_value_fini(weft_once_value *v)
 {
 	drop_value_arg(&v);
-	call_fini(&v->priv_call);
+	weft__panic_put(v->priv_call.priv_panic);
+	memset(v, 0, sizeof *v);
 }

@@ -4,6 +4,7 @@
 
 #include <weft/flight.h>
 #include <weft/group.h>
+#include <weft/once.h>
 #include <weft/panic.h>
 #include <weft/waitgroup.h>
 
@@ -119,4 +120,53 @@ TEST_TRAP(flight_do_chan_wants_a_channel_of_results,
 
 	CHECK_EQ(weft_chan_init(&c, 4, 1), 0);
 	weft_flight_do_chan(&f, weft_key_u64(1), panic_in_flight, NULL, &c);
+}
+
+/* ---- drops that panic ---- */
+
+static void panic_in_drop(void *unused)
+{
+	(void)unused;
+	weft_panic("in a drop");
+}
+
+static int store(weft_ctx *ctx, void *arg, void **value)
+{
+	(void)ctx;
+	*value = arg;
+	weft_panic("in a flight");
+}
+
+static void ask(void *flight)
+{
+	weft_flight_do(flight, weft_key_u64(1), store, flight);
+}
+
+TEST_TRAP(flight_drop_that_panics_ends_the_process_though_a_caller_would_catch,
+	  "panic: in a drop\n\nthread ")
+{
+	weft_flight f = {.drop = panic_in_drop};
+
+	weft_try(ask, &f, NULL);
+	_Exit(3);
+}
+
+static void do_nothing(void *unused)
+{
+	(void)unused;
+}
+
+static void call_once(void *func)
+{
+	weft_once_func_call(func);
+}
+
+TEST_TRAP(once_drop_that_panics_ends_the_process_though_a_caller_would_catch,
+	  "panic: in a drop\n\nthread ")
+{
+	weft_once_func f;
+
+	weft_once_func_init_drop(&f, do_nothing, NULL, panic_in_drop);
+	weft_try(call_once, &f, NULL);
+	_Exit(3);
 }

@@ -4,6 +4,7 @@
 #include "test.h"
 
 #include <weft/chan.h>
+#include <weft/ctx.h>
 #include <weft/flight.h>
 #include <weft/panic.h>
 
@@ -107,7 +108,8 @@ static void play(scene *s, weft_fn leader, weft_fn other)
 {
 	int waiters = leader == count_do_ctx ? CROWD + 1 : CROWD;
 
-	s->flight.drop = drop;
+	if (s->flight.drop == NULL)
+		s->flight.drop = drop;
 	test_start(leader, s);
 	test_until(weft_atomic_load(&s->running, acquire));
 	for (int i = 0; i < CROWD; i++)
@@ -416,6 +418,82 @@ TEST_FLAVOURS(flight_that_panics_when_all_have_left_can_be_finished)
 		 -ETIMEDOUT);
 	weft_ctx_fini(&soon);
 	weft_flight_fini(&f);
+}
+
+/* ---- drops that do not return ---- */
+
+static void drop_and_exit(void *drops)
+{
+	drop(drops);
+	weft_exit();
+}
+
+TEST_FLAVOURS(flight_ends_as_its_function_did_whatever_its_drop_does)
+{
+	for (int how = PANIC; how <= EXIT; how++) {
+		scene s = {.how = how, .flight.drop = drop_and_exit};
+
+		play(&s, how == PANIC ? count_do : count_do_ctx, count_do);
+		weft_flight_fini(&s.flight);
+	}
+}
+
+static int wait_for_leave(weft_ctx *ctx, void *arg, void **value)
+{
+	*value = arg;
+	return weft_ctx_wait(ctx);
+}
+
+TEST_FLAVOURS(flight_that_all_have_left_ends_whatever_its_drop_does)
+{
+	weft_flight flight = {.drop = drop_and_exit};
+	int drops = 0;
+
+	for (int i = 0; i < 3; i++) {
+		weft_ctx soon;
+
+		weft_ctx_init_timeout(&soon, NULL, WEFT_MS(1));
+		CHECK_EQ(weft_flight_do_ctx(&flight, &soon, key(),
+					    wait_for_leave, &drops)
+				 .err,
+			 -ETIMEDOUT);
+		weft_ctx_fini(&soon);
+	}
+	weft_flight_fini(&flight);
+	CHECK_EQ(drops, 3);
+}
+
+static int store(weft_ctx *ctx, void *arg, void **value)
+{
+	(void)ctx;
+	*value = arg;
+	return 0;
+}
+
+static void ask_for(weft_flight *flight, uint64_t n, int *drops)
+{
+	weft_result r = weft_flight_do(flight, weft_key_u64(n), store, drops);
+
+	CHECK_EQ(r.err, 0);
+	weft_result_release(&r);
+}
+
+TEST_FLAVOURS(flight_lets_go_of_all_it_keeps_whatever_its_drop_does)
+{
+	weft_flight flight = {
+		.drop = drop_and_exit, .ttl = WEFT_SECOND, .max_entries = 4};
+	int drops = 0;
+
+	for (uint64_t n = 0; n < 10; n++)
+		ask_for(&flight, n, &drops);
+	CHECK_EQ(drops, 6);
+	weft__flight_shift_clock(WEFT_SECOND);
+	ask_for(&flight, 9, &drops);
+	CHECK_EQ(drops, 7);
+	weft_flight_forget(&flight, weft_key_u64(9));
+	CHECK_EQ(drops, 8);
+	weft_flight_fini(&flight);
+	CHECK_EQ(drops, 11);
 }
 
 /* ---- a function that is NULL ---- */

@@ -263,6 +263,30 @@ TEST_FLAVOURS(once_func_drops_its_argument_once_after_every_ending)
 	}
 }
 
+static void drop_and_exit(void *arg)
+{
+	drop(arg);
+	weft_exit();
+}
+
+TEST_FLAVOURS(once_func_ends_as_its_function_did_whatever_its_drop_does)
+{
+	for (int how = RETURN; how <= EXIT; how++) {
+		scene s = {.how = how};
+
+		weft_once_func_init_drop(&s.func, end, &s, drop_and_exit);
+		play(&s, count_func, &s.func);
+		CHECK_EQ(s.runs, 1);
+		CHECK_EQ(s.thing, 1);
+		CHECK_EQ(s.returns, how == RETURN ? CROWD + 2 : 0);
+		CHECK_EQ(s.panics, how == RETURN ? 0
+				   : how == PANIC ? CROWD + 2
+						  : CROWD + 1);
+		weft_once_func_fini(&s.func);
+		CHECK_EQ(s.thing, 1);
+	}
+}
+
 static void drop_unused(void *n)
 {
 	++*(int *)n;
@@ -277,9 +301,11 @@ TEST(once_fini_drops_the_argument_of_one_that_was_never_called)
 	weft_once_func_init_drop(&f, end, &n, drop_unused);
 	weft_once_func_fini(&f);
 	CHECK_EQ(n, 1);
+	CHECK_EQ(memcmp(&f, (char[sizeof f]){0}, sizeof f), 0);
 	weft_once_value_init_drop(&v, end_with_value, &n, drop_unused);
 	weft_once_value_fini(&v);
 	CHECK_EQ(n, 2);
+	CHECK_EQ(memcmp(&v, (char[sizeof v]){0}, sizeof v), 0);
 	weft_once_value_fini(&v);
 	CHECK_EQ(n, 2);
 }
