@@ -71,7 +71,9 @@ WEFT_API void weft_loop_fini(weft_loop *l);
 WEFT_API int weft_loop_fd(const weft_loop *l);
 
 /*
- * Make the calls that have been handed over so far; do not wait for others.
+ * Make the calls that have been handed over so far; do not wait for others. A
+ * function that it calls may step in turn, as one does that runs the loop until
+ * its dialog is closed.
  *
  * Returns   how many were made
  * Context   one thread at a time, or one task that is pinned. Never switches

@@ -11,7 +11,11 @@
  * L2  A call is begun by taking it out of the list, under the lock. Who gives up
  *     takes it out itself; so it is either made, and waited for, or not.
  * L3  The step touches a call for the last time when it sets ended, under the
- *     lock of the bucket of its address; after that it wakes by address.
+ *     lock of the bucket of its address; after that it wakes by address. It
+ *     does so however the function ends: a thread that ends in it leaves the
+ *     rest of the calls to the next step.
+ * L4  Steps nest, as loops do: a function may run its loop, for a dialog. So
+ *     each gives back what it found in priv_stepper.
  */
 #include "base/list.h"
 #include "ctx/ctx.h"
@@ -79,17 +83,24 @@ static call *take(weft_loop *l)
 	return link != NULL ? weft__container(link, call, link) : NULL;
 }
 
-static void make(call *c)
+static void ended(call **made)
 {
+	call *c = *made;
 	weft__wakeups wakeups = {0};
-	weft__bucket *b;
+	weft__bucket *b = weft__lot_lock(c);
 
-	c->outcome = weft__try(c->fn, c->arg, &c->panic);
-	b = weft__lot_lock(c);
 	weft_atomic_store(&c->ended, 1, release); /* L3 */
 	weft__lot_wake_all(b, c, 0, &wakeups);
 	weft__lot_unlock(b);
 	weft__wake(&wakeups);
+}
+
+static void make(call *c)
+{
+	__attribute__((cleanup(ended), unused)) call *made = c;
+
+	c->outcome = WEFT_EXITED;	/* of a thread that does so */
+	c->outcome = weft__try(c->fn, c->arg, &c->panic);
 }
 
 /* As many as there are now: those that come meanwhile have signalled. */
@@ -106,8 +117,27 @@ static size_t count_calls(weft_loop *l)
 	return count;
 }
 
+typedef struct {
+	weft_loop *loop;
+	uint32_t outer;
+} step;
+
+/* L4; what is left is for the next one. */
+static void step_over(const step *s)
+{
+	weft_loop *l = s->loop;
+
+	weft_atomic_store(&l->priv_stepper, s->outer, relaxed);
+	weft__lock_take(lock_of(l));
+	if (!weft__list_empty(&l->priv_calls))
+		weft__event_signal(l->priv_fd);
+	weft__lock_drop(lock_of(l));
+}
+
 int weft_loop_step(weft_loop *l)
 {
+	__attribute__((cleanup(step_over), unused)) step s = {
+		l, weft_atomic_load(&l->priv_stepper, relaxed)};
 	size_t count;
 	int made = 0;
 	call *c;
@@ -117,11 +147,6 @@ int weft_loop_step(weft_loop *l)
 	weft_atomic_store(&l->priv_stepper, weft__flow_mark(), relaxed);
 	for (; count > 0 && (c = take(l)) != NULL; count--, made++)
 		make(c);
-	weft_atomic_store(&l->priv_stepper, 0, relaxed);
-	weft__lock_take(lock_of(l));
-	if (!weft__list_empty(&l->priv_calls))
-		weft__event_signal(l->priv_fd);
-	weft__lock_drop(lock_of(l));
 	return made;
 }
 

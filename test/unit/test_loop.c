@@ -177,6 +177,36 @@ TEST_FLAVOURS(loop_call_inside_a_step_is_made_at_once)
 	weft_loop_fini(&s.loop);
 }
 
+static void step_and_call(void *arg)
+{
+	scene *s = arg;
+
+	test_until(waiting(s) == 1);
+	CHECK_EQ(weft_loop_step(&s->loop), 1);
+	call_from_inside(s);
+}
+
+static void call_stepping(void *arg)
+{
+	CHECK_EQ(weft_loop_call(&((scene *)arg)->loop, step_and_call, arg), 0);
+}
+
+TEST_FLAVOURS(loop_function_may_step_and_call_again)
+{
+	scene s = {.done = 0};
+
+	CHECK_EQ(weft_loop_init(&s.loop), 0);
+	test_start(call_stepping, &s);
+	test_until(waiting(&s) == 1);
+	test_start(call_nested, &s);
+	test_until(waiting(&s) == 2);
+	CHECK_EQ(weft_loop_step(&s.loop), 1);
+	test_join_all();
+	CHECK_EQ(s.calls, 2);
+	CHECK(!readable(&s));
+	weft_loop_fini(&s.loop);
+}
+
 /* ---- giving up ---- */
 
 TEST_FLAVOURS(loop_call_ctx_gives_up_what_has_not_begun)
@@ -260,6 +290,44 @@ TEST_FLAVOURS(loop_call_ends_as_its_function_and_the_loop_goes_on)
 	CHECK_EQ(weft_loop_call(&s.loop, count, &s), 0);
 	end(&s);
 	CHECK_EQ(s.calls, 1);
+}
+
+static void end_thread(void *unused)
+{
+	(void)unused;
+	pthread_exit(NULL);
+}
+
+static void call_end_of_thread(void *s)
+{
+	CHECK_EQ(weft_loop_call(&((scene *)s)->loop, end_thread, s),
+		 WEFT_ERR_EXITED);
+}
+
+static void call_after_that(void *arg)
+{
+	scene *s = arg;
+
+	CHECK_EQ(weft_loop_call(&s->loop, stop, s), 0);
+}
+
+/* The call has ended for its caller, and the rest is the next step's. */
+TEST_FLAVOURS(loop_whose_thread_ends_in_a_call_can_go_on_in_another)
+{
+	scene s = {.done = 0};
+
+	CHECK_EQ(weft_loop_init(&s.loop), 0);
+	test_start(call_end_of_thread, &s);
+	test_until(waiting(&s) == 1);
+	test_start(call_after_that, &s);
+	test_until(waiting(&s) == 2);
+	CHECK_EQ(pthread_create(&s.thread, NULL, run_loop, &s), 0);
+	CHECK_EQ(pthread_join(s.thread, NULL), 0);
+	CHECK(readable(&s));
+	CHECK_EQ(pthread_create(&s.thread, NULL, run_loop, &s), 0);
+	CHECK_EQ(pthread_join(s.thread, NULL), 0);
+	test_join_all();
+	weft_loop_fini(&s.loop);
 }
 
 static void call_for_ever(void *s)
