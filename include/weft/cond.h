@@ -69,9 +69,10 @@ WEFT_API void weft_cond_init(weft_cond *c, weft_mutex *m);
 
 /*
  * The same with any lock. The functions are called from the waits, in the
- * waiting task or thread; lock may switch tasks. If several may hold the lock
- * at once, as the readers of a weft_rwmutex do, several may begin to wait at
- * once; what they wait for must still be changed by one who shuts them out.
+ * waiting task or thread; lock may switch tasks. A panic in unlock ends the wait
+ * before it has begun. If several may hold the lock at once, as the readers of
+ * a weft_rwmutex do, several may begin to wait at once; what they wait for must
+ * still be changed by one who shuts them out.
  *
  *	weft_cond_init_locker(&c, weft_rwmutex_rlocker(&rw));
  *	weft_cond_init_locker(&d, (weft_locker){

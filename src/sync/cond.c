@@ -57,14 +57,6 @@ static inline void lock(const weft_locker *l)
 		l->lock(l->obj);
 }
 
-static inline void unlock(const weft_locker *l)
-{
-	if (likely(l->unlock == weft__mutex_call_unlock))
-		weft_mutex_unlock((weft_mutex *)l->obj);
-	else
-		l->unlock(l->obj);
-}
-
 static void check_not_copied(const weft_cond *c)
 {
 	if (unlikely(c->priv_self != c && c->priv_self != NULL))
@@ -96,6 +88,35 @@ static void leave(weft_cond *c, weft__waiter *w)
 	weft__lot_unlock(b);
 }
 
+/* Somebody's own unlock, which may panic: then this is no wait any more. */
+typedef struct {
+	weft_cond *cond;
+	weft__waiter *waiter;
+	bool done;
+} unlocking;
+
+static void unlock_left(const unlocking *u)
+{
+	if (unlikely(!u->done))
+		leave(u->cond, u->waiter);
+}
+
+static void unlock_other(const weft_locker *l, weft_cond *c, weft__waiter *w)
+{
+	__attribute__((cleanup(unlock_left))) unlocking u = {c, w, false};
+
+	l->unlock(l->obj);
+	u.done = true;
+}
+
+static inline void unlock(const weft_locker *l, weft_cond *c, weft__waiter *w)
+{
+	if (likely(l->unlock == weft__mutex_call_unlock))
+		weft_mutex_unlock((weft_mutex *)l->obj);
+	else
+		unlock_other(l, c, w);
+}
+
 static int wait(weft_cond *c, weft_ctx *ctx)
 {
 	weft_locker l = c->priv_locker;
@@ -107,7 +128,7 @@ static int wait(weft_cond *c, weft_ctx *ctx)
 		weft_panic("sync: wait on a weft_cond that was not initialised");
 	weft__waiter_init(&w, "cond wait");
 	queue(c, &w); /* C1: before the unlock */
-	unlock(&l);
+	unlock(&l, c, &w);
 	error = weft__ctx_park(&w, ctx);
 	if (error != 0)
 		leave(c, &w);

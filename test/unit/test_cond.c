@@ -5,6 +5,7 @@
 
 #include <weft/cond.h>
 #include <weft/ctx.h>
+#include <weft/panic.h>
 #include <weft/sema.h>
 
 enum { CROWD = 10 };
@@ -362,6 +363,34 @@ TEST_FLAVOURS(cond_works_over_any_lock)
 	weft_cond_broadcast(&b.cond);
 	test_join_all();
 	CHECK(weft_sema_try_acquire(&b.sema, 1));
+}
+
+static void lock_nothing(void *unused)
+{
+	(void)unused;
+}
+
+static void unlock_and_panic(void *value)
+{
+	weft_panic_value(value);
+}
+
+static void wait_in_vain(void *c)
+{
+	weft_cond_wait(c);
+}
+
+TEST_FLAVOURS(cond_whose_unlock_panics_was_not_waited_for)
+{
+	weft_cond c;
+	weft_panic_info info;
+
+	weft_cond_init_locker(&c, (weft_locker){&c, lock_nothing,
+						unlock_and_panic});
+	CHECK_EQ(weft_try(wait_in_vain, &c, &info), WEFT_PANICKED);
+	CHECK(info.value == &c);
+	CHECK_EQ(queue_length(&c), 0);
+	weft_cond_broadcast(&c);
 }
 
 /* The place in the queue is taken first: a signal out of the unlock finds it. */

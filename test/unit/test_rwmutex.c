@@ -734,6 +734,53 @@ TEST_FLAVOURS(rwmutex_readers_wait_together_on_one_cond)
 	CHECK_EQ(r.cond.priv_waiters, 0);
 }
 
+/* One reader gives up, holding its side; the signal goes to the next. */
+typedef struct {
+	weft_rwmutex lock;
+	weft_cond cond;
+	weft_ctx ctx;
+	int left, signalled;	/* atomic */
+} pair;
+
+static void wait_to_give_up(void *arg)
+{
+	pair *p = arg;
+
+	weft_rwmutex_rlock(&p->lock);
+	CHECK_EQ(weft_cond_wait_ctx(&p->cond, &p->ctx), -ECANCELED);
+	CHECK(!weft_rwmutex_try_lock(&p->lock));
+	weft_atomic_add(&p->left, 1, relaxed);
+	weft_rwmutex_runlock(&p->lock);
+}
+
+static void wait_for_signal(void *arg)
+{
+	pair *p = arg;
+
+	weft_rwmutex_rlock(&p->lock);
+	CHECK_EQ(weft_cond_wait_ctx(&p->cond, NULL), 0);
+	weft_atomic_add(&p->signalled, 1, relaxed);
+	weft_rwmutex_runlock(&p->lock);
+}
+
+TEST_FLAVOURS(rwmutex_reader_that_gives_up_a_cond_swallows_no_signal)
+{
+	pair p = {.left = 0};
+
+	weft_cond_init_locker(&p.cond, weft_rwmutex_rlocker(&p.lock));
+	test_start(wait_to_give_up, &p);
+	test_until(queue_length(&p.cond) == 1);
+	test_start(wait_for_signal, &p);
+	test_until(queue_length(&p.cond) == 2);
+	weft_ctx_cancel(&p.ctx, 0);
+	weft_cond_signal(&p.cond);
+	test_join_all();
+	CHECK_EQ(p.left, 1);
+	CHECK_EQ(p.signalled, 1);
+	CHECK_EQ(p.lock.priv_word, 0);
+	weft_ctx_fini(&p.ctx);
+}
+
 /* Many begin to wait at the same moment, and each signal wakes one of them. */
 static struct {
 	weft_rwmutex lock;
