@@ -34,7 +34,9 @@
  *     task that it will start.
  *   - A task that waits in go while all of the limit is taken by others that
  *     do the same would wait for ever: the last of them is told so, -EDEADLK.
- *     Use try_go there, and do the work at hand where it says no.
+ *     Use try_go there, and do the work at hand where it says no. (That none of
+ *     the others can free one is known of the group's own tasks, not of tasks
+ *     that they wait for.)
  *   - A task that ends by weft_exit() has failed: WEFT_ERR_EXITED. What becomes
  *     of a panic is for weft_group_set_panic() to say.
  *   - A group that was initialised must be waited for: only that takes its
@@ -115,8 +117,9 @@ WEFT_API weft_ctx *weft_group_ctx(weft_group *g);
  * Let at most n tasks run at once; n < 0: as many as there are. With 0 no task
  * starts until the limit is raised. It may be changed at any time: raised, it
  * lets those go on that wait in go; lowered, it lets those that run end in
- * peace. Tasks that were started while there was no limit are not counted by
- * one that is set later.
+ * peace, and has those of its tasks told -EDEADLK that wait in go and cannot
+ * have a slot any more. Tasks that were started while there was no limit are not
+ * counted by one that is set later.
  *
  * Context   a task or a plain thread; never switches tasks.
  */
@@ -251,7 +254,9 @@ WEFT_API int weft_group_go_ctx(weft_group *g, weft_ctx *ctx, weft_group_fn fn,
  *
  * Returns   the first error, or 0. Called again, or by several at once, it
  *           returns the same.
- * Context   a task or a plain thread, not one of the group's; may switch tasks.
+ * Context   a task or a plain thread; may switch tasks. One of the group's own
+ *           tasks would wait for itself: it panics, "group: waited for by one
+ *           of its own tasks".
  * Order     the return of every fn happens before this return.
  * Lifetime  *g may be freed once every wait on it has returned, even while the
  *           last task is still on its way out: see G1 in group.c.

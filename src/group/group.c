@@ -45,6 +45,10 @@
  *     or on its way, and all who could give one back wait for one.
  *     Tempting and wrong: to compare with the number of tasks. One that was
  *     started and has not come to its own go yet will end.
+ *     The limit may also come down to those who wait. Who counts itself reads
+ *     the limit after that, who changes the limit reads the count after that
+ *     (both seq_cst): so one of the two sees it, and refuses as many as it is
+ *     too many.
  */
 #include "base/alloc.h"
 #include "base/trap.h"
@@ -114,9 +118,13 @@ static long units_of(int64_t limit)
 void weft_group_set_limit(weft_group *g, int n)
 {
 	int64_t limit = n < 0 ? UNLIMITED : (int64_t)n + 1;
-	int64_t old = weft_atomic_xchg(&g->priv_limit, limit, acq_rel);
+	int64_t old = weft_atomic_xchg(&g->priv_limit, limit, seq_cst);
+	int64_t nested;
 
 	weft__sema_adjust(&g->priv_slots, units_of(limit) - units_of(old));
+	nested = weft_atomic_load(&g->priv_nested, seq_cst);
+	if (n >= 0 && nested > 0 && nested >= n)	/* G5 */
+		weft__sema_refuse(&g->priv_slots, nested - n + 1, -EDEADLK);
 }
 
 static bool is_limited(weft_group *g)
@@ -139,7 +147,15 @@ static void pass_on(void *arg)
 	weft_waitgroup_done(&e->passed_on);
 }
 
-static int acquire_until_either(weft_sema *slots, weft_ctx *one, weft_ctx *two)
+typedef int acquire_fn(weft_sema *slots, weft_ctx *ctx);
+
+static int acquire(weft_sema *slots, weft_ctx *ctx)
+{
+	return weft_sema_acquire_ctx(slots, ctx, 1);
+}
+
+static int acquire_until_either(acquire_fn *get, weft_sema *slots,
+				weft_ctx *one, weft_ctx *two)
 {
 	either e = {0};
 	int err;
@@ -148,7 +164,7 @@ static int acquire_until_either(weft_sema *slots, weft_ctx *one, weft_ctx *two)
 	weft_waitgroup_add(&e.passed_on, 1);
 	err = weft_ctx_after_start(&e.after, two, pass_on, &e);
 	if (err == 0) {
-		err = weft_sema_acquire_ctx(slots, &e.ctx, 1);
+		err = get(slots, &e.ctx);
 		if (!weft_ctx_after_stop(&e.after))
 			weft_waitgroup_wait(&e.passed_on);
 	}
@@ -161,29 +177,34 @@ static int acquire_until_either(weft_sema *slots, weft_ctx *one, weft_ctx *two)
 /* Is the caller a task of g's that has a slot? Defined with the entries. */
 static bool is_nested(const weft_group *g);
 
-static int wait_for_slot(weft_group *g, weft_ctx *ctx)
+static int wait_for_slot(weft_group *g, weft_ctx *ctx, acquire_fn *get)
 {
 	weft_ctx *own = weft_group_ctx(g);
 
 	if (ctx == NULL || own == NULL)
-		return weft_sema_acquire_ctx(&g->priv_slots,
-					     ctx != NULL ? ctx : own, 1);
-	return acquire_until_either(&g->priv_slots, ctx, own);
+		return get(&g->priv_slots, ctx != NULL ? ctx : own);
+	return acquire_until_either(get, &g->priv_slots, ctx, own);
+}
+
+/* G5 */
+static int take_nested_slot(weft_group *g, weft_ctx *ctx)
+{
+	int64_t nested = weft_atomic_add(&g->priv_nested, 1, seq_cst) + 1;
+	int64_t limit = weft_atomic_load(&g->priv_limit, seq_cst);
+	int err = -EDEADLK;
+
+	if (limit == UNLIMITED || nested < limit - 1)
+		err = wait_for_slot(g, ctx, weft__sema_acquire_refusable);
+	weft_atomic_sub(&g->priv_nested, 1, acq_rel);
+	return err;
 }
 
 static int take_slot(weft_group *g, weft_ctx *ctx)
 {
-	int64_t limit = weft_atomic_load(&g->priv_limit, relaxed) - 1;
-	int err = -EDEADLK;
-
 	if (weft_sema_try_acquire(&g->priv_slots, 1))
 		return 0;
-	if (!is_nested(g))
-		return wait_for_slot(g, ctx);
-	if (weft_atomic_add(&g->priv_nested, 1, acq_rel) + 1 < limit) /* G5 */
-		err = wait_for_slot(g, ctx);
-	weft_atomic_sub(&g->priv_nested, 1, acq_rel);
-	return err;
+	return is_nested(g) ? take_nested_slot(g, ctx)
+			    : wait_for_slot(g, ctx, acquire);
 }
 
 /* ---- the end of a task ---- */
@@ -347,6 +368,14 @@ static bool is_nested(const weft_group *g)
 	return self != NULL && self->object == g &&
 	       (self->entry == run_with_slot ||
 		self->entry == run_job_with_slot);
+}
+
+static bool is_own(const weft_group *g)
+{
+	const weft__task *self = weft__task_self();
+
+	return self != NULL && self->object == g &&
+	       (self->entry == run || self->entry == run_job || is_nested(g));
 }
 
 /* ---- starting ---- */
@@ -521,16 +550,25 @@ static int result(weft_group *g)
 	weft__panic_again(weft__panic_get(p));
 }
 
+static void check_not_own(const weft_group *g)
+{
+	if (unlikely(is_own(g)))
+		weft_panic("group: waited for by one of its own tasks");
+}
+
 int weft_group_wait(weft_group *g)
 {
+	check_not_own(g);
 	weft_waitgroup_wait(&g->priv_tasks);
 	return result(g);
 }
 
 int weft_group_wait_ctx(weft_group *g, weft_ctx *ctx)
 {
-	int err = weft_waitgroup_wait_ctx(&g->priv_tasks, ctx);
+	int err;
 
+	check_not_own(g);
+	err = weft_waitgroup_wait_ctx(&g->priv_tasks, ctx);
 	return err != 0 ? err : result(g);
 }
 

@@ -194,26 +194,61 @@ static int leave(weft_sema *s, weft__waiter *w, int error)
 	return error;
 }
 
-static int acquire_slow(weft_sema *s, weft_ctx *ctx, long n)
+static const char why[] = "semaphore acquire";
+static const char why_refusable[] = "semaphore acquire, refusable";
+
+static int acquire_slow(weft_sema *s, weft_ctx *ctx, long n, const char *reason)
 {
 	weft__waiter w;
 	int error;
 
-	weft__waiter_init(&w, "semaphore acquire");
+	weft__waiter_init(&w, reason);
 	w.data = (void *)(intptr_t)n;
 	if (take_or_queue(s, &w, n))
 		return 0;
 	error = weft__ctx_park(&w, ctx);
-	return error == 0 ? 0 : leave(s, &w, error);
+	return error == 0 ? w.result : leave(s, &w, error);
 }
 
 int weft_sema_acquire_ctx(weft_sema *s, weft_ctx *ctx, long n)
 {
-	return weft_sema_try_acquire(s, n) ? 0 : acquire_slow(s, ctx, n);
+	return weft_sema_try_acquire(s, n) ? 0 : acquire_slow(s, ctx, n, why);
 }
 
 void weft_sema_acquire(weft_sema *s, long n)
 {
 	if (!weft_sema_try_acquire(s, n))
-		acquire_slow(s, NULL, n);
+		acquire_slow(s, NULL, n, why);
+}
+
+/* ---- for the layers above ---- */
+
+int weft__sema_acquire_refusable(weft_sema *s, weft_ctx *ctx)
+{
+	return weft_sema_try_acquire(s, 1)
+		       ? 0
+		       : acquire_slow(s, ctx, 1, why_refusable);
+}
+
+void weft__sema_refuse(weft_sema *s, long most, int result)
+{
+	weft__bucket *b = weft__lot_lock(s);
+	weft__waiter *w = weft__lot_first(b, s), *next;
+	weft__wakeups wakeups = {0};
+	bool queued = w != NULL;
+
+	for (; w != NULL && most > 0; w = next) {
+		next = w->next;
+		if (w->reason != why_refusable)
+			continue;
+		weft__lot_remove(b, w);
+		w->result = result;
+		most -= weft__claim(w, WEFT__NOTIFIED, &wakeups);
+	}
+	if (queued && weft__lot_first(b, s) == NULL)
+		weft_atomic_and(&s->priv_word, ~QUEUED, relaxed);
+	else if (queued)
+		grant(b, s, &wakeups);	/* S2 */
+	weft__lot_unlock(b);
+	weft__wake(&wakeups);
 }

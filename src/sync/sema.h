@@ -14,4 +14,13 @@
  */
 void weft__sema_adjust(weft_sema *s, long delta);
 
+/* As weft_sema_acquire_ctx() of one unit; returns also what refuse says. */
+int weft__sema_acquire_refusable(weft_sema *s, weft_ctx *ctx);
+
+/*
+ * Have at most most of those who wait so, the first of them, return result,
+ * without a unit.
+ */
+void weft__sema_refuse(weft_sema *s, long most, int result);
+
 #endif

@@ -357,3 +357,74 @@ TEST_FLAVOURS(group_go_of_another_groups_task_is_not_nested)
 	CHECK_EQ(weft_group_wait(&two[1].group), 0);
 	CHECK_EQ(two[1].ran, 1);
 }
+
+static int stay(weft_ctx *ctx, void *until)
+{
+	(void)ctx;
+	weft_ctx_wait(until);
+	return 0;
+}
+
+static void cannot_have_a_slot(int limit, int tasks, int lowered, int refused)
+{
+	struct nest n = {.ran = 0};
+	weft_ctx busy = {0};
+
+	weft_group_init(&n.group, NULL);
+	weft_group_set_limit(&n.group, limit);
+	for (int i = 0; i < limit - tasks; i++)
+		weft_group_go(&n.group, stay, &busy);
+	for (int i = 0; i < tasks; i++)
+		weft_group_go(&n.group, nest, &n);
+	weft_atomic_store(&n.go, true, release);
+	test_until(queue_length(&n.group.priv_slots) == (size_t)tasks);
+	weft_group_set_limit(&n.group, lowered);
+	test_until(weft_atomic_load(&n.refused, relaxed) == refused);
+	weft_ctx_cancel(&busy, 0);
+	CHECK_EQ(weft_group_wait(&n.group), 0);
+	CHECK_EQ(n.refused, refused);
+	CHECK_EQ(n.ran, tasks - refused);
+	CHECK_EQ(n.group.priv_nested, 0);
+	weft_ctx_fini(&busy);
+}
+
+TEST_FLAVOURS(group_whose_limit_falls_to_those_who_wait_for_a_slot_tells_them)
+{
+	cannot_have_a_slot(4, 2, 3, 0);
+	cannot_have_a_slot(4, 2, 2, 1);
+	cannot_have_a_slot(4, 2, 1, 2);
+	cannot_have_a_slot(4, 3, 1, 3);
+	cannot_have_a_slot(4, 3, 0, 3);
+}
+
+static void wait_inside(void *group)
+{
+	weft_group_wait(group);
+}
+
+static int wait_for_own(weft_ctx *ctx, void *group)
+{
+	weft_panic_info info;
+
+	CHECK_EQ(weft_try(wait_inside, group, &info), WEFT_PANICKED);
+	CHECK_EQ(strcmp(info.message, "group: waited for by one of its own tasks"), 0);
+	(void)ctx;
+	return 0;
+}
+
+static int wait_for_other(weft_ctx *ctx, void *group)
+{
+	(void)ctx;
+	return weft_group_wait(group);
+}
+
+TEST_FLAVOURS(group_is_not_waited_for_by_its_own_tasks)
+{
+	weft_group g = {0}, other = {0};
+
+	weft_group_go(&g, wait_for_own, &g);
+	weft_group_go(&g, wait_for_other, &other);
+	weft_group_set_limit(&g, 2);
+	weft_group_go(&g, wait_for_own, &g);
+	CHECK_EQ(weft_group_wait(&g), 0);
+}
