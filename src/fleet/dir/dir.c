@@ -592,10 +592,13 @@ static int publish(weft__dir *d, weft__fleet_lease *lease, const stored *s,
 	h->deaths = 0;
 	h->changed_wall = weft__fleet_walltime();
 	err = weft__dir_write(own->fd, &own->record, true);
-	if (err == 0 && own->durable &&
-	    (fdatasync(own->fd) != 0 || fsync(d->keys) != 0 ||
-	     (temp != NULL && fsync(d->results) != 0)))
-		err = weft__dir_trouble(errno);
+	if (err == 0 && own->durable) {
+		err = weft__dir_flush(own->fd);
+		if (err == 0)
+			err = weft__dir_flush(d->keys);
+		if (err == 0 && temp != NULL)
+			err = weft__dir_flush(d->results);
+	}
 	if (err == 0)
 		drop_result(d, name, &old);
 	return err;
@@ -695,11 +698,7 @@ static int dir_complete(weft__fleet_engine *e, weft__fleet_lease *lease,
 
 	note_command(d);
 	lease_of(lease)->durable = o->durable;
-	if (o->durable)
-		weft_blocking_begin();
 	err = complete_locked(d, lease, o);
-	if (o->durable)
-		weft_blocking_end();
 	weft__dir_sweep(d);
 	return note_result(d, err);
 }

@@ -106,6 +106,8 @@ typedef union {
 bool weft__dir_read(int fd, weft__dir_record *r);
 /* All of it, or without the data. 0 or what the system says. */
 int weft__dir_write(int fd, weft__dir_record *r, bool data);
+/* To the disk, which may take its time: others run meanwhile. */
+int weft__dir_flush(int fd);
 
 /* How long ago it ended. */
 weft_duration weft__dir_age(const weft__dir *d, const weft__dir_stored *s);

@@ -2,6 +2,8 @@
 /* Records and results, in memory and in their files. */
 #include "fleet/dir/dir.h"
 
+#include <weft/task.h>
+
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,6 +169,17 @@ static uint64_t stored_sum(const weft__dir_stored *s)
 	return weft__fleet_sum(s, offsetof(weft__dir_stored, sum), 2);
 }
 
+int weft__dir_flush(int fd)
+{
+	int err = 0;
+
+	weft_blocking_begin();
+	if (fsync(fd) != 0)
+		err = weft__dir_trouble(errno);
+	weft_blocking_end();
+	return err;
+}
+
 int weft__dir_store(weft__dir *d, const char *attempt, weft__dir_stored *s,
 		    const void *data, bool durable)
 {
@@ -182,8 +195,8 @@ int weft__dir_store(weft__dir *d, const char *attempt, weft__dir_stored *s,
 	err = write_all(fd, s, sizeof *s, 0);
 	if (err == 0)
 		err = write_all(fd, data, s->size, sizeof *s);
-	if (err == 0 && durable && fsync(fd) != 0)
-		err = weft__dir_trouble(errno);
+	if (err == 0 && durable)
+		err = weft__dir_flush(fd);
 	close(fd);
 	if (err != 0)
 		unlinkat(d->temps, attempt, 0);
