@@ -7,20 +7,11 @@ The service is the program's own, or one written here that counts for itself. St
 
 import collections
 import http.server
-import json
-import os
-import pathlib
 import socket
-import subprocess
-import sys
 import threading
 import time
-import unittest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
-from tally import run_unittests  # noqa: E402
-
-program = None
+import case
 
 
 class Service(http.server.ThreadingHTTPServer):
@@ -64,35 +55,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def run(*args):
-    return subprocess.run([program, *args], capture_output=True, text=True, timeout=60)
-
-
-def result(*args):
-    done = run("--json", *args)
-    if done.returncode:
-        raise AssertionError(done)
-    return json.loads(done.stdout)
-
-
 QUICK = ["--callers", "300", "--during", "400ms", "--urls", "10", "--patience", "20ms"]
 
 
-class RemoteCalls(unittest.TestCase):
+class RemoteCalls(case.Case):
+    options = "upstream callers during urls delay patience connections seed json".split()
+    bad = (["--callers", "0"], ["--callers", "x"], ["--delay"], ["--delay", "1h"], ["--delay", "nan"])
+
     def service(self, **options):
         service = Service(**options)
         self.addCleanup(service.server_close)
         self.addCleanup(service.shutdown)
         return service
 
-    def assert_one_line(self, done, status, *words):
-        self.assertEqual(done.returncode, status, done)
-        self.assertEqual(len(done.stderr.splitlines()), 1, done)
-        for word in words:
-            self.assertIn(word, done.stderr)
-
     def test_identical_requests_become_one(self):
-        own, merged, leaving = result(*QUICK)
+        own, merged, leaving = self.result(*QUICK)
         self.assertEqual(own["answered"], 300)
         self.assertEqual(own["requests"], 300)
         self.assertEqual(merged["answered"], 300)
@@ -102,19 +79,19 @@ class RemoteCalls(unittest.TestCase):
         self.assertEqual(leaving["failed"], 0)
 
     def test_callers_leave_in_time_and_do_not_disturb_others(self):
-        _, merged, leaving = result("--callers", "300", "--during", "300ms", "--urls", "3", "--delay", "300ms")
+        _, merged, leaving = self.result("--callers", "300", "--during", "300ms", "--urls", "3", "--delay", "300ms")
         self.assertGreaterEqual(leaving["left"], 80)
         self.assertLess(leaving["leave_p99_ns"], 200e6)
         self.assertEqual(leaving["failed"], 0)
 
     def test_requests_that_nobody_waits_for_are_given_up(self):
-        runs = result("--callers", "60", "--during", "1s", "--urls", "10000", "--delay", "500ms")
+        runs = self.result("--callers", "60", "--during", "1s", "--urls", "10000", "--delay", "500ms")
         self.assertEqual([r["abandoned"] for r in runs[:2]], [0, 0])
         self.assertGreaterEqual(runs[2]["abandoned"], 15)
 
     def test_the_service_counts_the_same_requests(self):
         service = self.service()
-        runs = result(*QUICK, "--upstream", service.url)
+        runs = self.result(*QUICK, "--upstream", service.url)
         self.assertEqual(runs[0]["requests"], 300)
         self.assertEqual(sum(r["failed"] for r in runs), 0)
         # One that was given up before it had a connection was never sent.
@@ -123,35 +100,23 @@ class RemoteCalls(unittest.TestCase):
 
     def test_a_service_that_answers_with_an_error(self):
         service = self.service(status=503)
-        done = run(*QUICK, "--upstream", service.url)
+        done = self.run_program(*QUICK, "--upstream", service.url)
         self.assert_one_line(done, 1, "calls failed")
 
     def test_no_service(self):
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             port = s.getsockname()[1]
-        done = run("--callers", "20", "--during", "10ms", "--upstream", f"http://127.0.0.1:{port}")
+        done = self.run_program("--callers", "20", "--during", "10ms", "--upstream", f"http://127.0.0.1:{port}")
         self.assert_one_line(done, 1, "60 calls failed")
 
     def test_no_url(self):
-        done = run("--callers", "20", "--during", "10ms", "--upstream", "gopher://x")
+        done = self.run_program("--callers", "20", "--during", "10ms", "--upstream", "gopher://x")
         self.assert_one_line(done, 1, "60 calls failed")
 
-    def test_bad_options_are_refused(self):
-        for args in (["--callers", "0"], ["--callers", "x"], ["--what"], ["callers"], ["--delay"], ["--json=1"],
-                     ["--delay", "1h"], ["--delay", "nan"]):
-            done = run(*args)
-            self.assert_one_line(done, 2, "remote_calls: ")
-            self.assertEqual(done.stdout, "")
-
-    def test_help_names_every_option(self):
-        text = run("--help").stdout
-        for name in ("upstream", "callers", "during", "urls", "delay", "patience", "connections", "seed", "json"):
-            self.assertIn(f"--{name}", text)
+    def test_options(self):
+        self.check_options()
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: test_remote_calls.py PROGRAM")
-    program = os.path.abspath(sys.argv.pop())
-    sys.exit(run_unittests())
+    case.main(RemoteCalls)

@@ -1,0 +1,46 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""examples/duplicate_messages, from outside:  test_duplicate_messages.py PROGRAM"""
+
+
+import case
+
+QUICK = ["--messages", "90", "--poison", "1", "--crashes", "4"]
+
+
+class DuplicateMessages(case.Case):
+    options = "database queue at messages accounts consumers crashes poison redeliver work lease seed json".split()
+    bad = (["--messages", "0"], ["--crashes", "51"], ["--lease", "1ms"])
+
+    def check(self, *args):
+        every, one, guarded = self.result(*QUICK, *args)
+        self.assertGreater(every["twice"], 10)
+        self.assertLess(one["twice"], every["twice"])
+        for run in (every, one, guarded):
+            self.assertGreater(run["consumers_died"], 0)
+            self.assertGreaterEqual(run["dead_letters"], 1, run)
+        # The guarantee: each message once, and the receipt is the one that was accepted.
+        self.assertEqual((guarded["twice"], guarded["wrong_receipts"], guarded["missing"]), (0, 0, 0), guarded)
+        self.assertEqual(guarded["paid"], 89)
+        return guarded
+
+    def test_without_servers(self):
+        self.check()
+
+    def test_without_crashes_one_run_is_enough(self):
+        _, one, _ = self.result(*QUICK, "--crashes", "0", "--poison", "0", "--lease", "3s")
+        self.assertEqual((one["twice"], one["wrong_receipts"], one["missing"], one["paid"]), (0, 0, 0, 90), one)
+
+
+    def test_what_cannot_be_had_is_one_line(self):
+        done = self.run_program("--database", "oracle:x")
+        self.assert_one_line(done, 1, "no URL of a database")
+        done = self.run_program("--queue", "sqlite:/nonexistent/queue")
+        self.assert_one_line(done, 1, "/nonexistent/queue")
+
+    def test_options(self):
+        self.check_options()
+
+
+if __name__ == "__main__":
+    case.main(DuplicateMessages)
