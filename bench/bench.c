@@ -2,13 +2,23 @@
 /* The frame of every C subject: its arguments, its two passes, its line. */
 #include "bench.h"
 
+enum { STATUS_SKIPPED = 77 };
+
 int bench_procs = 1;
 long bench_resident_each;
+long bench_kept_each = -1;
+static struct bench_lags all_lags;
 
-_Noreturn void bench_fail(const char *what)
+void bench_fail(const char *what)
 {
 	fprintf(stderr, "bench: failed: %s\n", what);
 	exit(1);
+}
+
+void bench_skip(const char *why)
+{
+	fprintf(stderr, "%s\n", why);
+	exit(STATUS_SKIPPED);
 }
 
 static _Noreturn void usage(void)
@@ -31,6 +41,63 @@ long bench_status_bytes(const char *key)
 			kib = strtol(line + length + 1, NULL, 10);
 	fclose(status);
 	return kib * 1024;
+}
+
+long bench_resident(void)
+{
+	return bench_status_bytes("VmRSS") + bench_status_bytes("VmPTE");
+}
+
+void bench_allow_descriptors(long count)
+{
+	struct rlimit limit;
+	rlim_t wanted = (rlim_t)count + 64;
+	BENCH_CHECK(!getrlimit(RLIMIT_NOFILE, &limit));
+	if (limit.rlim_cur >= wanted)
+		return;
+	limit.rlim_cur = wanted;
+	if (limit.rlim_max < wanted)
+		limit.rlim_max = wanted;
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		bench_skip("so many descriptors are not allowed here");
+}
+
+void bench_lags_add(const struct bench_lags *lags)
+{
+	for (int i = 0; i < BENCH_LAG_BUCKETS; i++)
+		if (lags->count[i])
+			__atomic_fetch_add(&all_lags.count[i], lags->count[i],
+					   __ATOMIC_RELAXED);
+}
+
+/* The least ns of bucket b: the inverse of bench_lag_bucket(). */
+static int64_t bucket_ns(int b)
+{
+	return b < 32 ? b : (int64_t)(16 + b % 16) << (b / 16 - 1);
+}
+
+/* The time that no more than one in share of all lags is longer than. */
+static int64_t percentile(uint64_t total, uint64_t share)
+{
+	uint64_t longer = total / share;
+	for (int b = BENCH_LAG_BUCKETS - 1; b >= 0; b--) {
+		if (all_lags.count[b] > longer)
+			return bucket_ns(b);
+		longer -= all_lags.count[b];
+	}
+	return 0;
+}
+
+static void report_lags(void)
+{
+	uint64_t total = 0;
+	for (int i = 0; i < BENCH_LAG_BUCKETS; i++)
+		total += all_lags.count[i];
+	if (total)
+		printf("\"p50_ns\":%lld,\"p99_ns\":%lld,\"p999_ns\":%lld,",
+		       (long long)percentile(total, 2),
+		       (long long)percentile(total, 100),
+		       (long long)percentile(total, 1000));
 }
 
 void bench_pin(void)
@@ -76,6 +143,7 @@ static void run_passes(void *arg)
 	struct passes *p = arg;
 	if (!p->bench->cold)
 		p->cold_ns = p->bench->run(p->n);
+	memset(&all_lags, 0, sizeof all_lags);
 	double before = cpu_seconds();
 	p->ns = p->bench->run(p->n);
 	p->cpu = cpu_seconds() - before;
@@ -83,12 +151,15 @@ static void run_passes(void *arg)
 
 static void report(const struct passes *p)
 {
-	long rss = p->bench->cold ? bench_resident_each
-				  : bench_status_bytes("VmHWM");
+	long rss = bench_resident_each ? bench_resident_each
+				       : bench_status_bytes("VmHWM");
 	printf("{\"bench\":\"%s\",\"n\":%ld,\"ns_per_op\":%.6g,",
 	       p->bench->name, p->n, p->ns);
 	if (!p->bench->cold)
 		printf("\"cold_ns_per_op\":%.6g,", p->cold_ns);
+	if (bench_kept_each >= 0)
+		printf("\"kept_bytes\":%ld,", bench_kept_each);
+	report_lags();
 	printf("\"rss_bytes\":%ld,\"cpu_seconds\":%.6f,\"workers\":%d,"
 	       "\"version\":\"%s, gcc %s\"}\n",
 	       rss, p->cpu, bench_procs, bench_version(), __VERSION__);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What every C subject of the benchmarks shares: weft's own and its peers'.
+ * What every C and C++ subject of the benchmarks shares: weft's own and its
+ * peers'.
  *
  *	SUBJECT BENCH --n N --procs P
  *
@@ -22,13 +23,17 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* A bench does n operations and returns the nanoseconds that each took. */
 typedef double bench_fn(long n);
 
 struct bench {
 	const char *name;
 	bench_fn *run;
-	bool cold;	/* memory is measured: a warm pass would hide it */
+	bool cold;	/* a warm pass would hide what is measured */
 	bool threads;	/* P plain threads do the work, no worker of weft */
 };
 
@@ -37,6 +42,9 @@ extern int bench_procs;
 
 /* Set by a bench that measures memory: bytes resident per operation. */
 extern long bench_resident_each;
+
+/* Set by such a bench: bytes per operation that stay when all has ended. */
+extern long bench_kept_each;
 
 /* The subject's own: its benches, its name, and how it runs fn. */
 extern const struct bench benches[];
@@ -52,10 +60,22 @@ void bench_enter(const struct bench *bench, void (*fn)(void *), void *arg);
 			bench_fail(#condition);                                \
 	} while (0)
 
-_Noreturn void bench_fail(const char *what);
+__attribute__((noreturn)) void bench_fail(const char *what);
+
+/* This machine cannot do it: not a failure, but named below the table. */
+__attribute__((noreturn)) void bench_skip(const char *why);
 
 /* bytes of a line of /proc/self/status, such as "VmRSS" */
 long bench_status_bytes(const char *key);
+
+/* What is resident now, page tables included. */
+long bench_resident(void);
+
+/* How long after its work a bench that notes bench_kept looks. */
+enum { BENCH_KEPT_SECONDS = 3 };
+
+/* Let this process have count descriptors besides those it begins with. */
+void bench_allow_descriptors(long count);
 
 /* Run fn(arg) in count plain threads and wait for them all. */
 void bench_threads(int count, void *(*fn)(void *), void *arg);
@@ -82,13 +102,56 @@ static inline long bench_fan_rounds(long n)
 	return rounds < 1 ? 1 : rounds > 20000 ? 20000 : rounds;
 }
 
+/*
+ * How long each of many things took, for percentiles: 16 buckets an octave, so
+ * that a bucket is at most 6 % wide. One for each task, added up at its end.
+ */
+enum { BENCH_LAG_BUCKETS = 16 * 45 };
+
+struct bench_lags {
+	uint32_t count[BENCH_LAG_BUCKETS];
+};
+
+/* Bucket b < 32 is b ns; from there on each octave has 16. */
+static inline int bench_lag_bucket(int64_t ns)
+{
+	if (ns < 32)
+		return ns < 0 ? 0 : (int)ns;
+	int octave = 63 - __builtin_clzll((unsigned long long)ns);
+	int bucket = 16 * (octave - 3) + (int)(ns >> (octave - 4) & 15);
+	return bucket < BENCH_LAG_BUCKETS ? bucket : BENCH_LAG_BUCKETS - 1;
+}
+
+static inline void bench_lag_note(struct bench_lags *lags, int64_t ns)
+{
+	lags->count[bench_lag_bucket(ns)]++;
+}
+
+/* Count lags in what the line of JSON says about percentiles. */
+void bench_lags_add(const struct bench_lags *lags);
+
 /* About 100 ns that no compiler can shorten. */
 static inline uint64_t bench_work(uint64_t x)
 {
-	for (int i = 0; i < 70; i++)
+	for (int i = 0; i < 70; i++) {
 		x = x * UINT64_C(6364136223846793005) +
 		    UINT64_C(1442695040888963407);
+		BENCH_OPAQUE(x); /* two steps must not be made one */
+	}
 	return x;
 }
+
+/* Compute for so long, without a call that could switch tasks. */
+static inline void bench_hog(int64_t ns)
+{
+	uint64_t x = 1;
+	for (int64_t end = bench_now() + ns; bench_now() < end;)
+		x = bench_work(x);
+	BENCH_OPAQUE(x);
+}
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -75,6 +75,54 @@ double select_pingpong(long n)
 	return ns;
 }
 
+/* A tree of tasks with ten below each sums up the numbers of its leaves. */
+struct node {
+	weft_chan *above;
+	long number;
+	long leaves;
+};
+
+static void skynet_node(void *arg)
+{
+	struct node *node = arg;
+	long sum = node->number;
+	if (node->leaves > 1) {
+		weft_chan below;
+		struct node nodes[10];
+		BENCH_CHECK(!weft_chan_init(&below, sizeof(long), 0));
+		for (long i = 0; i < 10; i++) {
+			long leaves = node->leaves / 10;
+			nodes[i] = (struct node){
+				&below, node->number + i * leaves, leaves};
+			bench_go(skynet_node, &nodes[i]);
+		}
+		sum = 0;
+		for (int i = 0; i < 10; i++) {
+			long part;
+			weft_chan_recv(&below, &part);
+			sum += part;
+		}
+		weft_chan_fini(&below);
+	}
+	weft_chan_send(node->above, &sum);
+}
+
+/* n is a power of ten; one operation is one task, those above leaves as well. */
+double skynet(long n)
+{
+	weft_chan result;
+	struct node root = {&result, 0, n};
+	long sum;
+	BENCH_CHECK(!weft_chan_init(&result, sizeof(long), 0));
+	int64_t start = bench_now();
+	bench_go(skynet_node, &root);
+	weft_chan_recv(&result, &sum);
+	double ns = bench_per_op(start, (10 * n - 1) / 9);
+	BENCH_CHECK(sum == n * (n - 1) / 2);
+	weft_chan_fini(&result);
+	return ns;
+}
+
 /* One produces, one consumes; one operation is one value. */
 struct belt {
 	weft_chan chan;

@@ -50,12 +50,11 @@ double thread_cond_pingpong(long n)
 	return bench_per_op(start, g.each * 2);
 }
 
-/* 32 tasks meet again and again; one operation is one arrival. */
-enum { PARTIES = 32 };
-
+/* Tasks meet again and again; one operation is one arrival. */
 struct barrier {
 	weft_mutex mutex;
 	weft_cond cond;
+	int parties;
 	long rounds;
 	long round;
 	int arrived;
@@ -66,7 +65,7 @@ static void party(void *arg)
 	struct barrier *b = arg;
 	for (long i = b->rounds; i; i--) {
 		weft_mutex_lock(&b->mutex);
-		if (++b->arrived == PARTIES) {
+		if (++b->arrived == b->parties) {
 			b->arrived = 0;
 			b->round++;
 			weft_cond_broadcast(&b->cond);
@@ -79,13 +78,23 @@ static void party(void *arg)
 	}
 }
 
-double cond_barrier32(long n)
+static double meet(long n, int parties)
 {
-	struct barrier b = {.rounds = n / PARTIES};
+	struct barrier b = {.parties = parties, .rounds = n / parties};
 	weft_cond_init(&b.cond, &b.mutex);
 	int64_t start = bench_now();
-	bench_tasks(PARTIES, party, &b);
-	double ns = bench_per_op(start, b.rounds * PARTIES);
+	bench_tasks(parties, party, &b);
+	double ns = bench_per_op(start, b.rounds * parties);
 	BENCH_CHECK(b.round == b.rounds);
 	return ns;
+}
+
+double cond_barrier32(long n)
+{
+	return meet(n, 32);
+}
+
+double cond_barrier1000(long n)
+{
+	return meet(n, 1000);
 }

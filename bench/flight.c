@@ -20,20 +20,56 @@ static int give(weft_ctx *ctx, void *arg, void **value)
 
 enum { KEYS = 1024 };
 
-double flight_solo(long n)
+static char names[KEYS][16];
+static weft_key keys[KEYS];
+
+static void name_keys(void)
 {
-	static char names[KEYS][16];
-	weft_key keys[KEYS];
 	for (int i = 0; i < KEYS; i++) {
 		int size = snprintf(names[i], sizeof names[i], "user:%d", i);
 		keys[i] = (weft_key){names[i], (size_t)size};
 	}
+}
+
+double flight_solo(long n)
+{
+	name_keys();
 	weft_flight f = {0};
 	int64_t start = bench_now();
 	for (long i = 0; i < n; i++)
 		check(weft_flight_do(&f, keys[i % KEYS], give, NULL));
 	double ns = bench_per_op(start, n);
 	weft_flight_fini(&f);
+	return ns;
+}
+
+/* Callers walk through the keys, each from where no other is. */
+struct walk {
+	weft_flight flight;
+	long each;
+	int callers;
+	int started;
+};
+
+static void walker(void *arg)
+{
+	struct walk *w = arg;
+	int me = __atomic_fetch_add(&w->started, 1, __ATOMIC_RELAXED);
+	long first = (long)me * KEYS / w->callers;
+	for (long i = 0; i < w->each; i++)
+		check(weft_flight_do(&w->flight, keys[(first + i) % KEYS], give,
+				     NULL));
+}
+
+double flight_keys(long n)
+{
+	name_keys();
+	struct walk w = {.callers = 4 * bench_procs};
+	w.each = n / w.callers;
+	int64_t start = bench_now();
+	bench_tasks(w.callers, walker, &w);
+	double ns = bench_per_op(start, w.each * w.callers);
+	weft_flight_fini(&w.flight);
 	return ns;
 }
 

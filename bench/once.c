@@ -30,6 +30,26 @@ double once_hit(long n)
 	return ns;
 }
 
+WEFT_ONCE_VALUE(long, make_value)
+{
+	return ++once_runs;
+}
+
+double once_value_hit(long n)
+{
+	long sum = 0;
+	once_runs = 0;
+	make_value();
+	int64_t start = bench_now();
+	for (long i = n; i; i--) {
+		BENCH_OPAQUE(sum);
+		sum += make_value();
+	}
+	double ns = bench_per_op(start, n);
+	BENCH_CHECK(sum == n);
+	return ns;
+}
+
 double thread_once(long n)
 {
 	caller(&(long){1});

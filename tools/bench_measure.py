@@ -6,10 +6,15 @@ import statistics
 import subprocess
 
 LIMIT_SECONDS = 120  # of one run of one subject; the longest takes about twenty
+STATUS_SKIPPED = 77
 
 
 class Failed(Exception):
     pass
+
+
+class Skipped(Failed):
+    """The subject says that this machine cannot do it."""
 
 
 def run_once(program, bench, n, procs):
@@ -20,29 +25,35 @@ def run_once(program, bench, n, procs):
     except subprocess.TimeoutExpired:
         raise Failed(f"no end after {LIMIT_SECONDS} s") from None
     if done.returncode:
-        message = done.stderr.strip().splitlines() or ["no message"]
-        raise Failed(f"status {done.returncode}: {message[0]}")
+        message = (done.stderr.strip().splitlines() or ["no message"])[0]
+        if done.returncode == STATUS_SKIPPED:
+            raise Skipped(message)
+        raise Failed(f"status {done.returncode}: {message}")
     return json.loads(done.stdout)
 
 
-def alternate(subjects, rounds, run):
-    """Call run(subject) for each subject, round after round; the first round is not counted.
+def alternate(subjects, rounds, run, warm_up=True):
+    """Call run(subject) for each subject, round after round; a first round to warm up is not counted.
 
-    Returns subject: what its runs returned, and subject: why it failed."""
+    Returns subject: what its runs returned, and subject: the exception that ended it."""
     lines, failed = {subject: [] for subject in subjects}, {}
-    for _ in range(rounds + 1):
+    for _ in range(rounds + warm_up):
         for subject in subjects:
             if subject in failed:
                 continue
             try:
                 lines[subject].append(run(subject))
             except Failed as why:
-                failed[subject] = str(why)
-    return {s: lines[s][1:] for s in subjects if s not in failed}, failed
+                failed[subject] = why
+    return {s: lines[s][warm_up:] for s in subjects if s not in failed}, failed
 
 
 def summary(row, subject, procs, lines):
     """One object of results.json."""
+
+    def median(key):
+        return statistics.median(line[key] for line in lines)
+
     ns = [line["ns_per_op"] for line in lines]
     result = {
         "bench": row.bench,
@@ -52,14 +63,17 @@ def summary(row, subject, procs, lines):
         "median_ns": statistics.median(ns),
         "min_ns": min(ns),
         "max_ns": max(ns),
-        "rss_bytes": int(statistics.median(line["rss_bytes"] for line in lines)),
-        "cpu_seconds": statistics.median(line["cpu_seconds"] for line in lines),
+        "rss_bytes": int(median("rss_bytes")),
+        "cpu_seconds": median("cpu_seconds"),
         "rounds": len(lines),
         "row": row.name,
         "version": lines[0]["version"],
     }
     if "cold_ns_per_op" in lines[0]:
-        result["cold_ns"] = statistics.median(line["cold_ns_per_op"] for line in lines)
-    if row.bytes_each:
+        result["cold_ns"] = median("cold_ns_per_op")
+    for key in ("p50_ns", "p99_ns", "p999_ns", "kept_bytes"):
+        if key in lines[0]:
+            result[key] = median(key)
+    if row.metric == "rss":
         result["note"] = "rss_bytes is per task, page tables included; ns is until all are parked"
     return result

@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 
 QUICK_SHARE = 5  # a quick run does a fifth of the operations, where n is not the size of a thing
 
+# What is compared: nanoseconds, CPU time, bytes, or the time that one in a thousand takes longer than.
+TIME, CPU, RSS, TAIL = "time", "cpu", "rss", "tail"
+
 
 @dataclass(frozen=True)
 class Goal:
-    """weft's time is at most ratio times that of the fastest of the subjects."""
+    """weft's figure is at most ratio times that of the fastest of the subjects."""
 
     ratio: float
     subjects: tuple
@@ -20,55 +23,140 @@ class Goal:
 
 @dataclass(frozen=True)
 class Row:
+    section: str
     bench: str
     n: int
     subjects: tuple  # besides weft
-    sized: bool = False  # n is the size of a crowd, not a number of repetitions
+    sized: bool = False  # n is the size of a thing, not a number of repetitions
     n_of: dict = field(default_factory=dict)  # for a subject that is slower or faster by far
-    goal: Goal = None
+    goals: tuple = ()
+    most: float = None  # a goal that is no ratio, in the unit of what is compared
     left_out: str = ""
     in_quick: bool = True
-    bytes_each: bool = False  # what is compared is rss_bytes, not time
+    metric: str = TIME
+    procs: tuple = ()  # instead of those asked for
+    rounds_most: int = 99  # for what takes long and varies little
 
     @property
     def name(self):
         return f"{self.bench}/{self.n}" if self.sized else self.bench
 
+    @property
+    def grows(self):
+        return self.bench.startswith("growth_")
+
     def operations(self, subject, quick):
         n = self.n_of.get(subject, self.n)
-        return n if self.sized or not quick else n // QUICK_SHARE
+        return n if self.sized or not quick else max(1, n // QUICK_SHARE)
 
 
 M = 1_000_000
 SPAWN = ("go", "go_yield")
-NO_THREADS = "pthread: 10^6 threads make no sense"
+GO = ("go",)
+
+
+def rows(section, *made):
+    return [Row(section, *args, **options) for args, options in made]
+
+
+def row(*args, **options):
+    return args, options
+
+
+def goal(ratio, *subjects, **options):
+    return Goal(ratio, subjects, **options)
+
+
+def growing(bench, sizes, subjects, **options):
+    """A row for each size, of which a quick run takes the middle ones."""
+    return [row(bench, n, subjects, sized=True, procs=(2,), rounds_most=2, in_quick=1_000 <= n <= 10_000, **options)
+            for n in sizes]
+
+
+TO_MILLION = (1, 1_000, 10_000, 100_000, M)
 
 ROWS = [
-    Row("spawn_join", M, SPAWN, goal=Goal(0.2, SPAWN), left_out=NO_THREADS),
-    Row("group_go", M, SPAWN, goal=Goal(0.2, SPAWN), left_out="pthread: glibc has no errgroup"),
-    Row("once_hit", 100 * M, ("go", "pthread", "bare"), n_of={"pthread": 20 * M},
-        goal=Goal(1.05, ("bare",), undisturbed=True)),
-    Row("waitgroup_add_done", 10 * M, ("go", "bare"), left_out="pthread: glibc has no wait group"),
-    Row("mutex_uncontended", 10 * M, ("go", "pthread", "bare")),
-    Row("mutex_contended_0", 5 * M, ("go", "pthread"), n_of={"pthread": 2 * M}),
-    Row("mutex_contended_100", M, ("go", "pthread")),
-    Row("rwmutex_read", 10 * M, ("go", "pthread")),
-    Row("rwmutex_mixed", M, ("go", "pthread")),
-    Row("cond_pingpong", M, ("go", "pthread"), n_of={"pthread": 20_000}, goal=Goal(0.4, ("go",))),
-    Row("cond_barrier32", 640_000, ("go", "pthread"), n_of={"pthread": 19_200}),
-    Row("chan_pingpong", 500_000, ("go",), goal=Goal(0.25, ("go",))),
-    Row("chan_buffered128", M, ("go",), goal=Goal(0.25, ("go",))),
-    Row("select_pingpong", 500_000, ("go",), goal=Goal(0.25, ("go",))),
-    Row("flight_solo", M, ("go",), left_out="pthread: glibc has no singleflight"),
-    Row("flight_hot", 512_000, ("go",)),
-    Row("flight_stampede", 1, ("go",), sized=True),
-    Row("flight_stampede", 1_000, ("go",), sized=True),
-    Row("flight_stampede", 100_000, ("go",), sized=True),
-    Row("ctx_cancel_fan", 1_000, ("go",), sized=True, left_out="pthread: glibc has no contexts"),
-    Row("ctx_cancel_fan", 100_000, ("go",), sized=True),
-    Row("blocked_rss", 100_000, ("go",), sized=True, bytes_each=True, left_out=NO_THREADS),
-    Row("blocked_rss", M, ("go",), sized=True, bytes_each=True, in_quick=False),
-    Row("thread_once", 100 * M, ("pthread",), n_of={"pthread": 20 * M}),
-    Row("thread_mutex", 5 * M, ("pthread",)),
-    Row("thread_cond_pingpong", 20_000, ("pthread",)),
+    *rows(
+        "Tasks",
+        row("spawn_join", M, (*SPAWN, "bare"), goals=(goal(0.10, *SPAWN), goal(3, "bare"))),
+        row("spawn_tree", M // 2, GO, goals=(goal(0.10, "go"),)),
+        row("skynet", M, GO, sized=True, goals=(goal(0.15, "go"),), in_quick=False, rounds_most=3),
+        row("skynet", M // 10, GO, sized=True, goals=(goal(0.15, "go"),)),
+        row("sleepers", M // 10, GO, sized=True, metric=CPU, goals=(goal(0.3, "go"),), rounds_most=3,
+            left_out="the figure is CPU time of a nap"),
+        row("start", 1, ("pthread",), left_out="from nothing to the end of the first task; Go starts before main"),
+        row("idle", 1, GO, metric=CPU, rounds_most=2, left_out="the figure is CPU time of an idle second"),
+    ),
+    *rows(
+        "Groups and flights",
+        row("group_go", M, SPAWN, goals=(goal(0.10, *SPAWN),)),
+        row("group_limit16", M // 2, GO, goals=(goal(0.15, "go"),)),
+        row("group_ctx_fan10", M // 20, GO, goals=(goal(0.20, "go"),)),
+        row("flight_solo", M, GO, goals=(goal(0.25, "go"),)),
+        row("flight_keys", M, GO, goals=(goal(0.25, "go"),)),
+        row("flight_hot", 512_000, GO, goals=(goal(0.25, "go"),)),
+        row("flight_stampede", 1, GO, sized=True, goals=(goal(0.2, "go"),)),
+        row("flight_stampede", 1_000, GO, sized=True, goals=(goal(0.2, "go"),)),
+        row("flight_stampede", 100_000, GO, sized=True, goals=(goal(0.2, "go"),)),
+        row("ctx_cancel_fan", 1_000, GO, sized=True, goals=(goal(0.25, "go"),)),
+        row("ctx_cancel_fan", 100_000, GO, sized=True, goals=(goal(0.25, "go"),)),
+    ),
+    *rows(
+        "Once, wait group, locks",
+        row("once_hit", 100 * M, ("go", "pthread", "bare"), n_of={"pthread": 20 * M},
+            goals=(goal(1.05, "bare", undisturbed=True),)),
+        row("once_value_hit", 50 * M, GO, n_of={"go": 10 * M}, goals=(goal(0.2, "go"),)),
+        row("waitgroup_add_done", 10 * M, ("go", "bare"), goals=(goal(1.05, "bare", undisturbed=True),)),
+        row("mutex_uncontended", 10 * M, ("go", "pthread", "bare"), goals=(goal(1.05, "bare", undisturbed=True),)),
+        row("mutex_contended_0", 5 * M, ("go", "pthread"), n_of={"pthread": 2 * M}, goals=(goal(0.5, "go"),)),
+        row("mutex_contended_100", M, ("go", "pthread"), goals=(goal(0.5, "go"),)),
+        row("rwmutex_read", 10 * M, ("go", "pthread")),
+        row("rwmutex_mixed", M, ("go", "pthread")),
+    ),
+    *rows(
+        "Conds and channels",
+        row("cond_pingpong", M, ("go", "pthread"), n_of={"pthread": 20_000}, goals=(goal(0.2, "go"),)),
+        row("cond_barrier32", 640_000, ("go", "pthread"), n_of={"pthread": 19_200}, goals=(goal(0.2, "go"),)),
+        row("cond_barrier1000", 500_000, ("go", "pthread"), n_of={"pthread": 20_000}, goals=(goal(0.2, "go"),)),
+        row("chan_pingpong", 500_000, GO, goals=(goal(0.25, "go"),)),
+        row("chan_buffered128", M, GO, goals=(goal(0.25, "go"),)),
+        row("select_pingpong", 500_000, GO, goals=(goal(0.25, "go"),)),
+    ),
+    *rows(
+        "Plain threads",
+        row("thread_once", 100 * M, ("pthread",), n_of={"pthread": 20 * M}, goals=(goal(1.0, "pthread"),)),
+        row("thread_mutex", 5 * M, ("pthread",), goals=(goal(1.0, "pthread"),)),
+        row("thread_sema", 5 * M, ("pthread",), goals=(goal(1.0, "pthread"),)),
+        row("thread_sema_pingpong", 20_000, ("pthread",), goals=(goal(1.0, "pthread"),)),
+        row("thread_cond_pingpong", 20_000, ("pthread",), goals=(goal(1.0, "pthread"),)),
+    ),
+    *rows(
+        "Tails",
+        row("lag_mutex_0", 640_000, GO, metric=TAIL, goals=(goal(1.0, "go"),)),
+        row("lag_mutex_100", 640_000, GO, metric=TAIL, goals=(goal(1.0, "go"),)),
+        row("lag_cond", 500_000, GO, metric=TAIL),
+        row("lag_flight", 320_000, GO, metric=TAIL),
+        row("lag_chan", 250_000, GO, metric=TAIL),
+        row("lag_chan", 250_000, GO, metric=TAIL, sized=True, procs=(8,)),
+        row("lag_chan_hog", 50_000, GO, metric=TAIL),
+        row("lag_chan_blocking", 50_000, GO, metric=TAIL),
+        row("lag_chan_silent", 20_000, GO, metric=TAIL, rounds_most=2,
+            left_out="as lag_chan_blocking, where the calls do not tell weft's runtime"),
+        row("lag_spawn_hog", 10_000, GO, metric=TAIL, rounds_most=2),
+    ),
+    *rows(
+        "Growth",
+        *growing("growth_spawn", (1_000, 10_000, 100_000, M, 10 * M), SPAWN),
+        *growing("growth_waiters", TO_MILLION, GO),
+        *growing("growth_keys", TO_MILLION, GO),
+        *growing("growth_ctx_deep", TO_MILLION, GO),
+        *growing("growth_ctx_wide", TO_MILLION, GO),
+        *growing("growth_timers", TO_MILLION, GO),
+        *growing("growth_descriptors", TO_MILLION[:-1], GO),
+    ),
+    *rows(
+        "Memory",
+        row("blocked_rss", 100_000, GO, sized=True, metric=RSS, most=4.6 * 1024, rounds_most=2),
+        row("blocked_rss", M, GO, sized=True, metric=RSS, most=4.6 * 1024, in_quick=False, rounds_most=1),
+    ),
 ]

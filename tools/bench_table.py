@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Print the benchmark's results as a table:  bench_table.py [FOLDER of results.json and machine.json]"""
+"""Print the benchmark's results as tables:  bench_table.py [FOLDER of results.json and machine.json, or FILE.json]
+
+FILE.json is one of bench/results/, which hold both.
+"""
 
 import json
 import pathlib
 import sys
 
-from bench_rows import ROWS
+from bench_rows import CPU, ROWS, RSS, TAIL
 
-PEERS = ("go", "pthread", "bare")
-HEADS = ["bench", "P", "weft"] + [head for peer in PEERS for head in (peer, "ratio")] + ["cpu", "noise", "goal"]
-LEFT_ALIGNED = {"bench", "goal"}
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+ORDER = ("weft", "go", "go_yield", "tokio", "fiber", "tbb", "openmp", "nsync", "glib", "pthread", "bare")
+FLAT = 2.0  # an operation costs at most so many times more, however many there are
+MANY = 1_000  # fewer than that are dominated by what happens once
 
 
 def number(value):
@@ -20,111 +24,192 @@ def number(value):
     return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}"
 
 
-def value(row, result):
-    return result["rss_bytes"] if row.bytes_each else result["median_ns"]
+def operations(row, result):
+    """By how many the CPU time of a pass is to be divided."""
+    rounds = max(1, min(100_000 // result["n"], 20_000)) if row.sized else 1
+    repeated = row.bench in ("flight_stampede", "ctx_cancel_fan") or row.grows and row.bench != "growth_descriptors"
+    naps = 10 if row.bench == "sleepers" else 1
+    return result["n"] * (rounds if repeated else 1) * naps
+
+
+def value(row, result, time="median_ns"):
+    """What is compared."""
+    if row.metric == RSS:
+        return result["rss_bytes"]
+    if row.metric == CPU:
+        return result["cpu_seconds"] * 1e9 / operations(row, result)
+    return result["p999_ns"] if row.metric == TAIL else result[time]
+
+
+def shown(row, result):
+    if row.metric == TAIL:
+        return " / ".join(number(result[key]) for key in ("p50_ns", "p99_ns", "p999_ns"))
+    return number(value(row, result))
 
 
 def noise(result):
     return (result["max_ns"] - result["min_ns"]) / result["median_ns"]
 
 
-def cpu_ratio(row, by_subject):
-    """weft's CPU time per operation over that of the first peer that was measured."""
-    peers = [by_subject[s] for s in row.subjects if s in by_subject]
-    if "weft" not in by_subject or not peers or not peers[0]["cpu_seconds"]:
-        return ""
-    weft, peer = (r["cpu_seconds"] / r["n"] for r in (by_subject["weft"], peers[0]))
-    return f"{weft / peer:.2f}"
-
-
-def verdict(row, by_subject):
-    """The goal of a row and whether it is met, against the fastest of the subjects it names."""
-    if not row.goal:
-        return ""
-    key = "min_ns" if row.goal.undisturbed else "median_ns"
-    rivals = [by_subject[s][key] for s in row.goal.subjects if s in by_subject]
-    wanted = f"<= {row.goal.ratio} x {row.goal.subjects[0]}"
+def verdict(row, goal, by_subject):
+    """A goal of a row and whether it is met, against the fastest of the subjects it names."""
+    time = "min_ns" if goal.undisturbed else "median_ns"
+    rivals = [value(row, by_subject[s], time) for s in goal.subjects if s in by_subject]
+    wanted = f"<= {goal.ratio:g} x {goal.subjects[0]}"
     if "weft" not in by_subject or not rivals:
         return f"{wanted}: not measured"
-    ratio = by_subject["weft"][key] / min(rivals)
-    if ratio <= row.goal.ratio:
+    weft = value(row, by_subject["weft"], time)
+    if weft <= goal.ratio * min(rivals):
         return f"{wanted}: met"
-    idiom = by_subject.get(row.goal.subjects[0])
-    if idiom and by_subject["weft"][key] <= row.goal.ratio * idiom[key]:
+    ratio = weft / min(rivals) if min(rivals) else float("inf")
+    idiom = by_subject.get(goal.subjects[0])
+    if idiom and weft <= goal.ratio * value(row, idiom, time):
         return f"{wanted}: met, but {ratio:.2f} x its fastest form"
     return f"{wanted}: NOT MET ({ratio:.2f})"
 
 
-def cells(row, procs, by_subject):
-    weft = by_subject.get("weft")
-    line = [row.name, str(procs), number(value(row, weft)) if weft else "-"]
-    for peer in PEERS:
-        result = by_subject.get(peer)
-        line.append(number(value(row, result)) if result else "-" if peer in row.subjects else "")
-        line.append(f"{value(row, weft) / value(row, result):.2f}" if weft and result else "")
-    noises = " ".join(f"{noise(r):.0%}" for s, r in by_subject.items() if s != "go_yield")
-    return line + [cpu_ratio(row, by_subject), noises, verdict(row, by_subject)]
+def limit_verdict(row, by_subject):
+    wanted = f"<= {number(row.most)}"
+    if "weft" not in by_subject:
+        return f"{wanted}: not measured"
+    return f"{wanted}: {'met' if value(row, by_subject['weft']) <= row.most else 'NOT MET'}"
 
 
-def yield_cells(row, procs, by_subject):
-    """The line of Go's second form, below the first."""
-    weft, go = by_subject.get("weft"), by_subject["go_yield"]
-    ratio = f"{value(row, weft) / value(row, go):.2f}" if weft else ""
-    line = ["  go, spawner yields", str(procs), "", number(value(row, go)), ratio]
-    return line + [""] * (len(HEADS) - len(line) - 2) + [f"{noise(go):.0%}", ""]
+def growth_verdict(row, results):
+    """In the line of the largest size: what an operation costs at most, over what it costs at least."""
+    sizes = [r for r in ROWS if r.bench == row.bench and r.n >= MANY]
+    if row != sizes[-1]:
+        return ""
+    costs = [r["median_ns"] for r in results
+             if r["bench"] == row.bench and r["subject"] == "weft" and r["n"] >= MANY]
+    wanted = f"flat within {FLAT:g} x from {MANY:,}"
+    if len(costs) < len(sizes):
+        return f"{wanted}: not measured"
+    return f"{wanted}: {'met' if max(costs) <= FLAT * min(costs) else 'NOT MET'} ({max(costs) / min(costs):.2f})"
 
 
-def lines_of(results):
-    for row in ROWS:
-        mine = [r for r in results if r["row"] == row.name]
-        for procs in sorted({r["threads"] for r in mine}):
-            by_subject = {r["subject"]: r for r in mine if r["threads"] == procs}
-            yield cells(row, procs, by_subject)
-            if "go_yield" in by_subject:
-                yield yield_cells(row, procs, by_subject)
+def verdicts(row, by_subject, results):
+    told = [verdict(row, goal, by_subject) for goal in row.goals]
+    if row.most:
+        told.append(limit_verdict(row, by_subject))
+    if row.grows:
+        told.append(growth_verdict(row, results))
+    return "; ".join(filter(None, told))
 
 
-def aligned(lines):
-    widths = [max(len(line[i]) for line in lines) for i in range(len(HEADS))]
-    for line in lines:
-        padded = [cell.ljust(w) if head in LEFT_ALIGNED else cell.rjust(w)
-                  for head, cell, w in zip(HEADS, line, widths)]
+def in_order(subjects):
+    return sorted(subjects, key=ORDER.index)
+
+
+def groups(results):
+    """(section, its lines, the subjects in them); a line is (row, P, subject: result)."""
+    for section in dict.fromkeys(row.section for row in ROWS):
+        lines = []
+        for row in (r for r in ROWS if r.section == section):
+            mine = [r for r in results if r["row"] == row.name]
+            for procs in sorted({r["threads"] for r in mine}):
+                lines.append((row, procs, {r["subject"]: r for r in mine if r["threads"] == procs}))
+        if lines:
+            subjects = {s for row, _, by_subject in lines for s in (*by_subject, *row.subjects)}
+            yield section, lines, in_order(subjects | {"weft"})
+
+
+def cell(row, subject, by_subject):
+    """'1,340 (0.19)': the figure, and weft's over it."""
+    result, weft = by_subject.get(subject), by_subject.get("weft")
+    if not result:
+        return "-" if subject in row.subjects or subject == "weft" else ""
+    if subject == "weft" or not weft or not value(row, result):
+        return shown(row, result)
+    return f"{shown(row, result)} ({value(row, weft) / value(row, result):.2f})"
+
+
+def time_table(section, lines, subjects, results):
+    yield [section, "P", *subjects, "cold", "noise", "goal"]
+    for row, procs, by_subject in lines:
+        weft = by_subject.get("weft", {})
+        noises = " ".join(f"{noise(by_subject[s]):.0%}" for s in subjects if s in by_subject)
+        yield [row.name, str(procs), *(cell(row, s, by_subject) for s in subjects),
+               number(weft["cold_ns"]) if "cold_ns" in weft else "", noises, verdicts(row, by_subject, results)]
+
+
+def cost_cell(row, result):
+    """'43.1 6.2 M': CPU time an operation, and what was resident at most."""
+    if not result:
+        return ""
+    cpu = result["cpu_seconds"] * 1e9 / operations(row, result)
+    if row.metric == RSS:
+        kept = f", {number(result['kept_bytes'])} kept" if "kept_bytes" in result else ""
+        return f"{number(cpu)} {result['rss_bytes']:,} B{kept}"
+    return f"{number(cpu)} {result['rss_bytes'] / 2**20:.1f} M"
+
+
+def cost_table(section, lines, subjects):
+    yield [section, "P", *subjects]
+    for row, procs, by_subject in lines:
+        yield [row.name, str(procs), *(cost_cell(row, by_subject.get(s)) for s in subjects)]
+
+
+def aligned(table):
+    """Lines of cells as text, the first of all columns, and the last if it is the goal, to the left."""
+    table = list(table)
+    widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
+    left = {0} | ({len(widths) - 1} if table[0][-1] == "goal" else set())
+    for line in table:
+        padded = [c.ljust(w) if i in left else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths))]
         yield "  ".join(padded).rstrip()
 
 
 def footer(results, about):
-    yield "ns per operation, medians; blocked_rss: bytes resident per parked task. ratio: weft / peer."
-    yield "cpu: CPU time of weft / of the first peer, a crowd's gathering included: hardly moved by a busy machine."
-    yield "noise: (max - min) / median, of weft and of each peer in order. P: workers, or CPUs for threads."
+    yield "ns per operation, medians; in brackets weft / this one. Tails: p50 / p99 / p99.9, compared at p99.9."
+    yield "blocked_rss: bytes per parked task, and those that stay 3 s after all have ended."
+    yield "cold: weft's first pass. noise: (max - min) / median, in the order of the columns."
+    yield "P: workers, or CPUs for threads. CPU time: that of the second pass, a crowd's gathering included."
+    yield "bare: the fewest instructions that could do it. go_yield: a spawner that yields every 128 tasks."
     versions = {r["subject"]: r["version"] for r in results if r["subject"] != "go_yield"}
-    yield "; ".join(f"{subject}: {version}" for subject, version in versions.items())
+    yield "; ".join(f"{subject}: {versions[subject]}" for subject in in_order(versions))
     rounds = f"{about['rounds']} rounds{' (quick)' if about['quick'] else ''}"
-    short = {r["row"] for r in results if r["rounds"] < about["rounds"]}
     yield (f"{about['date']}, {about['commit']}, {about['cpus']} x {about['cpu']}, Linux {about['kernel']}, "
            f"load {about['load']:.1f}, {rounds}")
     if about["load"] > about["cpus"]:
-        yield f"BUSY MACHINE: load {about['load']:.1f} on {about['cpus']} CPUs; trust the column cpu more"
+        yield f"BUSY MACHINE: load {about['load']:.1f} on {about['cpus']} CPUs; trust the CPU times more"
+    most = {row.name: min(row.rounds_most, about["rounds"]) for row in ROWS}
+    short = {r["row"] for r in results if r["rounds"] < most.get(r["row"], 0)}
     if short:
         yield f"FEWER ROUNDS, for time was short: {', '.join(sorted(short))}"
     measured = {r["row"] for r in results}
     for row in ROWS:
         if row.left_out and row.name in measured:
-            yield f"left out of {row.bench}: {row.left_out}"
+            yield f"{row.bench}: {row.left_out}"
     for subject, why in about["missing"].items():
         yield f"MISSING {subject}: {why}"
+    for skipped in about["skipped"]:
+        yield f"SKIPPED {skipped}"
     for failure in about["failures"]:
         yield f"FAILED {failure}"
 
 
 def render(results, about):
-    table = aligned([HEADS, *lines_of(results)])
-    return "\n".join([*table, "", *footer(results, about)])
+    text = []
+    for section, lines, subjects in groups(results):
+        text += [*aligned(time_table(section, lines, subjects, results)), ""]
+    text += ["CPU time of an operation in ns, and resident memory at its most", ""]
+    for section, lines, subjects in groups(results):
+        text += [*aligned(cost_table(section, lines, subjects)), ""]
+    return "\n".join([*text, *footer(results, about)])
+
+
+def read(place):
+    """The results and the machine of a folder or a file."""
+    if place.is_dir():
+        return [json.loads((place / name).read_text()) for name in ("results.json", "machine.json")]
+    both = json.loads(place.read_text())
+    return both["results"], both["machine"]
 
 
 def main():
-    default = pathlib.Path(__file__).parents[1] / "build" / "bench"
-    folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else default
-    print(render(*(json.loads((folder / name).read_text()) for name in ("results.json", "machine.json"))))
+    place = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "build" / "bench"
+    print(render(*read(place)))
 
 
 if __name__ == "__main__":

@@ -8,14 +8,15 @@ import tempfile
 import unittest
 
 import bench_table
-from bench_measure import Failed, alternate, run_once, summary
+from bench_measure import Failed, Skipped, alternate, run_once, summary
 from bench_rows import ROWS
 from tally import run_unittests
 
 SPAWN = next(row for row in ROWS if row.name == "spawn_join")
 ONCE = next(row for row in ROWS if row.name == "once_hit")
 ABOUT = {"rounds": 3, "quick": True, "date": "today", "commit": "abc", "cpus": 2, "cpu": "a CPU", "kernel": "6",
-         "load": 0.5, "missing": {"go": "go is not installed"}, "failures": ["spawn_join P=2 weft: no end after 1 s"]}
+         "load": 0.5, "missing": {"go": "go is not installed"}, "skipped": [],
+         "failures": ["spawn_join P=2 weft: no end after 1 s"]}
 
 
 def line(ns, **more):
@@ -53,7 +54,13 @@ class Measuring(unittest.TestCase):
                 raise Failed("broken")
             return 1
 
-        self.assertEqual(alternate(["a", "b"], 1, run), ({"b": [1]}, {"a": "broken"}))
+        measured, failed = alternate(["a", "b"], 1, run)
+        self.assertEqual(measured, {"b": [1]})
+        self.assertEqual(str(failed["a"]), "broken")
+
+    def test_bench_counts_every_round_without_a_warm_up(self):
+        rounds = iter(range(9))
+        self.assertEqual(alternate(["a"], 2, lambda subject: next(rounds), warm_up=False), ({"a": [0, 1]}, {}))
 
     def test_bench_passes_arguments_and_reads_the_line(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -66,6 +73,12 @@ class Measuring(unittest.TestCase):
             with self.assertRaisesRegex(Failed, "status 3: no memory"):
                 run_once(program, "spawn_join", 7, 2)
 
+    def test_bench_tells_what_the_machine_cannot_do_from_a_failure(self):
+        with tempfile.TemporaryDirectory() as folder:
+            program = subject_program(folder, "echo no descriptors >&2; exit 77\n")
+            with self.assertRaisesRegex(Skipped, "^no descriptors$"):
+                run_once(program, "spawn_join", 7, 2)
+
     def test_bench_results_have_the_promised_keys(self):
         keys = {"bench", "subject", "threads", "n", "median_ns", "min_ns", "max_ns", "rss_bytes"}
         summed = result(SPAWN, "weft", 5, 1, 3)
@@ -75,7 +88,8 @@ class Measuring(unittest.TestCase):
 
 class Table(unittest.TestCase):
     def verdict(self, row, **ns):
-        return bench_table.verdict(row, {subject: result(row, subject, *times) for subject, times in ns.items()})
+        by_subject = {subject: result(row, subject, *times) for subject, times in ns.items()}
+        return bench_table.verdict(row, row.goals[0], by_subject)
 
     def test_bench_goal_counts_against_the_fastest_form(self):
         self.assertIn("met", self.verdict(SPAWN, weft=[10], go=[1000], go_yield=[100]))
@@ -90,7 +104,24 @@ class Table(unittest.TestCase):
         text = bench_table.render([result(SPAWN, "weft", 50)], ABOUT)
         self.assertIn("MISSING go: go is not installed", text)
         self.assertIn("FAILED spawn_join P=2 weft", text)
-        self.assertIn("left out of spawn_join", text)
+
+    def test_bench_growth_is_judged_over_all_sizes(self):
+        sizes = [row for row in ROWS if row.bench == "growth_waiters"]
+        costs = {row.n: summary(row, "weft", 2, [line(100) | {"n": row.n}]) for row in sizes}
+        self.assertIn("met (1.00)", bench_table.growth_verdict(sizes[-1], costs.values()))
+        costs[100_000]["median_ns"] = 250
+        self.assertIn("NOT MET (2.50)", bench_table.growth_verdict(sizes[-1], costs.values()))
+        del costs[100_000]
+        self.assertIn("not measured", bench_table.growth_verdict(sizes[-1], costs.values()))
+        self.assertEqual(bench_table.growth_verdict(sizes[0], costs.values()), "")
+
+    def test_bench_tails_are_compared_where_they_are_longest(self):
+        lag = next(row for row in ROWS if row.name == "lag_mutex_0")
+        tail = {"p50_ns": 1, "p99_ns": 2}
+        by_subject = {"weft": summary(lag, "weft", 1, [line(9, **tail, p999_ns=30)]),
+                      "go": summary(lag, "go", 1, [line(1, **tail, p999_ns=40)])}
+        self.assertIn("met", bench_table.verdict(lag, lag.goals[0], by_subject))
+        self.assertEqual(bench_table.cell(lag, "go", by_subject), "1.00 / 2.00 / 40.0 (0.75)")
 
 
 if __name__ == "__main__":

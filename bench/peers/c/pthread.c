@@ -7,6 +7,7 @@
 #include "bench.h"
 
 #include <gnu/libc-version.h>
+#include <semaphore.h>
 
 const char *bench_version(void)
 {
@@ -249,11 +250,10 @@ static double cond_pingpong(long n)
 	return bench_per_op(start, g.each * 2);
 }
 
-enum { PARTIES = 32 };
-
 struct barrier {
 	pthread_mutex_t mutex;
 	pthread_cond_t cond;
+	int parties;
 	long rounds;
 	long round;
 	int arrived;
@@ -264,7 +264,7 @@ static void *party(void *arg)
 	struct barrier *b = arg;
 	for (long i = b->rounds; i; i--) {
 		pthread_mutex_lock(&b->mutex);
-		if (++b->arrived == PARTIES) {
+		if (++b->arrived == b->parties) {
 			b->arrived = 0;
 			b->round++;
 			pthread_cond_broadcast(&b->cond);
@@ -278,16 +278,96 @@ static void *party(void *arg)
 	return NULL;
 }
 
-static double cond_barrier32(long n)
+static double meet(long n, int parties)
 {
 	struct barrier b = {.mutex = PTHREAD_MUTEX_INITIALIZER,
 			    .cond = PTHREAD_COND_INITIALIZER,
-			    .rounds = n / PARTIES};
+			    .parties = parties,
+			    .rounds = n / parties};
 	int64_t start = bench_now();
-	bench_threads(PARTIES, party, &b);
-	double ns = bench_per_op(start, b.rounds * PARTIES);
+	bench_threads(parties, party, &b);
+	double ns = bench_per_op(start, b.rounds * parties);
 	BENCH_CHECK(b.round == b.rounds);
 	return ns;
+}
+
+static double cond_barrier32(long n)
+{
+	return meet(n, 32);
+}
+
+static double cond_barrier1000(long n)
+{
+	return meet(n, 1000);
+}
+
+/* semaphore */
+
+/* As many permits as threads: nobody ever waits. */
+struct permits {
+	_Alignas(64) sem_t sema;
+	_Alignas(64) long each;
+};
+
+static void *holder(void *arg)
+{
+	struct permits *p = arg;
+	for (long i = p->each; i; i--) {
+		while (sem_wait(&p->sema))
+			;
+		sem_post(&p->sema);
+	}
+	return NULL;
+}
+
+static double thread_sema(long n)
+{
+	struct permits p = {.each = n / bench_procs};
+	sem_init(&p.sema, 0, (unsigned)bench_procs);
+	int64_t start = bench_now();
+	bench_threads(bench_procs, holder, &p);
+	return bench_per_op(start, p.each * bench_procs);
+}
+
+struct relay {
+	sem_t turns[2];
+	long each;
+	int seats;
+};
+
+static void *runner(void *arg)
+{
+	struct relay *r = arg;
+	int me = __atomic_fetch_add(&r->seats, 1, __ATOMIC_RELAXED);
+	for (long i = r->each; i; i--) {
+		while (sem_wait(&r->turns[me]))
+			;
+		sem_post(&r->turns[1 - me]);
+	}
+	return NULL;
+}
+
+static double thread_sema_pingpong(long n)
+{
+	struct relay r = {.each = n / 2};
+	sem_init(&r.turns[0], 0, 1);
+	sem_init(&r.turns[1], 0, 0);
+	int64_t start = bench_now();
+	bench_threads(2, runner, &r);
+	return bench_per_op(start, r.each * 2);
+}
+
+/* From nothing to the end of the first thread. */
+static void *nothing(void *arg)
+{
+	return arg;
+}
+
+static double start(long n)
+{
+	int64_t start = bench_now();
+	bench_threads(1, nothing, NULL);
+	return bench_per_op(start, n);
 }
 
 const struct bench benches[] = {
@@ -299,8 +379,12 @@ const struct bench benches[] = {
 	{"rwmutex_mixed", rwmutex_mixed, .cold = false},
 	{"cond_pingpong", cond_pingpong, .cold = false},
 	{"cond_barrier32", cond_barrier32, .cold = false},
+	{"cond_barrier1000", cond_barrier1000, .cold = false},
+	{"start", start, .cold = true},
 	{"thread_once", thread_once, .threads = true},
 	{"thread_mutex", thread_mutex, .threads = true},
+	{"thread_sema", thread_sema, .threads = true},
+	{"thread_sema_pingpong", thread_sema_pingpong, .threads = true},
 	{"thread_cond_pingpong", cond_pingpong, .threads = true},
 	{NULL, NULL, .cold = false},
 };

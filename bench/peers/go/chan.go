@@ -53,6 +53,37 @@ func selectPingpong(n int) float64 {
 	return ns
 }
 
+// A tree of tasks with ten below each sums up the numbers of its leaves.
+func skynetNode(above chan<- int, number, leaves int) {
+	if leaves == 1 {
+		above <- number
+		return
+	}
+	below := make(chan int)
+	leaves /= 10
+	for i := range 10 {
+		go skynetNode(below, number+i*leaves, leaves)
+	}
+	sum := 0
+	for range 10 {
+		sum += <-below
+	}
+	above <- sum
+}
+
+// n is a power of ten; one operation is one task, those above leaves as well.
+func skynet(n int) float64 {
+	result := make(chan int)
+	start := time.Now()
+	go skynetNode(result, 0, n)
+	sum := <-result
+	ns := perOp(start, (10*n-1)/9)
+	if sum != n*(n-1)/2 {
+		fail("skynet got a wrong sum")
+	}
+	return ns
+}
+
 // One produces, one consumes; one operation is one value.
 func chanBuffered128(n int) float64 {
 	values := make(chan int, 128)

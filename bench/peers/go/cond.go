@@ -31,10 +31,11 @@ func condPingpong(n int) float64 {
 	return perOp(start, n/2*2)
 }
 
-const parties = 32
+func condBarrier32(n int) float64   { return meet(n, 32) }
+func condBarrier1000(n int) float64 { return meet(n, 1000) }
 
-// 32 tasks meet again and again; one operation is one arrival.
-func condBarrier32(n int) float64 {
+// Tasks meet again and again; one operation is one arrival.
+func meet(n, parties int) float64 {
 	var mu sync.Mutex
 	cond := sync.NewCond(&mu)
 	arrived, round := 0, 0

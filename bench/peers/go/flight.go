@@ -14,11 +14,15 @@ import (
 
 var answer any = new(int)
 
-func flightSolo(n int) float64 {
-	var keys [1024]string
+func keyNames() (keys [1024]string) {
 	for i := range keys {
 		keys[i] = "user:" + strconv.Itoa(i)
 	}
+	return keys
+}
+
+func flightSolo(n int) float64 {
+	keys := keyNames()
 	var g singleflight.Group
 	task := func() (any, error) { return answer, nil }
 	start := time.Now()
@@ -28,6 +32,28 @@ func flightSolo(n int) float64 {
 		}
 	}
 	return perOp(start, n)
+}
+
+// Callers walk through the keys, each from where no other is.
+func flightKeys(n int) float64 {
+	keys := keyNames()
+	callers := 4 * runtime.GOMAXPROCS(0)
+	var g singleflight.Group
+	task := func() (any, error) { return answer, nil }
+	var wg sync.WaitGroup
+	start := time.Now()
+	for me := range callers {
+		first := me * len(keys) / callers
+		wg.Go(func() {
+			for i := range n / callers {
+				if v, _, _ := g.Do(keys[(first+i)%len(keys)], task); v != answer {
+					fail("wrong answer")
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return perOp(start, n/callers*callers)
 }
 
 const hotCallers = 128

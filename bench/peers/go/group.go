@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"runtime"
 	"time"
 
@@ -18,6 +19,38 @@ func groupGo(n int) float64 {
 	}
 	if err := g.Wait(); err != nil {
 		fail(err.Error())
+	}
+	return perOp(start, n)
+}
+
+func groupLimit16(n int) float64 {
+	var g errgroup.Group
+	g.SetLimit(16)
+	task := func() error { return nil }
+	start := time.Now()
+	for range n {
+		g.Go(task)
+	}
+	if err := g.Wait(); err != nil {
+		fail(err.Error())
+	}
+	return perOp(start, n)
+}
+
+// A group with a context of its own for ten tasks; one operation is all that.
+func groupCtxFan10(n int) float64 {
+	parent, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	task := func() error { return nil }
+	start := time.Now()
+	for range n {
+		g, _ := errgroup.WithContext(parent)
+		for range 10 {
+			g.Go(task)
+		}
+		if err := g.Wait(); err != nil {
+			fail(err.Error())
+		}
 	}
 	return perOp(start, n)
 }

@@ -23,16 +23,22 @@ import (
 
 type bench struct {
 	run  func(n int) float64 // nanoseconds per operation
-	cold bool                // memory is measured: a warm pass would hide it
+	cold bool                // a warm pass would hide what is measured
 }
 
 var benches = map[string]bench{
 	"spawn_join":          {run: spawnJoin},
 	"spawn_join_yield":    {run: spawnJoinYield},
+	"spawn_tree":          {run: spawnTree},
+	"sleepers":            {run: sleepers},
+	"idle":                {run: idle},
 	"blocked_rss":         {run: blockedRSS, cold: true},
 	"group_go":            {run: groupGo},
 	"group_go_yield":      {run: groupGoYield},
+	"group_limit16":       {run: groupLimit16},
+	"group_ctx_fan10":     {run: groupCtxFan10},
 	"once_hit":            {run: onceHit},
+	"once_value_hit":      {run: onceValueHit},
 	"waitgroup_add_done":  {run: waitgroupAddDone},
 	"mutex_uncontended":   {run: mutexUncontended},
 	"mutex_contended_0":   {run: mutexContended0},
@@ -41,13 +47,33 @@ var benches = map[string]bench{
 	"rwmutex_mixed":       {run: rwmutexMixed},
 	"cond_pingpong":       {run: condPingpong},
 	"cond_barrier32":      {run: condBarrier32},
+	"cond_barrier1000":    {run: condBarrier1000},
 	"chan_pingpong":       {run: chanPingpong},
 	"chan_buffered128":    {run: chanBuffered128},
 	"select_pingpong":     {run: selectPingpong},
+	"skynet":              {run: skynet},
 	"flight_solo":         {run: flightSolo},
+	"flight_keys":         {run: flightKeys},
 	"flight_hot":          {run: flightHot},
 	"flight_stampede":     {run: flightStampede},
 	"ctx_cancel_fan":      {run: ctxCancelFan},
+	"lag_mutex_0":         {run: lagMutex0},
+	"lag_mutex_100":       {run: lagMutex100},
+	"lag_cond":            {run: lagCond},
+	"lag_flight":          {run: lagFlight},
+	"lag_chan":            {run: lagChan},
+	"lag_chan_hog":        {run: lagChanHog},
+	"lag_chan_blocking":   {run: lagChanBlocking},
+	"lag_chan_silent":     {run: lagChanBlocking},
+	"lag_spawn_hog":       {run: lagSpawnHog},
+	"growth_spawn":        {run: growthSpawn},
+	"growth_spawn_yield":  {run: growthSpawnYield},
+	"growth_waiters":      {run: growthWaiters},
+	"growth_keys":         {run: growthKeys},
+	"growth_ctx_deep":     {run: growthCtxDeep},
+	"growth_ctx_wide":     {run: growthCtxWide},
+	"growth_timers":       {run: growthTimers},
+	"growth_descriptors":  {run: growthDescriptors},
 }
 
 type result struct {
@@ -55,14 +81,21 @@ type result struct {
 	N       int      `json:"n"`
 	Ns      float64  `json:"ns_per_op"`
 	Cold    *float64 `json:"cold_ns_per_op,omitempty"`
+	Kept    *int64   `json:"kept_bytes,omitempty"`
+	P50     int64    `json:"p50_ns,omitempty"`
+	P99     int64    `json:"p99_ns,omitempty"`
+	P999    int64    `json:"p999_ns,omitempty"`
 	RSS     int64    `json:"rss_bytes"`
 	CPU     float64  `json:"cpu_seconds"`
 	Workers int      `json:"workers"`
 	Version string   `json:"version"`
 }
 
-// residentEach is set by a bench that measures memory: bytes per operation.
-var residentEach int64
+// residentEach is set by a bench that measures memory: bytes per operation;
+// keptEach by one that looks what stays, keptAfter the end of all.
+var residentEach, keptEach int64 = 0, -1
+
+const keptAfter = 3 * time.Second
 
 func main() {
 	if len(os.Args) < 2 {
@@ -87,14 +120,25 @@ func main() {
 		cold := b.run(*n)
 		r.Cold = &cold
 	}
+	allLags = lags{}
 	before := cpuSeconds()
 	r.Ns = b.run(*n)
 	r.CPU = cpuSeconds() - before
 	r.RSS = statusBytes("VmHWM")
-	if b.cold {
+	if residentEach != 0 {
 		r.RSS = residentEach
 	}
+	if keptEach >= 0 {
+		r.Kept = &keptEach
+	}
+	r.P50, r.P99, r.P999 = allLags.percentile(2), allLags.percentile(100), allLags.percentile(1000)
 	json.NewEncoder(os.Stdout).Encode(r)
+}
+
+// skip ends a bench that this machine cannot do: not a failure, but named.
+func skip(why string) {
+	fmt.Fprintln(os.Stderr, why)
+	os.Exit(77)
 }
 
 func fail(message string) {
@@ -131,6 +175,8 @@ func cpuSeconds() float64 {
 	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
 }
+
+func resident() int64 { return statusBytes("VmRSS") + statusBytes("VmPTE") }
 
 // statusBytes reads one line of /proc/self/status, such as "VmHWM: 1234 kB".
 func statusBytes(key string) int64 {

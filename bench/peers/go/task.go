@@ -4,6 +4,7 @@ package main
 
 import (
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -41,6 +42,69 @@ func spawnJoinYield(n int) float64 {
 	return perOp(start, n)
 }
 
+// The same for one to ten million, the few of them more than once.
+func growthSpawn(n int) float64      { return repeat(n, spawnJoin) }
+func growthSpawnYield(n int) float64 { return repeat(n, spawnJoinYield) }
+
+func repeat(n int, run func(int) float64) float64 {
+	total := 0.0
+	rounds := fanRounds(n)
+	for range rounds {
+		total += run(n)
+	}
+	return total / float64(rounds)
+}
+
+// A task with more than one leaf below it starts another for one half, does the
+// other half itself, and waits. One operation is one leaf, and so one task.
+func grow(leaves int) {
+	if leaves > 1 {
+		var half sync.WaitGroup
+		half.Add(1)
+		go growBranch(&half, leaves/2)
+		grow(leaves - leaves/2)
+		half.Wait()
+	}
+}
+
+func growBranch(above *sync.WaitGroup, leaves int) {
+	grow(leaves)
+	above.Done()
+}
+
+func spawnTree(n int) float64 {
+	start := time.Now()
+	grow(n)
+	return perOp(start, n)
+}
+
+// n tasks sleep a millisecond ten times; what counts is the CPU time.
+func sleepers(n int) float64 {
+	const naps = 10
+	var wg sync.WaitGroup
+	task := func() {
+		for range naps {
+			time.Sleep(time.Millisecond)
+		}
+		wg.Done()
+	}
+	start := time.Now()
+	wg.Add(n)
+	for range n {
+		go task()
+	}
+	wg.Wait()
+	return perOp(start, n*naps)
+}
+
+// A second in which nothing is to be done; what counts is the CPU time.
+func idle(n int) float64 {
+	spawnJoin(1000)
+	start := time.Now()
+	time.Sleep(time.Second)
+	return perOp(start, n)
+}
+
 // n tasks wait at a gate; what they keep resident, page tables included.
 func blockedRSS(n int) float64 {
 	spawnJoin(1000)
@@ -51,7 +115,7 @@ func blockedRSS(n int) float64 {
 		<-gate
 		returned.Done()
 	}
-	before := statusBytes("VmRSS") + statusBytes("VmPTE")
+	before := resident()
 	start := time.Now()
 	arrived.Add(n)
 	returned.Add(n)
@@ -61,8 +125,12 @@ func blockedRSS(n int) float64 {
 	arrived.Wait()
 	settle()
 	ns := perOp(start, n)
-	residentEach = (statusBytes("VmRSS") + statusBytes("VmPTE") - before) / int64(n)
+	residentEach = (resident() - before) / int64(n)
 	close(gate)
 	returned.Wait()
+	// What a program would do that wants the memory back now.
+	debug.FreeOSMemory()
+	time.Sleep(keptAfter)
+	keptEach = max(0, resident()-before) / int64(n)
 	return ns
 }
