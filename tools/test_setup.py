@@ -64,6 +64,11 @@ class Setup(unittest.TestCase):
         self.assertEqual(0, status)
         self.assertIn("spin", asked[1].split())
 
+    def test_measuring_needs_the_peers(self):
+        status, asked, _, _ = self.run_setup(ALL, purpose="bench")
+        self.assertEqual(0, status)
+        self.assertIn("libnsync-dev", asked[1])
+
     def test_user_with_sudo_installs_through_it(self):
         status, asked, _, _ = self.run_setup([], root=False, sudo=True)
         self.assertEqual((0, 2), (status, asked.count("sudo")))
