@@ -55,15 +55,15 @@ def verdict(row, goal, by_subject):
     """A goal of a row and whether it is met, against the fastest of the subjects it names."""
     time = "min_ns" if goal.undisturbed else "median_ns"
     rivals = [value(row, by_subject[s], time) for s in goal.subjects if s in by_subject]
-    wanted = f"<= {goal.ratio:g} x {goal.subjects[0]}"
+    idiom = goal.subjects[0] if goal.subjects[1:] == ("go_yield",) else None
+    wanted = f"<= {goal.ratio:g} x {idiom or ', '.join(goal.subjects)}"
     if "weft" not in by_subject or not rivals:
         return f"{wanted}: not measured"
     weft = value(row, by_subject["weft"], time)
     if weft <= goal.ratio * min(rivals):
         return f"{wanted}: met"
     ratio = weft / min(rivals) if min(rivals) else float("inf")
-    idiom = by_subject.get(goal.subjects[0])
-    if idiom and weft <= goal.ratio * value(row, idiom, time):
+    if idiom in by_subject and weft <= goal.ratio * value(row, by_subject[idiom], time):
         return f"{wanted}: met, but {ratio:.2f} x its fastest form"
     return f"{wanted}: NOT MET ({ratio:.2f})"
 
