@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE /* pipe2() */
 #include "demo_data.h"
 
 #include <dirent.h>

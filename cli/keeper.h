@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The keeper of child processes: the main thread, while tasks do the work.
+ *
+ * It alone starts children, learns of their ends and sends them signals, so
+ * that a number is never that of a stranger; and because it ends last, the
+ * kernel's promise to kill a child when the thread that made it ends is one
+ * for the life of the program. Tasks ask it through a weft_loop.
+ *
+ *   - A child is the leader of a process group of its own; it is killed should
+ *     we die without having ended it. What its descendants lose as parents
+ *     comes to us: nobody gets away.
+ *   - SIGINT, SIGTERM, SIGHUP and SIGQUIT are passed on to all of them, and
+ *     stop everything: nothing new is started, and what is there after the
+ *     grace is killed. The second one does not wait for the grace, the third
+ *     for nothing. Those that were ignored when we were started still are.
+ *   - SIGTSTP and SIGCONT stop and continue all of them with us.
+ */
+#ifndef WEFT_CLI_KEEPER_H
+#define WEFT_CLI_KEEPER_H
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+#include <weft.h>
+
+typedef struct keeper_child keeper_child;
+struct keeper_child {
+	pid_t pid;		/* its group's number, too; 0 before it starts */
+	int status;		/* waitpid's, when running is at zero */
+	weft_waitgroup running;
+	keeper_child *next;
+};
+
+/* What a child is made of. */
+typedef struct keeper_command {
+	char **argv;
+	char **env;
+	int in, out, err; /* become 0, 1 and 2 */
+	int keep;	  /* one more that it gets, under its number; or -1 */
+} keeper_command;
+
+typedef struct keeper keeper;
+struct keeper {
+	weft_duration grace;
+	weft_ctx interrupt; /* cancelled when a signal stops us */
+	weft_ctx stop;	    /* below it: when everything is to stop */
+	/* Before children go on that stopped with us; may say no by stopping. */
+	void (*on_continue)(keeper *k, void *arg);
+	void *on_continue_arg;
+
+	/* The main thread's own. */
+	weft_loop door;
+	keeper_child *children;
+	pid_t self;
+	int signals; /* a signalfd */
+	int signal;  /* the first that stopped us, or 0 */
+	int signal_count;
+	bool stopping, finished;
+	weft_time kill_at;
+	sigset_t caught, mask_before;
+	struct sigaction pipe_before;
+	struct rlimit files_before;
+	int (*fn)(void *);
+	void *arg;
+	int result;
+};
+
+/*
+ * Make *k, all bytes zero, a keeper: take the signals over. On the main thread,
+ * before there are others. Also sees to it that descriptors 0, 1 and 2 are open. Returns 0, or a negative errno.
+ */
+int keeper_init(keeper *k, weft_duration grace);
+
+/*
+ * Run fn(arg) as a task and serve it until it has returned and no descendant
+ * is left: those that are then are ended, as by a stop.
+ *
+ * Returns what fn returned, or a negative errno when it could not be started.
+ */
+int keeper_run(keeper *k, int (*fn)(void *), void *arg);
+
+/* If a signal has stopped us, die of it, for our parent to see. */
+void keeper_finish(keeper *k);
+void keeper_die(keeper *k, int signal);
+
+/* What follows is for tasks. */
+
+/*
+ * Start a child. Returns 0; -ECANCELED when everything is to stop; else what
+ * kept it from running, a negative errno.
+ */
+int keeper_start(keeper *k, keeper_child *c, const keeper_command *command);
+
+/* End it: send SIGTERM or SIGKILL to its group and to all its descendants. */
+void keeper_end(keeper *k, keeper_child *c, int signal);
+
+/* Whether its process group has no member left. */
+bool keeper_is_gone(keeper *k, keeper_child *c);
+
+/* Have everything stop, as a signal would: SIGTERM, and after the grace SIGKILL. */
+void keeper_stop(keeper *k);
+
+#endif

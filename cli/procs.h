@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Processes by their family, as /proc tells it. Where there is no /proc there
+ * are no descendants: process groups are all that is known then.
+ */
+#ifndef WEFT_CLI_PROCS_H
+#define WEFT_CLI_PROCS_H
+
+#include <sys/types.h>
+
+/*
+ * Send a signal to every process that descends from root, whatever its process
+ * group or session; not to root itself, nor to the dead.
+ *
+ * Returns how many it was sent to. What may not be signalled does not count.
+ */
+int procs_signal_descendants(pid_t root, int signal);
+
+#endif
