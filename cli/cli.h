@@ -2,17 +2,33 @@
 /*
  * The command: main.c reads the first word, cmd_<word>.c does the work.
  *
- * Exit statuses: 0 done; 1 done, and the result is bad; 2 not done, because of
- * the arguments or the machine; 128 + n stopped by signal n. With 2 there is
- * one line on stderr that says why.
+ * Exit statuses of weft itself: 0 done; 1 done, and the result is bad; 2 not
+ * done, because of the arguments or the machine; 128 + n stopped by signal n.
+ * With 2 there is one line on stderr that says why. A command that runs others
+ * exits as they do, and with one of the others below when it fails itself:
+ * those programs leave alone, for the most part, and they can be moved.
  */
 #ifndef WEFT_CLI_H
 #define WEFT_CLI_H
 
-enum cli_status { CLI_OK = 0, CLI_BAD_RESULT = 1, CLI_TROUBLE = 2 };
+enum cli_status {
+	CLI_OK = 0,
+	CLI_BAD_RESULT = 1,
+	CLI_TROUBLE = 2,
+	CLI_UNAVAILABLE = 69,	 /* the engine cannot be reached */
+	CLI_LOST = 70,		 /* a lease was lost, or who ran it has died */
+	CLI_NO_RESOURCES = 71,	 /* no memory, process or descriptor */
+	CLI_IO = 74,		 /* what was read or written could not be */
+	CLI_LATE = 75,		 /* waiting took too long */
+	CLI_MISMATCH = 76,	 /* the same key for another command */
+	CLI_TIMEOUT = 124,	 /* as timeout(1) */
+	CLI_NOT_EXECUTABLE = 126, /* as the shell */
+	CLI_NOT_FOUND = 127,
+};
 
 /* argv[0] is the command's own name. Each returns an exit status. */
 int cmd_demo(int argc, char **argv);
+int cmd_group(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 
 /* Print one line on stderr. Returns CLI_TROUBLE. */

@@ -9,6 +9,7 @@
 static const char help[] =
 	"usage: weft COMMAND [OPTION...]\n"
 	"\n"
+	"  group     run commands at the same time; the first failure ends the others\n"
 	"  demo      a hot key expires and everyone asks at once: the same flood of\n"
 	"            questions unprotected, behind one lock, and with singleflight\n"
 	"  version   print the version\n"
@@ -52,9 +53,10 @@ int main(int argc, char **argv)
 		const char *word;
 		int (*run)(int argc, char **argv);
 	} commands[] = {
-		{"demo", cmd_demo},	  {"version", cmd_version},
-		{"--version", cmd_version}, {"help", cmd_help},
-		{"--help", cmd_help},	  {"-h", cmd_help},
+		{"group", cmd_group},	    {"demo", cmd_demo},
+		{"version", cmd_version},   {"--version", cmd_version},
+		{"help", cmd_help},	    {"--help", cmd_help},
+		{"-h", cmd_help},
 	};
 
 	if (argc < 2)
