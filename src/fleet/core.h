@@ -4,10 +4,10 @@
 #define WEFT_SRC_FLEET_CORE_H
 
 #include "fleet/engine.h"
+#include "fleet/os/lock.h"
 #include "fleet/os/os.h"
 
 #include <weft/atomic.h>
-#include <weft/cond.h>
 #include <weft/ctx.h>
 #include <weft/flight.h>
 #include <weft/mutex.h>
@@ -27,7 +27,7 @@ struct weft__fleet_watch {
 enum { WEFT__FLEET_WATCH_CHAINS = 64 };
 
 typedef struct {
-	weft_mutex lock;
+	weft__fleet_lock lock;
 	weft__fleet_watch *chains[WEFT__FLEET_WATCH_CHAINS];
 } weft__fleet_watches;
 
@@ -55,14 +55,15 @@ struct weft__fleet_hold {
 	weft_time good_at;	/* when the last good command was sent */
 	weft_time renew_at;
 	weft_time stop_at;	/* max_run: no renewal from then on */
-	bool busy;		/* a renewal is on its way */
+	bool busy;		/* a renewal is on its way … */
+	bool awaited;		/* … and somebody waits for its end … */
+	weft_sema idle;		/* … here */
 	bool lost;		/* atomic */
 	bool forgotten;		/* atomic */
 };
 
 typedef struct {
-	weft_mutex lock;
-	weft_cond idle;		/* some hold is not busy any more */
+	weft__fleet_lock lock;
 	weft_sema wake;
 	weft__fleet_hold *holds;
 	pthread_t thread;

@@ -35,7 +35,7 @@ bool weft__fleet_held(const weft__fleet_hold *h)
 
 static bool renews(const weft__fleet_hold *h, weft_time now)
 {
-	return !h->lost && !h->forgotten && now < h->stop_at;
+	return !h->lost && !h->forgotten && !h->awaited && now < h->stop_at;
 }
 
 /* With the lock held. */
@@ -109,18 +109,19 @@ static void renew(weft_fleet *f, weft__fleet_hold *due, weft_time now,
 	weft_duration left = first_lost - now;
 	weft__fleet_lease *l, *next;
 
-	weft_mutex_unlock(&f->keeper.lock);
+	weft__fleet_lock_drop(&f->keeper.lock);
 	f->engine->ops->renew(f->engine, &due->lease,
 			      weft_now() + (left < WEFT_SECOND ? left : WEFT_SECOND));
-	weft_mutex_lock(&f->keeper.lock);
+	weft__fleet_lock_take(&f->keeper.lock);
 	for (l = &due->lease; l != NULL; l = next) {
 		weft__fleet_hold *h = (weft__fleet_hold *)l;
 
 		next = l->next_due;
 		judge(f, h, now);
 		h->busy = false;
+		if (h->awaited)
+			weft_sema_release(&h->idle, 1);
 	}
-	weft_cond_broadcast(&f->keeper.idle);
 }
 
 static void sleep_for(weft_fleet *f, weft_duration d)
@@ -137,7 +138,7 @@ static void *keep(void *arg)
 	weft_fleet *f = arg;
 	weft__fleet_keeper *k = &f->keeper;
 
-	weft_mutex_lock(&k->lock);
+	weft__fleet_lock_take(&k->lock);
 	while (!k->stopping) {
 		weft_time now = weft__fleet_boottime(), next, first_lost;
 		weft__fleet_hold *due = collect(f, now, &next, &first_lost);
@@ -146,17 +147,16 @@ static void *keep(void *arg)
 			renew(f, due, now, first_lost);
 			continue;
 		}
-		weft_mutex_unlock(&k->lock);
+		weft__fleet_lock_drop(&k->lock);
 		sleep_for(f, next - now);
-		weft_mutex_lock(&k->lock);
+		weft__fleet_lock_take(&k->lock);
 	}
-	weft_mutex_unlock(&k->lock);
+	weft__fleet_lock_drop(&k->lock);
 	return NULL;
 }
 
 int weft__fleet_keeper_start(weft_fleet *f)
 {
-	weft_cond_init(&f->keeper.idle, &f->keeper.lock);
 	weft_sema_init(&f->keeper.wake, 0);
 	return weft__fleet_thread_start(&f->keeper.thread, "weft-keeper", keep,
 					f);
@@ -164,9 +164,9 @@ int weft__fleet_keeper_start(weft_fleet *f)
 
 void weft__fleet_keeper_stop(weft_fleet *f)
 {
-	weft_mutex_lock(&f->keeper.lock);
+	weft__fleet_lock_take(&f->keeper.lock);
 	f->keeper.stopping = true;
-	weft_mutex_unlock(&f->keeper.lock);
+	weft__fleet_lock_drop(&f->keeper.lock);
 	weft_sema_release(&f->keeper.wake, 1);
 	weft__fleet_thread_join(f->keeper.thread);
 }
@@ -176,24 +176,38 @@ void weft__fleet_keep(weft_fleet *f, weft__fleet_hold *h, weft_time sent_at)
 	h->good_at = sent_at;
 	h->renew_at = sent_at + h->length / RENEWALS;
 	h->lost_at = lost_after(sent_at, h->length);
-	weft_mutex_lock(&f->keeper.lock);
+	weft__fleet_lock_take(&f->keeper.lock);
 	h->next = f->keeper.holds;
 	f->keeper.holds = h;
 	weft_atomic_add(&f->counters.running, 1, relaxed);
-	weft_mutex_unlock(&f->keeper.lock);
+	weft__fleet_lock_drop(&f->keeper.lock);
 	weft_sema_release(&f->keeper.wake, 1);
+}
+
+/*
+ * With the lock held, which is dropped meanwhile. While h->awaited nobody begins a
+ * renewal: K2.
+ */
+static void wait_until_idle(weft_fleet *f, weft__fleet_hold *h)
+{
+	weft_sema_init(&h->idle, 0);
+	h->awaited = true;
+	if (!h->busy)
+		return;
+	weft__fleet_lock_drop(&f->keeper.lock);
+	weft_sema_acquire(&h->idle, 1);
+	weft__fleet_lock_take(&f->keeper.lock);
 }
 
 void weft__fleet_keep_no_more(weft_fleet *f, weft__fleet_hold *h)
 {
 	weft__fleet_hold **p = &f->keeper.holds;
 
-	weft_mutex_lock(&f->keeper.lock);
-	while (h->busy)
-		weft_cond_wait(&f->keeper.idle);
+	weft__fleet_lock_take(&f->keeper.lock);
+	wait_until_idle(f, h);
 	while (*p != h)
 		p = &(*p)->next;
 	*p = h->next;
 	weft_atomic_sub(&f->counters.running, 1, relaxed);
-	weft_mutex_unlock(&f->keeper.lock);
+	weft__fleet_lock_drop(&f->keeper.lock);
 }

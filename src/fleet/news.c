@@ -22,21 +22,21 @@ void weft__fleet_watch_begin(weft_fleet *f, weft__fleet_watch *w,
 	w->id[1] = id->word[1];
 	w->told = false;
 	weft_sema_init(&w->told_sema, 0);
-	weft_mutex_lock(&f->watches.lock);
+	weft__fleet_lock_take(&f->watches.lock);
 	w->next = *chain;
 	*chain = w;
-	weft_mutex_unlock(&f->watches.lock);
+	weft__fleet_lock_drop(&f->watches.lock);
 }
 
 void weft__fleet_watch_end(weft_fleet *f, weft__fleet_watch *w)
 {
 	weft__fleet_watch **p = chain_of(f, w->id);
 
-	weft_mutex_lock(&f->watches.lock);
+	weft__fleet_lock_take(&f->watches.lock);
 	while (*p != w)
 		p = &(*p)->next;
 	*p = w->next;
-	weft_mutex_unlock(&f->watches.lock);
+	weft__fleet_lock_drop(&f->watches.lock);
 }
 
 int weft__fleet_watch_wait(weft_fleet *f, weft__fleet_watch *w, weft_ctx *ctx,
@@ -50,9 +50,9 @@ int weft__fleet_watch_wait(weft_fleet *f, weft__fleet_watch *w, weft_ctx *ctx,
 	weft_ctx_fini(&until);
 	if (err != 0)
 		return err;
-	weft_mutex_lock(&f->watches.lock);
+	weft__fleet_lock_take(&f->watches.lock);
 	w->told = false;
-	weft_mutex_unlock(&f->watches.lock);
+	weft__fleet_lock_drop(&f->watches.lock);
 	return 0;
 }
 
@@ -69,21 +69,21 @@ void weft__fleet_news(void *core, const uint64_t id[2])
 {
 	weft_fleet *f = core;
 
-	weft_mutex_lock(&f->watches.lock);
+	weft__fleet_lock_take(&f->watches.lock);
 	for (weft__fleet_watch *w = *chain_of(f, id); w != NULL; w = w->next)
 		if (w->id[0] == id[0] && w->id[1] == id[1])
 			tell(w);
-	weft_mutex_unlock(&f->watches.lock);
+	weft__fleet_lock_drop(&f->watches.lock);
 }
 
 void weft__fleet_news_all(void *core)
 {
 	weft_fleet *f = core;
 
-	weft_mutex_lock(&f->watches.lock);
+	weft__fleet_lock_take(&f->watches.lock);
 	for (int i = 0; i < WEFT__FLEET_WATCH_CHAINS; i++)
 		for (weft__fleet_watch *w = f->watches.chains[i]; w != NULL;
 		     w = w->next)
 			tell(w);
-	weft_mutex_unlock(&f->watches.lock);
+	weft__fleet_lock_drop(&f->watches.lock);
 }

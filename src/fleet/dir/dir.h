@@ -145,7 +145,7 @@ void weft__dir_unlock(int shard);
 typedef struct weft__dir_watched weft__dir_watched;
 
 typedef struct {
-	weft_mutex lock;
+	weft__fleet_lock lock;
 	int fd;			/* -1: none; waiting is by asking again then */
 	int stop_fd;
 	bool tried;

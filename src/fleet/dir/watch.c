@@ -41,14 +41,14 @@ static void take_events(weft__dir *d)
 	char buffer[4096] __attribute__((aligned(8)));
 	ssize_t n = read(d->watcher.fd, buffer, sizeof buffer);
 
-	weft_mutex_lock(&d->watcher.lock);
+	weft__fleet_lock_take(&d->watcher.lock);
 	for (ssize_t at = 0; at < n;) {
 		const struct inotify_event *event = (void *)(buffer + at);
 
 		dispatch(d, event);
 		at += (ssize_t)sizeof *event + event->len;
 	}
-	weft_mutex_unlock(&d->watcher.lock);
+	weft__fleet_lock_drop(&d->watcher.lock);
 }
 
 static void *watch(void *arg)
@@ -137,7 +137,7 @@ weft__dir_watched *weft__dir_watch(weft__dir *d, const weft__fleet_id *id)
 	char *path;
 	int wd;
 
-	weft_mutex_lock(&d->watcher.lock);
+	weft__fleet_lock_take(&d->watcher.lock);
 	if (!d->watcher.tried)
 		start(d);
 	if (d->watcher.fd >= 0 &&
@@ -149,7 +149,7 @@ weft__dir_watched *weft__dir_watch(weft__dir *d, const weft__fleet_id *id)
 		if (w != NULL)
 			w->users++;
 	}
-	weft_mutex_unlock(&d->watcher.lock);
+	weft__fleet_lock_drop(&d->watcher.lock);
 	return w;
 }
 
@@ -159,7 +159,7 @@ void weft__dir_unwatch(weft__dir *d, weft__dir_watched *w)
 
 	if (w == NULL)
 		return;
-	weft_mutex_lock(&d->watcher.lock);
+	weft__fleet_lock_take(&d->watcher.lock);
 	if (--w->users == 0) {
 		inotify_rm_watch(d->watcher.fd, w->wd);
 		while (*p != w)
@@ -167,7 +167,7 @@ void weft__dir_unwatch(weft__dir *d, weft__dir_watched *w)
 		*p = w->next;
 		free(w);
 	}
-	weft_mutex_unlock(&d->watcher.lock);
+	weft__fleet_lock_drop(&d->watcher.lock);
 }
 
 /* ---- how many wait: w/NAME, with the shard locked ---- */
