@@ -201,9 +201,10 @@ WEFT_API int weft_fleet_run_takeovers(const weft_fleet_run *run);
 WEFT_API bool weft_fleet_run_held(const weft_fleet_run *run);
 
 /*
- * A descriptor that carries the run's lock on in a child process that inherits
- * it (it is close-on-exec: dup it there), so that the key stays taken as long as
- * the child lives, also where this process is killed. dir: only; -1 elsewhere.
+ * A descriptor that is the run's lock. A child process that has a copy of it
+ * keeps the key taken as long as it lives, also where this process is killed.
+ * The child of a fork has this one closed, and it is close-on-exec: dup(2) it
+ * before the fork, and close the copy after. dir: only; -1 elsewhere.
  */
 WEFT_API int weft_fleet_run_fd(const weft_fleet_run *run);
 

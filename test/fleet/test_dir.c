@@ -1,101 +1,579 @@
 /* SPDX-License-Identifier: MIT */
-/* A fleet in a directory: several processes, each the child of a fork. */
-#include "test.h"
+/*
+ * A fleet in a directory: several processes, each the child of a fork, that are
+ * killed and stopped. The case's own process uses weft only after its last fork.
+ */
+#define _GNU_SOURCE
+#include "place.h"
 
-#include <weft/fleet.h>
+#include <weft/ctx.h>
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 
-/* What the processes of a case share. */
+/* What the processes of a case share; all of it atomic. */
 typedef struct {
-	char url[64];
-	uint32_t runs, begun, answers;
-} shared;
+	uint32_t begun;		/* functions */
+	uint32_t asked, answered;	/* callers */
+	uint32_t go;		/* functions may end */
+	uint64_t tokens[64];	/* by begun */
+	weft_time ended_at, killed_at, answered_at;
+	int err, cause;
+	bool held, kept, unstored;
+	uint64_t token;
+	pid_t leader, child;
+} board;
 
-static shared *share(void)
+/* What a process does. */
+typedef struct {
+	board *board;
+	weft_fleet_call call;
+	weft_fleet_options options;
+	const char *step;	/* WEFT_FLEET_STEP */
+	size_t size;		/* of what the function gives */
+	bool holds;		/* it waits for go */
+	bool kills;		/* its process */
+	bool forks;
+	bool lends;		/* the child has a copy of the lock */
+} actor;
+
+static uint32_t value_of(uint32_t *p)
 {
-	shared *s = mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE,
-			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	char path[] = "/tmp/weft-test-XXXXXX";
-
-	CHECK(s != MAP_FAILED && mkdtemp(path) != NULL);
-	snprintf(s->url, sizeof s->url, "dir:%s", path);
-	return s;
+	return weft_atomic_load(p, acquire);
 }
 
-static void remove_all(const shared *s)
+static void child_that_stays(void *arg)
 {
-	char command[128];
+	board *b = arg;
 
-	snprintf(command, sizeof command, "rm -rf '%s'", s->url + 4);
-	CHECK_EQ(system(command), 0);
+	while (value_of(&b->go) == 0)
+		usleep(1000);
 }
 
-static pid_t start(void (*fn)(shared *), shared *s)
+static void fork_child(actor *a, weft_fleet_run *run)
 {
-	pid_t child = fork();
+	int lock = a->lends ? dup(weft_fleet_run_fd(run)) : -1;
 
-	CHECK(child >= 0);
-	if (child != 0)
-		return child;
-	fn(s);
-	_exit(0);
+	a->board->child = process_start(child_that_stays, a->board);
+	if (lock >= 0)
+		close(lock);
 }
 
-static void join(pid_t child)
+static int act(weft_ctx *ctx, void *arg, weft_fleet_run *run)
 {
-	int status;
+	actor *a = arg;
+	board *b = a->board;
+	uint32_t n;
 
-	CHECK_EQ(waitpid(child, &status, 0), child);
-	CHECK_EQ(status, 0);
+	b->leader = getpid();
+	b->tokens[value_of(&b->begun)] = weft_fleet_run_token(run);
+	if (a->forks)
+		fork_child(a, run);
+	n = weft_atomic_add(&b->begun, 1, acq_rel);
+	if (a->kills)
+		kill(getpid(), SIGKILL);
+	while (a->holds && value_of(&b->go) == 0 && !weft_ctx_done(ctx))
+		weft_sleep(NULL, WEFT_US(200));
+	b->cause = weft_ctx_cause(ctx);
+	b->held = weft_fleet_run_held(run);
+	for (size_t i = 0; i < a->size; i++)
+		CHECK_EQ(weft_fleet_run_add(run, "x", 1), 0);
+	b->ended_at = weft_now();
+	return weft_fleet_run_add(run, &n, sizeof n);
 }
 
-static int answer_when_all_have_begun(weft_ctx *ctx, void *arg, weft_fleet_run *run)
+static void play(void *arg)
 {
-	shared *s = arg;
-
-	(void)ctx;
-	weft_atomic_add(&s->runs, 1, relaxed);
-	test_until(weft_atomic_load(&s->begun, acquire) == 2);
-	weft_sleep(NULL, WEFT_MS(50));	/* they are about to ask */
-	return weft_fleet_run_add(run, "forty-two", 9);
-}
-
-static void ask(shared *s)
-{
+	actor *a = arg;
+	board *b = a->board;
 	weft_fleet *f;
-	weft_fleet_call call = {
-		.key = weft_key_str("question"),
-		.fn = answer_when_all_have_begun, .arg = s,
-		.share_for = WEFT_SECOND,
-	};
 	weft_fleet_info info;
-	weft_bytes b;
+	weft_bytes bytes;
 
-	CHECK_EQ(weft_fleet_open(&f, s->url, NULL), 0);
-	weft_atomic_add(&s->begun, 1, release);
-	CHECK_EQ(weft_fleet_do(f, NULL, &call, &b, &info), 0);
-	CHECK(info.answered);
-	CHECK_EQ(b.size, 9);
-	CHECK(memcmp(b.data, "forty-two", 10) == 0);
-	weft_bytes_release(&b);
-	weft_atomic_add(&s->answers, 1, relaxed);
+	if (a->step != NULL)
+		setenv("WEFT_FLEET_STEP", a->step, 1);
+	f = place_open_with(a->options);
+	a->call.fn = act;
+	a->call.arg = a;
+	weft_atomic_add(&b->asked, 1, acq_rel);
+	b->err = weft_fleet_do(f, NULL, &a->call, &bytes, &info);
+	b->answered_at = weft_now();
+	b->kept = info.kept;
+	b->unstored = info.unstored;
+	b->token = info.token;
+	CHECK(!info.answered || bytes.size == a->size + sizeof(uint32_t));
+	weft_bytes_release(&bytes);
+	weft_atomic_add(&b->answered, 1, acq_rel);
 	weft_fleet_close(f);
 }
 
-TEST(fleet_two_processes_share_a_run)
+/* A case: its place, its board, and an actor as most are. */
+static actor begin(void)
 {
-	shared *s = share();
-	pid_t a = start(ask, s), b = start(ask, s);
+	actor a = {
+		.board = shared_bytes(sizeof(board)),
+		.options = {.lease = WEFT_MS(300), .grace = WEFT_MS(100)},
+	};
 
-	join(a);
-	join(b);
-	CHECK_EQ(s->runs, 1);
-	CHECK_EQ(s->answers, 2);
-	remove_all(s);
+	place_make();
+	a.call.key = weft_key_str("key");
+	return a;
+}
+
+static void kill_leader(board *b, int sig)
+{
+	b->killed_at = weft_now();
+	CHECK_EQ(kill(b->leader, sig), 0);
+}
+
+static int waiters(void)
+{
+	weft_fleet *f = place_open();
+	weft_fleet_entry e;
+	int n = weft_fleet_show(f, NULL, weft_key_str("key"), &e) == 0
+			? e.waiters
+			: 0;
+
+	weft_fleet_close(f);
+	return n;
+}
+
+/* ---- no faults ---- */
+
+TEST(fleet_processes_share_a_run)
+{
+	enum { MANY = 8 };
+	actor a = begin();
+	pid_t pids[MANY];
+
+	a.holds = true;
+	for (int i = 0; i < MANY; i++)
+		pids[i] = process_start(play, &a);
+	test_until(waiters() == MANY - 1);
+	weft_atomic_store(&a.board->go, 1, release);
+	for (int i = 0; i < MANY; i++)
+		CHECK_EQ(process_join(pids[i]), 0);
+	CHECK_EQ(a.board->begun, 1);
+	CHECK_EQ(a.board->answered, MANY);
+}
+
+static void burn(weft_duration d)
+{
+	weft_time until = weft_now() + d;
+
+	while (weft_now() < until)
+		;
+}
+
+static int act_busily(weft_ctx *ctx, void *arg, weft_fleet_run *run)
+{
+	board *b = arg;
+
+	weft_atomic_add(&b->begun, 1, acq_rel);
+	burn(WEFT_SECOND);
+	b->cause = weft_ctx_cause(ctx);
+	b->held = weft_fleet_run_held(run);
+	return weft_fleet_run_add(run, "busy", 4);
+}
+
+static void play_busily(void *arg)
+{
+	actor *a = arg;
+	weft_fleet *f;
+
+	setenv("WEFT_PROCS", "1", 1);
+	f = place_open_with(a->options);
+	a->call.fn = act_busily;
+	a->call.arg = a->board;
+	CHECK_EQ(weft_fleet_do(f, NULL, &a->call, NULL, NULL), 0);
+	weft_fleet_close(f);
+}
+
+TEST(fleet_lease_is_renewed_while_tasks_compute)
+{
+	actor a = begin();
+	pid_t busy = process_start(play_busily, &a), other;
+
+	test_until(value_of(&a.board->begun) == 1);
+	other = process_start(play, &a);
+	CHECK_EQ(process_join(busy), 0);
+	CHECK_EQ(process_join(other), 0);
+	CHECK(a.board->cause == 0 && a.board->begun == 1);
+}
+
+/* ---- a leader is killed ---- */
+
+TEST(fleet_waiter_takes_over_when_the_leader_is_killed)
+{
+	actor a = begin();
+	pid_t leader, waiter;
+
+	a.holds = true;
+	a.options.lease = WEFT_MINUTE;	/* no help from that */
+	leader = process_start(play, &a);
+	test_until(value_of(&a.board->begun) == 1);
+	waiter = process_start(play, &a);
+	test_until(waiters() == 1);
+	weft_atomic_store(&a.board->go, 1, release);
+	a.holds = false;
+	kill_leader(a.board, SIGSTOP);
+	kill_leader(a.board, SIGKILL);
+	CHECK_EQ(process_join(leader), SIGKILL);
+	CHECK_EQ(process_join(waiter), 0);
+	CHECK_EQ(a.board->err, 0);
+	CHECK_LE(a.board->begun, 2);
+	CHECK_LT(a.board->answered_at - a.board->killed_at,
+		 WEFT_MS(500) * test_slowdown());
+}
+
+/* What becomes of the run whose process dies at this step. */
+static void die_at(const char *step, size_t size, bool survives)
+{
+	actor a = begin();
+	uint32_t before;
+
+	a.call.mode = WEFT_FLEET_CACHE;
+	a.call.keep = WEFT_MINUTE;
+	a.step = step;
+	a.size = size;
+	CHECK_EQ(process_join(process_start(play, &a)), SIGKILL);
+	before = a.board->begun;
+	a.step = NULL;
+	CHECK_EQ(process_join(process_start(play, &a)), 0);
+	CHECK_EQ(a.board->err, 0);
+	CHECK_EQ(a.board->begun, before + !survives);
+	CHECK_EQ(a.board->kept, survives);
+	CHECK_EQ(process_join(process_start(play, &a)), 0);
+	CHECK(a.board->kept);
+}
+
+TEST(fleet_survives_a_kill_with_the_lock_and_no_record)
+{
+	die_at("dir-locked:kill", 0, false);
+}
+
+TEST(fleet_survives_a_kill_before_the_function)
+{
+	die_at("dir-claimed:kill", 0, false);
+}
+
+TEST(fleet_survives_a_kill_after_the_function)
+{
+	die_at("dir-stored:kill", 0, false);
+	die_at("dir-stored:kill", 10000, false);
+}
+
+TEST(fleet_adopts_a_result_whose_record_is_not_done)
+{
+	die_at("dir-renamed:kill", 10000, true);
+}
+
+TEST(fleet_keeps_a_result_whose_process_was_killed_right_after)
+{
+	die_at("dir-done:kill", 0, true);
+	die_at("dir-done:kill", 10000, true);
+	die_at("dir-unlocked:kill", 10000, true);
+	die_at("dir-ended:kill", 10000, true);
+}
+
+TEST(fleet_waiter_of_a_killed_publisher_is_given_its_result)
+{
+	actor a = begin();
+	pid_t leader, waiter;
+
+	a.holds = true;
+	a.size = 10000;
+	a.step = "dir-renamed:kill";
+	leader = process_start(play, &a);
+	test_until(value_of(&a.board->begun) == 1);
+	a.step = NULL;
+	waiter = process_start(play, &a);
+	test_until(waiters() == 1);
+	weft_atomic_store(&a.board->go, 1, release);
+	CHECK_EQ(process_join(leader), SIGKILL);
+	CHECK_EQ(process_join(waiter), 0);
+	CHECK_EQ(a.board->begun, 1);
+	CHECK_EQ(a.board->token, a.board->tokens[0]);
+}
+
+TEST(fleet_at_most_once_is_not_taken_over)
+{
+	actor a = begin();
+	pid_t leader, waiter;
+	weft_fleet *f;
+
+	a.holds = true;
+	a.call.at_most_once = true;
+	leader = process_start(play, &a);
+	test_until(value_of(&a.board->begun) == 1);
+	waiter = process_start(play, &a);
+	test_until(waiters() == 1);
+	kill_leader(a.board, SIGKILL);
+	CHECK_EQ(process_join(leader), SIGKILL);
+	CHECK_EQ(process_join(waiter), 0);
+	CHECK_EQ(a.board->err, -EOWNERDEAD);
+	CHECK_EQ(process_join(process_start(play, &a)), 0);
+	CHECK_EQ(a.board->err, -EOWNERDEAD);
+	CHECK_EQ(a.board->begun, 1);
+	f = place_open();
+	CHECK_EQ(weft_fleet_forget(f, NULL, a.call.key), 0);
+	weft_fleet_close(f);
+	a.holds = false;
+	a.board->err = 1;
+	CHECK_EQ(process_join(process_start(play, &a)), 0);
+	CHECK_EQ(a.board->err, 0);
+}
+
+TEST(fleet_gives_a_key_up_that_kills_its_processes)
+{
+	actor a = begin();
+	weft_fleet_entry e;
+	weft_fleet *f;
+
+	a.kills = true;
+	a.call.max_takeovers = 2;
+	for (int i = 0; i < 2; i++)
+		CHECK_EQ(process_join(process_start(play, &a)), SIGKILL);
+	for (int i = 0; i < 2; i++) {
+		CHECK_EQ(process_join(process_start(play, &a)), 0);
+		CHECK_EQ(a.board->err, -ELOOP);
+	}
+	CHECK_EQ(a.board->begun, 2);
+	a.kills = false;
+	f = place_open();
+	CHECK_EQ(weft_fleet_show(f, NULL, a.call.key, &e), 0);
+	CHECK_EQ(e.takeovers, 2);
+	CHECK_EQ(weft_fleet_forget(f, NULL, a.call.key), 0);
+	weft_fleet_close(f);
+	CHECK_EQ(process_join(process_start(play, &a)), 0);
+	CHECK_EQ(a.board->err, 0);
+}
+
+TEST(fleet_forgets_deaths_when_a_run_ends)
+{
+	actor a = begin();
+
+	a.call.max_takeovers = 2;
+	for (int i = 0; i < 3; i++) {
+		a.kills = true;
+		CHECK_EQ(process_join(process_start(play, &a)), SIGKILL);
+		a.kills = false;
+		CHECK_EQ(process_join(process_start(play, &a)), 0);
+		CHECK_EQ(a.board->err, 0);
+	}
+}
+
+/* ---- forks ---- */
+
+static void kill_a_forker(bool lends)
+{
+	actor a = begin();
+	pid_t leader, next;
+
+	a.forks = a.holds = true;
+	a.lends = lends;
+	leader = process_start(play, &a);
+	test_until(value_of(&a.board->begun) == 1);
+	kill_leader(a.board, SIGKILL);
+	CHECK_EQ(process_join(leader), SIGKILL);
+	a.forks = a.holds = false;
+	next = process_start(play, &a);
+	if (lends) {
+		/* Longer than the lease and its grace: the child works on. */
+		test_until(waiters() == 1);
+		weft_sleep(NULL, WEFT_MS(600));
+		CHECK_EQ(value_of(&a.board->begun), 1);
+		weft_atomic_store(&a.board->go, 1, release);
+	}
+	CHECK_EQ(process_join(next), 0);
+	weft_atomic_store(&a.board->go, 1, release);
+	CHECK_EQ(a.board->err, 0);
+	CHECK_EQ(a.board->begun, 2);
+}
+
+TEST(fleet_child_of_a_fork_does_not_keep_the_lock)
+{
+	kill_a_forker(false);
+}
+
+TEST(fleet_child_with_a_copy_of_the_lock_keeps_it)
+{
+	kill_a_forker(true);
+}
+
+/* ---- a leader is stopped ---- */
+
+TEST(fleet_stopped_leader_is_superseded_and_finds_out)
+{
+	actor a = begin();
+	board *b = a.board;
+	pid_t leader, next;
+
+	a.holds = true;
+	leader = process_start(play, &a);
+	test_until(value_of(&b->begun) == 1);
+	kill_leader(b, SIGSTOP);
+	a.holds = false;
+	next = process_start(play, &a);
+	CHECK_EQ(process_join(next), 0);
+	CHECK_EQ(b->begun, 2);
+	CHECK_LT(b->tokens[0], b->tokens[1]);
+	/* Not before its lease was over, and not much later. */
+	CHECK_LE(WEFT_MS(100), b->answered_at - b->killed_at);
+	CHECK_LT(b->answered_at - b->killed_at,
+		 WEFT_MS(400 + 600) * test_slowdown());
+	b->cause = 0;
+	CHECK_EQ(kill(leader, SIGCONT), 0);
+	CHECK_EQ(process_join(leader), 0);
+	CHECK_EQ(b->cause, -EOWNERDEAD);
+	CHECK(!b->held);
+	CHECK_EQ(b->err, 0);
+	CHECK_EQ(b->token, b->tokens[1]);	/* it gives the new result */
+	CHECK_EQ(b->begun, 2);
+}
+
+TEST(fleet_leader_stopped_for_less_than_its_lease_goes_on)
+{
+	actor a = begin();
+	board *b = a.board;
+	pid_t leader, next;
+
+	a.holds = true;
+	a.options.lease = a.options.grace = WEFT_SECOND;
+	leader = process_start(play, &a);
+	test_until(value_of(&b->begun) == 1);
+	kill_leader(b, SIGSTOP);
+	next = process_start(play, &a);
+	test_until(waiters() == 1);
+	weft_sleep(NULL, WEFT_MS(300));
+	CHECK_EQ(kill(leader, SIGCONT), 0);
+	weft_atomic_store(&b->go, 1, release);
+	CHECK_EQ(process_join(leader), 0);
+	CHECK_EQ(process_join(next), 0);
+	CHECK_EQ(b->begun, 1);
+	CHECK(b->held);
+}
+
+TEST(fleet_process_stopped_with_a_shard_locked_holds_nobody_up)
+{
+	actor a = begin();
+	board *b = a.board;
+	pid_t stopped;
+	int status;
+
+	a.step = "dir-claimed:stop";
+	stopped = process_start(play, &a);
+	CHECK_EQ(waitpid(stopped, &status, WUNTRACED), stopped);
+	CHECK(WIFSTOPPED(status));
+	a.step = NULL;
+	CHECK_EQ(process_join(process_start(play, &a)), 0);
+	CHECK_EQ(b->err, -EHOSTDOWN);
+	CHECK_EQ(kill(stopped, SIGCONT), 0);
+	CHECK_EQ(process_join(stopped), 0);
+	CHECK_EQ(b->err, 0);
+	CHECK_EQ(b->begun, 1);
+}
+
+/* ---- the machine's part ---- */
+
+/* A mount name space, where a place can be made small; or skip. */
+static void private_mounts(void)
+{
+	if (unshare(CLONE_NEWNS) != 0 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+		test_skip("needs root, to mount");
+}
+
+TEST(fleet_full_disk_is_an_error_for_who_waits)
+{
+	actor a = begin();
+	board *b = a.board;
+	pid_t leader, waiter;
+
+	private_mounts();
+	if (mount("none", place_path(), "tmpfs", 0, "size=128k,mode=700") != 0)
+		test_skip("needs tmpfs");
+	a.holds = true;
+	a.size = 200000;
+	leader = process_start(play, &a);
+	test_until(value_of(&b->begun) == 1);
+	waiter = process_start(play, &a);
+	test_until(waiters() == 1);
+	weft_atomic_store(&b->go, 1, release);
+	CHECK_EQ(process_join(waiter), 0);
+	CHECK_EQ(process_join(leader), 0);
+	CHECK_EQ(b->begun, 1);
+	/* One has the bytes, the other the reason why it has none. */
+	CHECK(b->err == 0 ? b->unstored : b->err == -ENOSPC);
+	CHECK_EQ(b->answered, 2);
+	/* What fits is stored again. */
+	a.size = 100;
+	CHECK_EQ(process_join(process_start(play, &a)), 0);
+	CHECK(b->err == 0 && !b->unstored);
+	CHECK_EQ(umount(place_path()), 0);
+}
+
+static void set_boot(const char *text)
+{
+	static const char path[] = "/proc/sys/kernel/random/boot_id";
+	char file[160];
+	FILE *out;
+
+	snprintf(file, sizeof file, "%s/boot", place_path());
+	out = fopen(file, "w");
+	CHECK(out != NULL);
+	fprintf(out, "%s\n", text);
+	fclose(out);
+	if (mount(file, path, NULL, MS_BIND, NULL) != 0)
+		test_skip("cannot pretend a restart of the machine");
+}
+
+TEST(fleet_restart_of_the_machine_frees_runs_and_keeps_results)
+{
+	actor a = begin();
+	board *b = a.board;
+	actor once;
+
+	private_mounts();
+	a.kills = true;
+	a.call.max_takeovers = 1;
+	CHECK_EQ(process_join(process_start(play, &a)), SIGKILL);
+	once = a;
+	once.kills = false;
+	once.call.key = weft_key_str("once");
+	once.call.mode = WEFT_FLEET_ONCE;
+	CHECK_EQ(process_join(process_start(play, &once)), 0);
+	set_boot("01234567-89ab-cdef-0123-456789abcdef");
+	a.kills = false;
+	CHECK_EQ(process_join(process_start(play, &a)), 0);
+	CHECK_EQ(b->err, 0);	/* no death of the process's own doing */
+	CHECK_EQ(b->begun, 3);
+	CHECK_EQ(process_join(process_start(play, &once)), 0);
+	CHECK(b->err == 0 && b->kept);
+	CHECK_EQ(b->begun, 3);
+	CHECK_EQ(umount("/proc/sys/kernel/random/boot_id"), 0);
+}
+
+TEST(fleet_records_that_make_no_sense_are_none)
+{
+	actor a = begin();
+	char command[400];
+
+	a.call.mode = WEFT_FLEET_ONCE;
+	a.size = 10000;
+	CHECK_EQ(process_join(process_start(play, &a)), 0);
+	snprintf(command, sizeof command,
+		 "printf y | dd of=%s/r/$(ls %s/r) bs=1 seek=5000 conv=notrunc 2>/dev/null",
+		 place_path(), place_path());
+	CHECK_EQ(system(command), 0);
+	CHECK_EQ(process_join(process_start(play, &a)), 0);
+	CHECK_EQ(a.board->begun, 2);	/* half a result is no result */
+	snprintf(command, sizeof command, "truncate -s 77 %s/k/*", place_path());
+	CHECK_EQ(system(command), 0);
+	CHECK_EQ(process_join(process_start(play, &a)), 0);
+	CHECK_EQ(a.board->begun, 3);
+	CHECK_EQ(a.board->err, 0);
 }

@@ -3,6 +3,7 @@
 #include "fleet/dir/dir.h"
 
 #include "fleet/os/fd.h"
+#include "fleet/os/step.h"
 
 #include <weft/task.h>
 
@@ -289,8 +290,10 @@ static int claim(dir_lease *lease, int folder, const char *name, bool made)
 
 	if (err == 0 && flock(lease->fd, LOCK_EX | LOCK_NB) != 0)
 		err = -EHOSTDOWN;	/* a network's, after all */
+	weft__fleet_step("dir-locked");
 	if (err == 0)
 		err = weft__dir_write(lease->fd, &lease->record, true);
+	weft__fleet_step("dir-claimed");
 	if (err != 0 && made)
 		unlinkat(folder, name, 0);
 	return err;
@@ -559,7 +562,9 @@ static void end_lease(weft__fleet_lease *lease, int shard)
 	dir_lease *own = lease_of(lease);
 
 	flock(own->fd, LOCK_UN);
+	weft__fleet_step("dir-unlocked");
 	weft__dir_unlock(shard);
+	weft__fleet_step("dir-ended");
 	futimens(own->fd, NULL);
 	free_lease(lease);
 }
@@ -587,6 +592,7 @@ static int publish(weft__dir *d, weft__fleet_lease *lease, const stored *s,
 	    renameat(d->temps, temp, d->results,
 		     weft__dir_result_name(name, s->epoch).text) != 0)
 		return weft__dir_trouble(errno);
+	weft__fleet_step("dir-renamed");
 	h->result = *s;
 	h->state = WEFT__DIR_DONE;
 	h->deaths = 0;
@@ -599,6 +605,7 @@ static int publish(weft__dir *d, weft__fleet_lease *lease, const stored *s,
 		if (err == 0 && temp != NULL)
 			err = weft__dir_flush(d->results);
 	}
+	weft__fleet_step("dir-done");
 	if (err == 0)
 		drop_result(d, name, &old);
 	return err;
@@ -673,6 +680,7 @@ static int complete_locked(weft__dir *d, weft__fleet_lease *lease,
 
 	if (told < 0)
 		return told;
+	weft__fleet_step("dir-stored");
 	shard = weft__dir_lock(d, lease->ask->id.hex);
 	if (shard < 0)
 		return shard;

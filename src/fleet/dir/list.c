@@ -22,15 +22,28 @@ static bool is_kept(const weft__dir *d, const weft__dir_stored *s)
 	       weft__dir_age(d, s) < s->stale;
 }
 
-/* Nothing is locked to look: who locks a record is taken for its leader. */
-static enum weft_fleet_state state_of(const weft__dir *d, const weft__dir_head *h)
+/* Has somebody the record locked, if it is not its leader? */
+static bool is_locked(weft__dir *d, const char *name)
 {
-	bool runs = h->state == WEFT__DIR_RUN &&
-		    weft__dir_same_boot(d, h->boot) &&
-		    !weft__fleet_is_gone(&d->self, h->pid, h->pid_start,
-					 h->pid_space);
+	int shard = weft__dir_lock(d, name), fd;
+	bool locked;
 
-	if (runs)
+	if (shard < 0)
+		return true;
+	fd = weft__dir_open_at(d->keys, name, O_RDONLY);
+	locked = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0;
+	weft__fleet_fd_close(fd);
+	weft__dir_unlock(shard);
+	return locked;
+}
+
+/* A leader that lives has its record locked; one that died may have lent it. */
+static enum weft_fleet_state state_of(weft__dir *d, const char *name,
+				      const weft__dir_head *h)
+{
+	if (h->state == WEFT__DIR_RUN && weft__dir_same_boot(d, h->boot) &&
+	    (!weft__fleet_is_gone(&d->self, h->pid, h->pid_start, h->pid_space) ||
+	     is_locked(d, name)))
 		return WEFT_FLEET_RUNNING;
 	if (h->state == WEFT__DIR_LOST ||
 	    (h->state == WEFT__DIR_RUN && h->flags & WEFT__DIR_AT_MOST_ONCE))
@@ -57,7 +70,7 @@ static void tell(weft__dir *d, const char *name, const weft__dir_head *h,
 	memset(e, 0, sizeof *e);
 	memcpy(e->key, h->key, sizeof e->key);
 	e->key_size = h->key_size;
-	e->state = state_of(d, h);
+	e->state = state_of(d, name, h);
 	e->token = h->epoch;
 	e->takeovers = (int)h->deaths;
 	memcpy(e->host, h->host, sizeof e->host);
