@@ -18,11 +18,12 @@ typedef struct {
 __attribute__((unused)) static void gate_wait(gate *g)
 {
 	weft__waiter w;
+	static const weft__why why = {.text = "test gate"};
 	weft__bucket *b = weft__lot_lock(g);
 	bool open = g->open;
 
 	if (!open) {
-		weft__waiter_init(&w, "test gate");
+		weft__waiter_init(&w, &why);
 		weft__lot_push(b, g, &w);
 		weft_atomic_add(&g->waiting, 1, relaxed);
 	}

@@ -61,7 +61,7 @@
 _Static_assert(sizeof(weft_ctx) <= 128, "a context is two cache lines");
 _Static_assert(sizeof(weft__lock) == sizeof(uint32_t), "priv_lock is one");
 
-const char weft__ctx_proxy[] = "context";
+const weft__why weft__ctx_proxy = {.text = "context"};
 
 /* A walk down a tree, and what it has collected. */
 typedef struct {
@@ -190,7 +190,7 @@ static weft__waiter *waiter_of(weft__link *link)
 
 static void claim(weft__waiter *w, walk *k)
 {
-	if (likely(w->reason != weft__ctx_proxy))
+	if (likely(w->why != &weft__ctx_proxy))
 		weft__claim(w, WEFT__CANCELLED, &k->wakeups);
 	else
 		weft__claim(w->data, WEFT__NOTIFIED, &k->wakeups);

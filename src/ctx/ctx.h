@@ -3,7 +3,7 @@
  * Waiting with a context: what every _ctx form in the library is made of.
  *
  *	weft__waiter w;
- *	weft__waiter_init(&w, "mutex lock");
+ *	weft__waiter_init(&w, &why);
  *	weft__bucket *b = weft__lot_lock(m);
  *	… decide to wait, leave a mark in *m …
  *	weft__lot_push(b, m, &w);
@@ -110,7 +110,7 @@ int weft__ctx_expire(weft_ctx *c);
  * What must be claimed in c's list of waiters instead of w itself, to be told
  * NOTIFIED that c is done: w->data. For who waits for several contexts.
  */
-extern const char weft__ctx_proxy[];
+extern const weft__why weft__ctx_proxy;
 
 /* Move what hangs on c, which is locked and done, to the list. */
 void weft__after_take(weft_ctx *c, weft__link *afters);

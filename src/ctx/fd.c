@@ -5,13 +5,15 @@
 #include "plat/pollset.h"
 #include "sched/poller.h"
 
+static const weft__why why = {.text = "descriptor", .object = WEFT__OF_DESCRIPTOR};
+
 static int wait_until_ready(weft_ctx *ctx, int fd, uint32_t events)
 {
 	weft__fd_waiter w = {.fd = fd, .events = events};
 	int err;
 
-	weft__waiter_init(&w.waiter, "descriptor");
-	w.waiter.since = weft_now();	/* for a report of leaks */
+	weft__waiter_init(&w.waiter, &why);
+	w.waiter.data = (void *)(intptr_t)fd;
 	err = weft__poller_begin(&w);
 	if (err != 0)
 		return err;

@@ -176,8 +176,19 @@ static bool take_back(weft_loop *l, call *c)
 	return waiting;
 }
 
+static void tell(const weft__waiter *w, weft__told *told)
+{
+	const weft_loop *l = w->data;
+
+	if (told->still)
+		told->holder = weft_atomic_load(&l->priv_stepper, relaxed);
+}
+
+static const weft__why why = {.text = "loop call", .object = WEFT__OF_DATA,
+			      .tell = tell};
+
 /* 0: *c has ended. Else ctx's error. */
-static int wait_for(call *c, weft_ctx *ctx)
+static int wait_for(weft_loop *l, call *c, weft_ctx *ctx)
 {
 	for (;;) {
 		weft__bucket *b = weft__lot_lock(c);
@@ -188,7 +199,8 @@ static int wait_for(call *c, weft_ctx *ctx)
 			weft__lot_unlock(b);
 			return 0;
 		}
-		weft__waiter_init(&w, "loop call");
+		weft__waiter_init(&w, &why);
+		w.data = l;
 		weft__lot_push(b, c, &w);
 		weft__lot_unlock(b);
 		err = weft__ctx_park(&w, ctx);
@@ -211,11 +223,11 @@ int weft_loop_call_ctx(weft_loop *l, weft_ctx *ctx, weft_fn fn, void *arg)
 		make(&c);
 	} else {
 		hand_over(l, &c);
-		err = wait_for(&c, ctx);
+		err = wait_for(l, &c, ctx);
 		if (err != 0 && take_back(l, &c))
 			return err;
 		if (err != 0)
-			(void)wait_for(&c, NULL);
+			(void)wait_for(l, &c, NULL);
 	}
 	if (c.outcome == WEFT_PANICKED)
 		weft__panic_again(c.panic);

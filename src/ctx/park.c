@@ -64,6 +64,8 @@ int weft__ctx_park_slow(weft__waiter *w, weft_ctx *ctx)
 	}
 }
 
+static const weft__why why = {.text = "context wait", .object = WEFT__OF_DATA};
+
 int weft_ctx_wait(weft_ctx *c)
 {
 	int err = weft_ctx_err(c);
@@ -71,7 +73,8 @@ int weft_ctx_wait(weft_ctx *c)
 
 	if (err != 0)
 		return err;
-	weft__waiter_init(&w, "context wait");
+	weft__waiter_init(&w, &why);
+	w.data = c;
 	return weft__ctx_park(&w, c);
 }
 
@@ -80,10 +83,11 @@ int weft_ctx_wait_ctx(weft_ctx *c, weft_ctx *ctx)
 	weft__waiter w, proxy;
 	uint32_t outcome;
 
-	weft__waiter_init(&w, "context wait");
+	weft__waiter_init(&w, &why);
+	w.data = c;
 	if (c == NULL)
 		return weft__ctx_park(&w, ctx);
-	weft__waiter_init(&proxy, weft__ctx_proxy);
+	weft__waiter_init(&proxy, &weft__ctx_proxy);
 	proxy.data = &w;
 	if (weft_ctx_done(c) || !weft__ctx_enlist(c, &proxy))
 		return 0;

@@ -10,6 +10,8 @@ static weft_time after(weft_duration d)
 	return d < WEFT_NEVER - now ? now + d : WEFT_NEVER;
 }
 
+static const weft__why why = {.text = "sleep", .object = WEFT__OF_NOTHING};
+
 int weft_sleep(weft_ctx *ctx, weft_duration d)
 {
 	int err = weft_ctx_err(ctx);
@@ -19,7 +21,7 @@ int weft_sleep(weft_ctx *ctx, weft_duration d)
 	if (err != 0 || d <= 0)
 		return err;
 	end = after(d);
-	weft__waiter_init(&w, "sleep");
+	weft__waiter_init(&w, &why);
 	weft__ctx_park_until(&w, ctx, end);
 	if (ctx == NULL)
 		return 0;

@@ -86,7 +86,10 @@
 #include <weft/chan.h>
 #include <weft/panic.h>
 
+#include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 _Static_assert(sizeof(weft_flight) == 8 * sizeof(void *), "documented");
 _Static_assert(sizeof(weft_key) == 2 * sizeof(void *), "fits two registers");
@@ -354,8 +357,29 @@ void weft__call_put(call *c)
 
 /* ---- sleeping on a call ---- */
 
+/* Keys of weft_key_str() and the like can be read, others are shown in hex. */
+static void tell(const weft__waiter *w, weft__told *told)
+{
+	const call *c = w->address;
+	const unsigned char *key = c->entry.key;
+	size_t n = c->entry.key_bytes, used;
+
+	told->holder = weft_atomic_load(&c->mark, relaxed);
+	used = (size_t)snprintf(told->text, sizeof told->text, "key ");
+	for (size_t i = 0; i < n && used + 6 < sizeof told->text; i++)
+		used += (size_t)snprintf(told->text + used,
+					 sizeof told->text - used,
+					 isprint(key[i]) ? "%c" : "\\x%02x",
+					 key[i]);
+	if (n > 0 && used + 6 >= sizeof told->text)
+		memcpy(told->text + sizeof told->text - 5, "…", sizeof "…");
+}
+
+static const weft__why why_flight = {.text = "flight", .tell = tell};
+static const weft__why why_behind = {.text = "flight, a dying call", .tell = tell};
+
 /* Sleep until c's state has one of bits, or ctx is done. 0 or ctx's error. */
-static int sleep_on(call *c, weft_ctx *ctx, uint32_t bits, const char *reason)
+static int sleep_on(call *c, weft_ctx *ctx, uint32_t bits, const weft__why *why)
 {
 	for (;;) {
 		weft__bucket *b = weft__lot_lock(c);
@@ -366,7 +390,7 @@ static int sleep_on(call *c, weft_ctx *ctx, uint32_t bits, const char *reason)
 			weft__lot_unlock(b);
 			return 0;
 		}
-		weft__waiter_init(&w, reason);
+		weft__waiter_init(&w, why);
 		weft__lot_push(b, c, &w);
 		weft__lot_unlock(b);
 		err = weft__ctx_park(&w, ctx);
@@ -805,7 +829,7 @@ static enum found enter(question *q, call **c, call **fresh)
 /* IS_DYING: wait until c has ended or was forgotten. */
 static int wait_behind(call *c, weft_ctx *ctx)
 {
-	int err = sleep_on(c, ctx, DONE | FORGOTTEN, "flight, a dying call");
+	int err = sleep_on(c, ctx, DONE | FORGOTTEN, &why_behind);
 
 	weft__call_put(c);
 	return err;
@@ -873,12 +897,12 @@ static bool leave(call *c)
 
 static weft_result follow(call *c, weft_ctx *ctx)
 {
-	int err = sleep_on(c, ctx, DONE, "flight");
+	int err = sleep_on(c, ctx, DONE, &why_flight);
 
 	if (err != 0) {
 		if (leave(c))
 			return refused(err);
-		sleep_on(c, NULL, DONE, "flight"); /* F4 */
+		sleep_on(c, NULL, DONE, &why_flight); /* F4 */
 	}
 	return result_or_ending(c);
 }
@@ -1103,6 +1127,8 @@ const void *weft__flight_address(weft_flight *f, weft_key key)
 
 /* ---- fini ---- */
 
+static const weft__why why_fini = {.text = "flight fini"};
+
 /* True if no call runs; else w is queued, with the shard's last end to come. */
 static bool idle_or_queue(shard *s, weft__waiter *w)
 {
@@ -1132,7 +1158,7 @@ static int drain(shard *s, weft_ctx *ctx)
 		weft__bucket *b;
 		int err;
 
-		weft__waiter_init(&w, "flight fini");
+		weft__waiter_init(&w, &why_fini);
 		if (idle_or_queue(s, &w))
 			return 0;
 		err = weft__ctx_park(&w, ctx);

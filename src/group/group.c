@@ -56,6 +56,7 @@
 #include "sched/panic.h"
 #include "sched/task.h"
 #include "sync/sema.h"
+#include "sync/waitgroup.h"
 
 #include <weft/group.h>
 #include <weft/panic.h>
@@ -110,6 +111,11 @@ void weft_group_init(weft_group *g, weft_ctx *parent)
 
 /* ---- the limit ---- */
 
+static const weft__why why_go = {.text = "group go", .tell = weft__sema_tell};
+/* By a task of the group, which can be refused: G5. */
+static const weft__why why_nested_go = {.text = "nested group go",
+					.tell = weft__sema_tell};
+
 static long units_of(int64_t limit)
 {
 	return limit == 0 ? 0 : limit == UNLIMITED ? MANY : limit - 1;
@@ -124,7 +130,8 @@ void weft_group_set_limit(weft_group *g, int n)
 	weft__sema_adjust(&g->priv_slots, units_of(limit) - units_of(old));
 	nested = weft_atomic_load(&g->priv_nested, seq_cst);
 	if (n >= 0 && nested > 0 && nested >= n)	/* G5 */
-		weft__sema_refuse(&g->priv_slots, nested - n + 1, -EDEADLK);
+		weft__sema_refuse(&g->priv_slots, &why_nested_go, nested - n + 1,
+				  -EDEADLK);
 }
 
 static bool is_limited(weft_group *g)
@@ -147,15 +154,8 @@ static void pass_on(void *arg)
 	weft_waitgroup_done(&e->passed_on);
 }
 
-typedef int acquire_fn(weft_sema *slots, weft_ctx *ctx);
-
-static int acquire(weft_sema *slots, weft_ctx *ctx)
-{
-	return weft_sema_acquire_ctx(slots, ctx, 1);
-}
-
-static int acquire_until_either(acquire_fn *get, weft_sema *slots,
-				weft_ctx *one, weft_ctx *two)
+static int acquire_until_either(weft_sema *slots, weft_ctx *one, weft_ctx *two,
+				const weft__why *why)
 {
 	either e = {0};
 	int err;
@@ -164,7 +164,7 @@ static int acquire_until_either(acquire_fn *get, weft_sema *slots,
 	weft_waitgroup_add(&e.passed_on, 1);
 	err = weft_ctx_after_start(&e.after, two, pass_on, &e);
 	if (err == 0) {
-		err = get(slots, &e.ctx);
+		err = weft__sema_acquire_for(slots, &e.ctx, why);
 		if (!weft_ctx_after_stop(&e.after))
 			weft_waitgroup_wait(&e.passed_on);
 	}
@@ -177,13 +177,14 @@ static int acquire_until_either(acquire_fn *get, weft_sema *slots,
 /* Is the caller a task of g's that has a slot? Defined with the entries. */
 static bool is_nested(const weft_group *g);
 
-static int wait_for_slot(weft_group *g, weft_ctx *ctx, acquire_fn *get)
+static int wait_for_slot(weft_group *g, weft_ctx *ctx, const weft__why *why)
 {
 	weft_ctx *own = weft_group_ctx(g);
 
 	if (ctx == NULL || own == NULL)
-		return get(&g->priv_slots, ctx != NULL ? ctx : own);
-	return acquire_until_either(get, &g->priv_slots, ctx, own);
+		return weft__sema_acquire_for(&g->priv_slots,
+					      ctx != NULL ? ctx : own, why);
+	return acquire_until_either(&g->priv_slots, ctx, own, why);
 }
 
 /* G5 */
@@ -194,7 +195,7 @@ static int take_nested_slot(weft_group *g, weft_ctx *ctx)
 	int err = -EDEADLK;
 
 	if (limit == UNLIMITED || nested < limit - 1)
-		err = wait_for_slot(g, ctx, weft__sema_acquire_refusable);
+		err = wait_for_slot(g, ctx, &why_nested_go);
 	weft_atomic_sub(&g->priv_nested, 1, acq_rel);
 	return err;
 }
@@ -204,7 +205,7 @@ static int take_slot(weft_group *g, weft_ctx *ctx)
 	if (weft_sema_try_acquire(&g->priv_slots, 1))
 		return 0;
 	return is_nested(g) ? take_nested_slot(g, ctx)
-			    : wait_for_slot(g, ctx, acquire);
+			    : wait_for_slot(g, ctx, &why_go);
 }
 
 /* ---- the end of a task ---- */
@@ -550,6 +551,16 @@ static int result(weft_group *g)
 	weft__panic_again(weft__panic_get(p));
 }
 
+/* It is for the tasks that have g as their object. */
+static void tell_wait(const weft__waiter *w, weft__told *told)
+{
+	weft__waitgroup_tell(w, told);
+	told->tasks_of = weft__container(w->address, weft_group, priv_tasks);
+}
+
+static const weft__why why_wait = {.text = "group wait", .counts = true,
+				   .tell = tell_wait};
+
 static void check_not_own(const weft_group *g)
 {
 	if (unlikely(is_own(g)))
@@ -559,7 +570,7 @@ static void check_not_own(const weft_group *g)
 int weft_group_wait(weft_group *g)
 {
 	check_not_own(g);
-	weft_waitgroup_wait(&g->priv_tasks);
+	(void)weft__waitgroup_wait_for(&g->priv_tasks, NULL, &why_wait);
 	return result(g);
 }
 
@@ -568,7 +579,7 @@ int weft_group_wait_ctx(weft_group *g, weft_ctx *ctx)
 	int err;
 
 	check_not_own(g);
-	err = weft_waitgroup_wait_ctx(&g->priv_tasks, ctx);
+	err = weft__waitgroup_wait_for(&g->priv_tasks, ctx, &why_wait);
 	return err != 0 ? err : result(g);
 }
 

@@ -329,14 +329,14 @@ int weft_debug_unlocked(int err)
 	return err;
 }
 
-void weft__debug_report(const char *reason)
+void weft__debug_report(const weft__why *why)
 {
 	char text[1024];
 
 	describe_stack(text, sizeof text, NULL);
 	fprintf(stderr,
 		"weft: task \"%s\" waits (%s) and holds %u pthread mutexes:\n%s",
-		name_of(weft__stack_self()), reason, flow_self()->mutexes,
+		name_of(weft__stack_self()), why->text, flow_self()->mutexes,
 		text);
 }
 

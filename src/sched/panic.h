@@ -12,6 +12,7 @@
 
 #include "base/base.h"
 #include "plat/unwind.h"
+#include "sched/waiter.h"
 
 #include <weft/panic.h>
 
@@ -90,7 +91,7 @@ typedef struct {
 	uint32_t mutexes;	/* of pthreads that it holds: weft/debug.h */
 } weft__flow;
 
-/* The caller, a task, waits for reason, and holds some of those. */
-WEFT_PRIV_COLD void weft__debug_report(const char *reason);
+/* The caller, a task, waits, and holds some of those. */
+WEFT_PRIV_COLD void weft__debug_report(const weft__why *why);
 
 #endif

@@ -400,7 +400,7 @@ void weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline)
 	thread_state state;
 
 	if (unlikely(self->flow.mutexes != 0) && !weft__task_pinned(self->task))
-		weft__debug_report(w->reason);
+		weft__debug_report(w->why);
 	to = next_context(worker);
 	state = state_leave(worker);
 	w->task = self->task;

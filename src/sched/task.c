@@ -226,7 +226,7 @@ static void report_leak(weft__stack *s, weft_time now)
 		return;
 	fprintf(stderr, "weft: leaked task \"%s\", started at %p, waits: %s",
 		s->name != NULL ? s->name : "unnamed", task->site,
-		w->reason != NULL ? w->reason : "unknown");
+		w->why->text);
 	if (w->since != 0)
 		fprintf(stderr, ", for %lld ms",
 			(long long)((now - w->since) / WEFT_MS(1)));

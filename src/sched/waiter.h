@@ -60,6 +60,31 @@ enum {
 typedef struct weft__waiter weft__waiter;
 typedef struct weft__task weft__task;
 
+/* What a report says of a wait beyond its why. */
+typedef struct {
+	bool still;	/* in: nothing runs, every object may be looked at */
+	uint32_t holder;	/* weft__flow_mark() of who is to end it; 0: unknown */
+	const void *tasks_of;	/* it is for tasks that have this object */
+	char text[96];	/* "count 2" */
+} weft__told;
+
+/*
+ * Why somebody waits, for reports; static, one for each kind of wait. tell adds
+ * what is known about w, which is queued in the lot, with its bucket locked; or
+ * w waits for something else, and tell may look at that only if told->still.
+ */
+typedef struct {
+	const char *text;	/* "mutex lock" */
+	enum {
+		WEFT__OF_ADDRESS,	/* the waiter's address is the object */
+		WEFT__OF_DATA,		/* its data is, or NULL */
+		WEFT__OF_DESCRIPTOR,	/* its data is the number */
+		WEFT__OF_NOTHING,
+	} object;
+	bool counts;	/* the primitive's: see waitgroup.c */
+	void (*tell)(const weft__waiter *w, weft__told *told);
+} weft__why;
+
 typedef struct weft__wakeups weft__wakeups;
 
 /* A point in time at which fire is called: see timer.h. */
@@ -74,7 +99,7 @@ struct weft__waiter {
 	uint32_t state;
 	int result;		/* the primitive's: what the claimer decided */
 	void *data;		/* the primitive's */
-	const char *reason;	/* for reports: "mutex lock" */
+	const weft__why *why;
 	weft_time since;	/* for the primitive and for reports; 0 unknown */
 
 	/* In the lot (lot.h): under the bucket's lock. */
@@ -98,12 +123,12 @@ struct weft__wakeups {
 	weft__waiter *last;
 };
 
-static inline void weft__waiter_init(weft__waiter *w, const char *reason)
+static inline void weft__waiter_init(weft__waiter *w, const weft__why *why)
 {
 	w->state = WEFT__WAITING;
 	w->result = 0;
 	w->data = NULL;
-	w->reason = reason;
+	w->why = why;
 	w->since = 0;
 	w->address = NULL;
 	w->ctx_link.next = w->ctx_link.prev = NULL;

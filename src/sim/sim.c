@@ -63,10 +63,10 @@ static void show_task(const weft__stack *s)
 	if (s->waiter == NULL)
 		fprintf(stderr, "runs\n");
 	else if (s->waiter->address != NULL)
-		fprintf(stderr, "waits: %s at %p\n", s->waiter->reason,
+		fprintf(stderr, "waits: %s at %p\n", s->waiter->why->text,
 			s->waiter->address);
 	else
-		fprintf(stderr, "waits: %s\n", s->waiter->reason);
+		fprintf(stderr, "waits: %s\n", s->waiter->why->text);
 }
 
 static void show_world(const char *what)

@@ -59,6 +59,7 @@
 
 #include <weft/panic.h>
 
+#include <stdio.h>
 #include <string.h>
 
 _Static_assert(sizeof(weft__lock) == sizeof(uint32_t), "priv_lock is one");
@@ -310,11 +311,11 @@ static inline void op_init(weft_case *op, uint8_t kind, weft_chan *c,
 	op->priv_to = to;
 }
 
-static int wait_for_ctx(weft_ctx *ctx, const char *reason)
+static int wait_for_ctx(weft_ctx *ctx, const weft__why *why)
 {
 	weft__waiter w;
 
-	weft__waiter_init(&w, reason);
+	weft__waiter_init(&w, why);
 	return weft__ctx_park(&w, ctx);
 }
 
@@ -347,25 +348,40 @@ static bool try(weft_case *op)
 	return done;
 }
 
-static int run(weft_case *op, weft_ctx *ctx, const char *reason)
+static int run(weft_case *op, weft_ctx *ctx, const weft__why *why)
 {
 	weft_chan *c = op->priv_chan;
 	weft__chan_moved moved = {0};
 	weft__chan_waiter w;
 
 	if (unlikely(c == NULL))
-		return wait_for_ctx(ctx, reason);
+		return wait_for_ctx(ctx, why);
 	weft__chan_lock(c);
 	if (weft__chan_try(op, &moved)) {
 		weft__chan_unlock(c);
 		weft__chan_let_go(&moved);
 		return 0;
 	}
-	weft__chan_waiter_init(&w, reason);
+	weft__chan_waiter_init(&w, why, c);
 	weft__chan_queue(op, &w);
 	weft__chan_unlock(c);
 	return wait(op, &w, ctx);
 }
+
+static void tell(const weft__waiter *w, weft__told *told)
+{
+	const weft_chan *c = w->data;
+
+	if (c == NULL)
+		snprintf(told->text, sizeof told->text, "no channel");
+	else if (told->still)
+		snprintf(told->text, sizeof told->text, "%zu of %zu values",
+			 c->priv_count, c->priv_capacity);
+}
+
+static const weft__why why_send = {.text = "channel send", .object = WEFT__OF_DATA, .tell = tell};
+static const weft__why why_recv = {.text = "channel receive", .object = WEFT__OF_DATA,
+				   .tell = tell};
 
 int weft_chan_send_ctx(weft_chan *c, weft_ctx *ctx, const void *elem)
 {
@@ -373,7 +389,7 @@ int weft_chan_send_ctx(weft_chan *c, weft_ctx *ctx, const void *elem)
 	int error;
 
 	op_init(&op, WEFT_PRIV_CASE_SEND, c, elem, NULL);
-	error = run(&op, ctx, "channel send");
+	error = run(&op, ctx, &why_send);
 	if (unlikely(error == 0 && !op.ok))
 		weft__chan_panic_closed();
 	return error;
@@ -390,7 +406,7 @@ int weft_chan_recv_ctx(weft_chan *c, weft_ctx *ctx, void *elem)
 	int error;
 
 	op_init(&op, WEFT_PRIV_CASE_RECV, c, NULL, elem);
-	error = run(&op, ctx, "channel receive");
+	error = run(&op, ctx, &why_recv);
 	return error == 0 && !op.ok ? -EPIPE : error;
 }
 

@@ -35,10 +35,11 @@ static inline void weft__chan_unlock(weft_chan *c)
 }
 
 static inline void weft__chan_waiter_init(weft__chan_waiter *w,
-					  const char *reason)
+					  const weft__why *why, weft_chan *c)
 {
-	weft__waiter_init(&w->wake, reason);
-	weft__waiter_init(&w->settled, reason);
+	weft__waiter_init(&w->wake, why);
+	weft__waiter_init(&w->settled, why);
+	w->wake.data = w->settled.data = c;
 }
 
 /* ---- with op's channel locked ---- */

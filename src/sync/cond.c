@@ -117,6 +117,8 @@ static inline void unlock(const weft_locker *l, weft_cond *c, weft__waiter *w)
 		unlock_other(l, c, w);
 }
 
+static const weft__why why = {.text = "cond wait"};
+
 static int wait(weft_cond *c, weft_ctx *ctx)
 {
 	weft_locker l = c->priv_locker;
@@ -126,7 +128,7 @@ static int wait(weft_cond *c, weft_ctx *ctx)
 	check_not_copied(c);
 	if (unlikely(c->priv_self == NULL))
 		weft_panic("sync: wait on a weft_cond that was not initialised");
-	weft__waiter_init(&w, "cond wait");
+	weft__waiter_init(&w, &why);
 	queue(c, &w); /* C1: before the unlock */
 	unlock(&l, c, &w);
 	error = weft__ctx_park(&w, ctx);

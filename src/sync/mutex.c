@@ -157,6 +157,8 @@ static int leave(weft_mutex *m, weft__waiter *w, int error)
 	return error;
 }
 
+static const weft__why why = {.text = "mutex lock"};
+
 int weft_mutex_lock_ctx_slow(weft_mutex *m, weft_ctx *ctx)
 {
 	weft_time since = 0;
@@ -168,7 +170,7 @@ int weft_mutex_lock_ctx_slow(weft_mutex *m, weft_ctx *ctx)
 
 		if (since == 0)
 			since = weft_now();
-		weft__waiter_init(&w, "mutex lock");
+		weft__waiter_init(&w, &why);
 		w.since = since;
 		if (take_or_queue(m, &w, our_wake))
 			return 0;

@@ -120,6 +120,15 @@ static void check_not_copied(weft__bucket *b, const weft_once *o,
 		weft__fatal("sync: inconsistent Once state");
 }
 
+static void tell(const weft__waiter *w, weft__told *told)
+{
+	const weft_once *o = w->address;
+
+	told->holder = weft_atomic_load(&o->priv_owner, relaxed);
+}
+
+static const weft__why why = {.text = "once", .tell = tell};
+
 /* Queue w behind the runner, if there is one. */
 static bool queue(weft_once *o, weft__waiter *w)
 {
@@ -132,7 +141,7 @@ static bool queue(weft_once *o, weft__waiter *w)
 		queued = weft_atomic_cas(&o->priv_state, &state,
 					 RUNNING | WAITERS, relaxed, relaxed);
 	if (queued) {
-		weft__waiter_init(w, "once");
+		weft__waiter_init(w, &why);
 		weft__lot_push(b, o, w);
 	}
 	weft__lot_unlock(b);

@@ -74,6 +74,8 @@
 
 #include <weft/rwmutex.h>
 
+#include <stdio.h>
+
 _Static_assert(sizeof(weft_rwmutex) == 4, "documented");
 
 #define WRITER WEFT_PRIV_RWMUTEX_WRITER
@@ -88,15 +90,34 @@ typedef struct {
 	uint32_t mark;
 	uint32_t kept_out_by;
 	uint32_t step;	/* what is added to the word by taking the lock */
-	const char *reason;
+	const weft__why *why;
 } side;
 
-static const side writer = {WRITERS, ~(uint32_t)0, WRITER, "rwmutex lock"};
-static const side reader = {READERS, WRITER | WRITERS, 1, "rwmutex rlock"};
+static void tell(const weft__waiter *w, weft__told *told);
+
+static const weft__why why_lock = {.text = "rwmutex lock", .tell = tell};
+static const weft__why why_rlock = {.text = "rwmutex rlock", .tell = tell};
+static const side writer = {WRITERS, ~(uint32_t)0, WRITER, &why_lock};
+static const side reader = {READERS, WRITER | WRITERS, 1, &why_rlock};
 
 static const void *queue_of(const weft_rwmutex *m, uint32_t mark)
 {
 	return (const char *)m + (mark == READERS);
+}
+
+static void tell(const weft__waiter *w, weft__told *told)
+{
+	const weft_rwmutex *m = w->address;
+	uint32_t word;
+
+	if (w->why == &why_rlock)
+		m = (const void *)((const char *)w->address - 1);
+	word = weft_atomic_load(&m->priv_word, relaxed);
+	if (word & WRITER)
+		snprintf(told->text, sizeof told->text, "a writer has it");
+	else
+		snprintf(told->text, sizeof told->text, "%u readers have it",
+			 word & COUNT);
 }
 
 static weft__waiter *first_of(weft__bucket *b, const weft_rwmutex *m,
@@ -329,7 +350,7 @@ static int lock(weft_rwmutex *m, weft_ctx *ctx, const side *s)
 
 	if (take_spinning(m, s))
 		return 0;
-	weft__waiter_init(&w, s->reason);
+	weft__waiter_init(&w, s->why);
 	if (take_or_queue(m, &w, s))
 		return 0;
 	error = weft__ctx_park(&w, ctx);

@@ -183,7 +183,7 @@ static uint32_t park(weft__waiter *w, const weft_case *cases, uint32_t n,
 			c = cases[i].priv_ctx;
 	if (c == NULL)
 		return weft__ctx_park_until(w, ctx, deadline);
-	weft__waiter_init(&proxy, weft__ctx_proxy);
+	weft__waiter_init(&proxy, &weft__ctx_proxy);
 	proxy.data = w;
 	if (!weft__ctx_enlist(c, &proxy)) {
 		weft__claim(w, WEFT__NOTIFIED, &nobody);
@@ -254,9 +254,11 @@ static int wait(weft_case *cases, uint32_t n, weft_ctx *ctx,
 	return fired >= 0 ? fired : find_done(cases, n, ctx, outcome);
 }
 
+static const weft__why why = {.text = "select", .object = WEFT__OF_NOTHING};
+
 static void queue_all(weft_case *cases, uint32_t n, weft__chan_waiter *w)
 {
-	weft__chan_waiter_init(w, "select");
+	weft__chan_waiter_init(w, &why, NULL);
 	for (uint32_t i = 0; i < n; i++)
 		if (has_channel(&cases[i]))
 			weft__chan_queue(&cases[i], w);

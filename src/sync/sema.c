@@ -36,6 +36,8 @@
 
 #include <weft/panic.h>
 
+#include <stdio.h>
+
 _Static_assert(sizeof(weft_sema) == 8, "documented");
 
 #define QUEUED ((int64_t)1)
@@ -194,15 +196,25 @@ static int leave(weft_sema *s, weft__waiter *w, int error)
 	return error;
 }
 
-static const char why[] = "semaphore acquire";
-static const char why_refusable[] = "semaphore acquire, refusable";
+void weft__sema_tell(const weft__waiter *w, weft__told *told)
+{
+	const weft_sema *s = w->address;
 
-static int acquire_slow(weft_sema *s, weft_ctx *ctx, long n, const char *reason)
+	snprintf(told->text, sizeof told->text, "%ld wanted, %lld free",
+		 (long)(intptr_t)w->data,
+		 (long long)units(weft_atomic_load(&s->priv_word, relaxed)));
+}
+
+static const weft__why why_acquire = {.text = "semaphore acquire",
+				      .tell = weft__sema_tell};
+
+static int acquire_slow(weft_sema *s, weft_ctx *ctx, long n,
+			const weft__why *why)
 {
 	weft__waiter w;
 	int error;
 
-	weft__waiter_init(&w, reason);
+	weft__waiter_init(&w, why);
 	w.data = (void *)(intptr_t)n;
 	if (take_or_queue(s, &w, n))
 		return 0;
@@ -212,25 +224,25 @@ static int acquire_slow(weft_sema *s, weft_ctx *ctx, long n, const char *reason)
 
 int weft_sema_acquire_ctx(weft_sema *s, weft_ctx *ctx, long n)
 {
-	return weft_sema_try_acquire(s, n) ? 0 : acquire_slow(s, ctx, n, why);
+	return weft_sema_try_acquire(s, n) ? 0
+					   : acquire_slow(s, ctx, n, &why_acquire);
 }
 
 void weft_sema_acquire(weft_sema *s, long n)
 {
 	if (!weft_sema_try_acquire(s, n))
-		acquire_slow(s, NULL, n, why);
+		acquire_slow(s, NULL, n, &why_acquire);
 }
 
 /* ---- for the layers above ---- */
 
-int weft__sema_acquire_refusable(weft_sema *s, weft_ctx *ctx)
+int weft__sema_acquire_for(weft_sema *s, weft_ctx *ctx, const weft__why *why)
 {
-	return weft_sema_try_acquire(s, 1)
-		       ? 0
-		       : acquire_slow(s, ctx, 1, why_refusable);
+	return weft_sema_try_acquire(s, 1) ? 0 : acquire_slow(s, ctx, 1, why);
 }
 
-void weft__sema_refuse(weft_sema *s, long most, int result)
+void weft__sema_refuse(weft_sema *s, const weft__why *why, long most,
+		       int result)
 {
 	weft__bucket *b = weft__lot_lock(s);
 	weft__waiter *w = weft__lot_first(b, s), *next;
@@ -239,7 +251,7 @@ void weft__sema_refuse(weft_sema *s, long most, int result)
 
 	for (; w != NULL && most > 0; w = next) {
 		next = w->next;
-		if (w->reason != why_refusable)
+		if (w->why != why)
 			continue;
 		weft__lot_remove(b, w);
 		w->result = result;

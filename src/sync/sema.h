@@ -4,6 +4,7 @@
 #define WEFT_SRC_SYNC_SEMA_H
 
 #include "base/base.h"
+#include "sched/waiter.h"
 
 #include <weft/sema.h>
 
@@ -14,13 +15,20 @@
  */
 void weft__sema_adjust(weft_sema *s, long delta);
 
-/* As weft_sema_acquire_ctx() of one unit; returns also what refuse says. */
-int weft__sema_acquire_refusable(weft_sema *s, weft_ctx *ctx);
+/*
+ * As weft_sema_acquire_ctx() of one unit, a wait of another kind. Returns also
+ * what refuse says.
+ */
+int weft__sema_acquire_for(weft_sema *s, weft_ctx *ctx, const weft__why *why);
 
 /*
- * Have at most most of those who wait so, the first of them, return result,
- * without a unit.
+ * Have at most most of those who wait with that why, the first of them, return
+ * result, without a unit.
  */
-void weft__sema_refuse(weft_sema *s, long most, int result);
+void weft__sema_refuse(weft_sema *s, const weft__why *why, long most,
+		       int result);
+
+/* What is known of such a wait. */
+void weft__sema_tell(const weft__waiter *w, weft__told *told);
 
 #endif

@@ -46,17 +46,19 @@
  * done, up to four for add, mov, shr and jne for wait; no call on the way that
  * falls through.
  */
+#include "sync/waitgroup.h"
+
 #include "base/trap.h"
 #include "ctx/ctx.h"
 #include "sched/lot.h"
 #include "sched/task.h"
 
 #include <weft/panic.h>
-#include <weft/waitgroup.h>
+
+#include <stdio.h>
 
 _Static_assert(sizeof(weft_waitgroup) == 8, "documented");
 
-static const char why[] = "waitgroup wait";
 
 static int32_t count_of(uint64_t word)
 {
@@ -68,10 +70,21 @@ static uint32_t waiters_of(uint64_t word)
 	return (uint32_t)word;
 }
 
+void weft__waitgroup_tell(const weft__waiter *w, weft__told *told)
+{
+	const weft_waitgroup *wg = w->address;
+
+	snprintf(told->text, sizeof told->text, "count %d",
+		 count_of(weft_atomic_load(&wg->priv_word, relaxed)));
+}
+
+static const weft__why why_wait = {.text = "waitgroup wait", .counts = true,
+				   .tell = weft__waitgroup_tell};
+
 /* W2: is the object at this address, of which w is a waiter, a wait group? */
 static bool is_ours(const weft__waiter *w)
 {
-	return w != NULL && w->reason == why;
+	return w != NULL && w->why->counts;
 }
 
 /* Somebody saw the count at zero, and that others wait. */
@@ -152,7 +165,8 @@ static int leave(weft_waitgroup *wg, weft__waiter *w, int error)
 	return count_of(word) == 0 ? 0 : error;
 }
 
-int weft_waitgroup_wait_ctx_slow(weft_waitgroup *wg, weft_ctx *ctx)
+int weft__waitgroup_wait_for_slow(weft_waitgroup *wg, weft_ctx *ctx,
+				  const weft__why *why)
 {
 	weft__waiter w;
 	int error;
@@ -162,6 +176,11 @@ int weft_waitgroup_wait_ctx_slow(weft_waitgroup *wg, weft_ctx *ctx)
 		return 0;
 	error = weft__ctx_park(&w, ctx);
 	return error == 0 ? 0 : leave(wg, &w, error);
+}
+
+int weft_waitgroup_wait_ctx_slow(weft_waitgroup *wg, weft_ctx *ctx)
+{
+	return weft__waitgroup_wait_for_slow(wg, ctx, &why_wait);
 }
 
 void weft_waitgroup_wait_slow(weft_waitgroup *wg)

@@ -208,7 +208,7 @@ static void queue_waiter(weft_mutex *m, weft__waiter *w, weft_time since)
 {
 	weft__bucket *b = weft__lot_lock(m);
 
-	weft__waiter_init(w, "test");
+	weft__waiter_init(w, &(weft__why){.text = "test"});
 	w->since = since;
 	weft__lot_push(b, m, w);
 	weft__lot_unlock(b);

@@ -602,7 +602,7 @@ static void queue_dead(weft_rwmutex *m, bool write, weft__waiter *w)
 {
 	weft__bucket *b = weft__lot_lock(m);
 
-	weft__waiter_init(w, "test");
+	weft__waiter_init(w, &(weft__why){.text = "test"});
 	w->state = WEFT__CANCELLED;
 	weft__lot_push(b, (char *)m + !write, w);
 	weft__lot_unlock(b);

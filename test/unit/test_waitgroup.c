@@ -263,7 +263,7 @@ TEST(waitgroup_next_round_may_begin_before_all_waits_have_returned)
 	test_start_thread(wait_ctx, &c);
 	test_until(queue_length(&c.wg) == 1);
 	b = weft__lot_lock(&c.wg);
-	weft__waiter_init(&slow, "test");
+	weft__waiter_init(&slow, &(weft__why){.text = "test"});
 	weft_atomic_add(&c.wg.priv_word, 1, relaxed);
 	weft__lot_push(b, &c.wg, &slow);
 	weft__lot_unlock(b);
@@ -287,7 +287,7 @@ static void wait_elsewhere(void *arg)
 	weft__waiter w;
 	weft__bucket *b = weft__lot_lock(&c->wg);
 
-	weft__waiter_init(&w, "something else");
+	weft__waiter_init(&w, &(weft__why){.text = "something else"});
 	weft__lot_push(b, &c->wg, &w);
 	weft__lot_unlock(b);
 	weft__park(&w, WEFT_NEVER);
