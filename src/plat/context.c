@@ -50,6 +50,15 @@ void weft__context_init(weft__context *context, void *low, void *top,
 	(void)low;
 }
 
+bool weft__context_is_entry(const void *address)
+{
+	enum { ENTRY_BYTES = 32 };	/* at most: see switch.S */
+
+	return (uintptr_t)address -
+		       (uintptr_t)__extension__(void *) weft__switch_entry <
+	       ENTRY_BYTES;
+}
+
 void weft__context_init_thread(weft__context *context)
 {
 	memset(context, 0, sizeof *context);

@@ -100,6 +100,9 @@ weft__context_switch(weft__context *self, const weft__context *to,
 	weft__switch(&self->sp, to->sp, commit, a, b);
 }
 
+/* Is the address in the outermost frame of such a stack? */
+bool weft__context_is_entry(const void *address);
+
 /* Leave the running stack for good. commit may prepare it for another use. */
 _Noreturn void weft__context_abandon(const weft__context *to,
 				     void (*commit)(void *, void *), void *a,

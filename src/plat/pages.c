@@ -33,15 +33,27 @@ static void *map_huge(size_t size_bytes)
 	return p + head;
 }
 
+static size_t rounded(size_t size_bytes)
+{
+	size_t unit = size_bytes < HUGE_BYTES ? 4096 : HUGE_BYTES;
+
+	return (size_bytes + unit - 1) & ~(unit - 1);
+}
+
+void weft__pages_unmap(void *pages, size_t size_bytes)
+{
+	munmap(pages, rounded(size_bytes));
+}
+
 void *weft__pages_map(size_t size_bytes)
 {
 	int saved_errno = weft__errno_get();
 	void *p;
 
 	if (size_bytes < HUGE_BYTES)
-		p = map((size_bytes + 4095) & ~(size_t)4095);
+		p = map(rounded(size_bytes));
 	else
-		p = map_huge((size_bytes + HUGE_BYTES - 1) & ~(HUGE_BYTES - 1));
+		p = map_huge(rounded(size_bytes));
 	weft__errno_set(saved_errno);
 	return p;
 }

@@ -10,5 +10,6 @@
  * the system gives them to who asks: one fault instead of 512. NULL: no memory.
  */
 void *weft__pages_map(size_t size_bytes);
+void weft__pages_unmap(void *pages, size_t size_bytes);
 
 #endif

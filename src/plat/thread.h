@@ -51,6 +51,9 @@ int weft__thread_id(void);
  */
 bool weft__thread_sleeps(int thread_id);
 
+/* How many threads the process has; 0: not known. */
+size_t weft__thread_count(void);
+
 /* sched_yield(2). */
 void weft__thread_yield(void);
 

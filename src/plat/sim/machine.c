@@ -54,12 +54,18 @@ static struct {
 	void *place;		/* where the running thread called the machine */
 	bool others_ran;	/* than idle_thread, since the clock jumped */
 	void (*stuck)(const char *what);
+	bool reporting;		/* … is what it does */
 	weft__sim_thread first;
 } machine;
 
 bool weft__sim_active(void)
 {
 	return machine.active && !machine.inside;
+}
+
+bool weft__sim_reporting(void)
+{
+	return machine.reporting;
 }
 
 weft__sim_thread *weft__sim_self(void)
@@ -94,6 +100,7 @@ uint32_t weft__sim_procs(void)
 
 static _Noreturn void stuck(const char *what)
 {
+	machine.reporting = true;
 	machine.stuck(what);
 	abort();
 }

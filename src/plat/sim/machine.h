@@ -71,6 +71,9 @@ void weft__sim_world(const weft_sim *options, void (*fn)(void *), void *arg,
 /* Is the caller in a world, and not in the machine? */
 bool weft__sim_active(void);
 
+/* Is the world at its end, and says why? */
+bool weft__sim_reporting(void);
+
 weft__sim_thread *weft__sim_self(void);
 weft__sim_thread *weft__sim_threads(void);	/* by their numbers */
 weft_time weft__sim_now(void);

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* Writing, past the buffers of the C library. */
+#ifndef WEFT_SRC_PLAT_FILE_H
+#define WEFT_SRC_PLAT_FILE_H
+
+#include "base/base.h"
+
+/* Create the file, or empty it. A descriptor or a negative errno value. */
+int weft__file_create(const char *path);
+
+/* All of it. 0 or a negative errno value, after which nobody knows how much. */
+int weft__file_write(int fd, const void *bytes, size_t size_bytes);
+
+/* 0 or a negative errno value. */
+int weft__file_close(int fd);
+
+#endif
