@@ -8,6 +8,7 @@
 #include <weft/cond.h>
 #include <weft/ctx.h>
 #include <weft/debug.h>
+#include <weft/dump.h>
 #include <weft/fd.h>
 #include <weft/flight.h>
 #include <weft/group.h>

@@ -8,6 +8,8 @@
 #include "sched/sched.h"
 
 #include "plat/futex.h"
+#include "sched/census.h"
+#include "sched/dump.h"
 
 enum {
 	TICK_NS = 1000000,
@@ -63,6 +65,7 @@ static void look_around(weft_time now)
 	uint32_t count = weft_atomic_load(&weft__rt.worker_count, acquire);
 	look l = {.now = now};
 
+	weft__clock_move(now);
 	for (uint32_t i = 0; i < count; i++)
 		look_at(weft__rt.workers[i], &l);
 	weft_atomic_store(&weft__rt.tiny, 0, relaxed);
@@ -82,7 +85,7 @@ static void look_around(weft_time now)
  * The timers that nobody else looks at while all sleep: of plain threads, and
  * what a worker left behind when its thread was stopped.
  */
-static weft_time next_timer(void)
+weft_time weft__timers_next(void)
 {
 	weft_time next = weft_atomic_load(&weft__rt.timers.next, seq_cst);
 	uint32_t count = weft_atomic_load(&weft__rt.worker_count, acquire);
@@ -109,9 +112,11 @@ static void sleep_deeply(void)
 	/* seq_cst, before timers.next is read: see weft__monitor_rouse(). */
 	weft_atomic_store(&weft__rt.monitor_word, deep, seq_cst);
 	weft__lock_drop(&weft__rt.lock);
+	if (deep)
+		weft__deadlock_look();
 	while (weft_atomic_load(&weft__rt.monitor_word, acquire) == 1)
 		if (!weft__futex_wait(&weft__rt.monitor_word, 1,
-				      next_timer()))
+				      weft__timers_next()))
 			break;
 	weft_atomic_store(&weft__rt.monitor_word, 0, relaxed);
 }
@@ -147,6 +152,7 @@ void *weft__monitor_main(void *unused)
 		} else {
 			weft__futex_wait(&weft__rt.monitor_stop, 0, next_look());
 		}
+		weft__dump_if_asked();
 		weft__timers_run(&weft__rt.timers, weft_now());
 		look_around(weft_now());
 	}

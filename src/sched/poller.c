@@ -334,6 +334,17 @@ size_t weft__poller_count(int fd)
 	return count;
 }
 
+bool weft__poller_waits(size_t *threads)
+{
+	size_t users;
+
+	weft__lock_take(&poller.life);
+	users = poller.users;
+	*threads = poller.running;
+	weft__lock_drop(&poller.life);
+	return users > 0;
+}
+
 /*
  * The number goes under the lock: who waits for it next finds none, or another
  * file, but not this one on its way out.

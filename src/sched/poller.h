@@ -28,6 +28,9 @@ void weft__poller_end(weft__fd_waiter *w);
 /* How many wait for fd now. */
 size_t weft__poller_count(int fd);
 
+/* Does anybody wait; *threads is how many the poller has. */
+bool weft__poller_waits(size_t *threads);
+
 /* Close fd; who waits for it is told -EBADF. What close(2) says. */
 int weft__poller_close(int fd);
 

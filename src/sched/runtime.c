@@ -13,6 +13,8 @@
 
 #include "plat/futex.h"
 #include "plat/pages.h"
+#include "sched/census.h"
+#include "sched/dump.h"
 #include "sched/fork.h"
 #include "sched/poller.h"
 
@@ -231,6 +233,7 @@ void weft__runtime_wake_worker(void)
 /* Awake again, woken or not. */
 static void idle_leave(weft__worker *w)
 {
+	weft__clock_move(weft_now());
 	weft__lock_take(&weft__rt.lock);
 	if (w->idle) {
 		idle_remove(w);
@@ -281,6 +284,7 @@ bool weft__runtime_idle(weft__worker *w)
 	}
 	if (weft_atomic_load(&weft__rt.stopping, seq_cst) && idle_quit(w))
 		return false;
+	weft__bump(&w->sleeps);
 	while (weft_atomic_load(&w->sleep, acquire) == 1)
 		if (!weft__futex_wait(&w->sleep, 1,
 				      weft_atomic_load(&w->timers.next, seq_cst)))
@@ -441,6 +445,8 @@ static int start(void)
 		return -ENOMEM;
 	weft__rt.procs = procs_wanted();
 	weft__fault_install(weft__task_describe);
+	weft__clock_move(weft_now());
+	weft__dump_prepare();
 	weft_atomic_store(&weft__rt.stopping, 0, relaxed);
 	weft__lock_take(&weft__rt.lock);
 	weft__rt.no_threads = false;

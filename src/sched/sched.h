@@ -78,7 +78,8 @@ struct weft__stack {
 	weft__worker *worker;	/* S1 */
 	weft__task *task;	/* atomic: who runs on it, NULL: the loop */
 	const char *name;	/* the task's name, NULL: none */
-	weft__waiter *waiter;	/* atomic: what the task is parked on */
+	weft__waiter *waiter;	/* atomic: what the task is parked on … */
+	weft_time since;	/* atomic: … from that time on, coarsely */
 	weft__stack *next;	/* in a list of spares */
 	weft__flow flow;	/* the task's; all zero between tasks */
 	weft__task copy;	/* of an embedded task, once it runs */
@@ -105,6 +106,9 @@ struct weft__worker {
 	int64_t stolen;		/* how many at its last steal of fresh ones … */
 	weft_time stolen_at;	/* … when … */
 	weft__worker *stolen_from;	/* … and from whom */
+	uint64_t steals;	/* atomic: how often it has stolen … */
+	uint64_t stolen_tasks;	/* atomic: … and how many */
+	uint64_t sleeps;	/* atomic: how often it has slept */
 	weft__deque fresh;
 	weft__ring ready;
 
@@ -146,6 +150,8 @@ typedef struct {
 	uint32_t stopping;	/* atomic: they leave when nothing is to do */
 	uint32_t worker_count;	/* atomic: of workers[] in use */
 	uint32_t procs;		/* how many should run at a time */
+	bool traced;		/* since before the first worker: trace.h */
+	weft_time now;		/* atomic: the coarse time, see census.h */
 	weft__worker *workers[WEFT__WORKERS_MAX];
 
 	/* Under lock: who sleeps, who is stuck. */
@@ -198,6 +204,8 @@ bool weft__runtime_stop(void (*report)(void));
 
 bool weft__monitor_start(void);
 void weft__monitor_stop(void);
+/* When the next of all timers is due. */
+weft_time weft__timers_next(void);
 /* It has a timer to look at. */
 void weft__monitor_rouse(void);
 
@@ -292,6 +300,9 @@ weft__task *weft__task_alloc(weft__worker *w);	/* w NULL: a plain thread */
 void weft__task_free(weft__worker *w, weft__task *task);
 void weft__task_flush(weft__worker *w);
 
+/* How many tasks were started by plain threads. */
+uint64_t weft__started_outside(void);
+
 /* Who runs on the stack that holds address; false: it is on none. */
 bool weft__task_describe(uintptr_t address, char *text, size_t size);
 
@@ -301,10 +312,15 @@ void weft__timers_add(weft__timers *timers, weft__timer *timer, weft_time when,
 		      void (*fire)(weft__timer *, weft__wakeups *));
 
 /* Count without a locked instruction: one writer, many readers. */
+static inline void weft__bump_by(uint64_t *counter, uint64_t n)
+{
+	weft_atomic_store(counter, weft_atomic_load(counter, relaxed) + n,
+			  relaxed);
+}
+
 static inline void weft__bump(uint64_t *counter)
 {
-	weft_atomic_store(counter, weft_atomic_load(counter, relaxed) + 1,
-			  relaxed);
+	weft__bump_by(counter, 1);
 }
 
 #endif

@@ -405,12 +405,15 @@ void weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline)
 	state = state_leave(worker);
 	w->task = self->task;
 	w->task->stack = self;
+	weft_atomic_store(&self->since, weft_atomic_load(&weft__rt.now, relaxed),
+			  release);	/* N3 */
 	weft_atomic_store(&self->waiter, w, relaxed);
 	if (deadline != WEFT_NEVER)
 		weft__timers_add(&worker->timers, &w->timer, deadline,
 				 fire_timeout);
 	weft__context_switch(&self->context, to, commit_park, w, worker);
-	weft_atomic_store(&self->waiter, NULL, relaxed);
+	weft_atomic_store(&self->waiter, NULL, relaxed);	/* N2 */
+	__asm__ volatile("" ::: "memory");	/* before all that follows */
 	if (deadline != WEFT_NEVER)
 		weft__timer_stop(&w->timer);
 	state_land(self->worker, &state);

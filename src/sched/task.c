@@ -5,7 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/trap.h"
-#include "plat/futex.h"
+#include "sched/dump.h"
 #include "sched/sched.h"
 
 #include <errno.h>
@@ -162,6 +162,11 @@ void weft_task_name(const char *name)
 		self->name = name;
 }
 
+uint64_t weft__started_outside(void)
+{
+	return weft_atomic_load(&started_outside, relaxed);
+}
+
 size_t weft_task_count(void)
 {
 	uint32_t workers = weft_atomic_load(&weft__rt.worker_count, acquire);
@@ -199,15 +204,15 @@ struct run {
 	int (*fn)(void *);
 	void *arg;
 	int result;
-	uint32_t done;	/* futex */
+	weft__waiter waiter;
 };
 
 static void run_over(struct run **over)
 {
-	struct run *run = *over;
+	weft__wakeups wakeups = {0};
 
-	weft_atomic_store(&run->done, 1, release);
-	weft__futex_wake(&run->done, 1);
+	weft__claim(&(*over)->waiter, WEFT__NOTIFIED, &wakeups);
+	weft__wake(&wakeups);
 }
 
 static void run_main(void *arg)
@@ -217,40 +222,7 @@ static void run_main(void *arg)
 	run->result = run->fn(run->arg);
 }
 
-static void report_leak(weft__stack *s, weft_time now)
-{
-	weft__waiter *w = weft_atomic_load(&s->waiter, relaxed);
-	weft__task *task = weft_atomic_load(&s->task, relaxed);
-
-	if (w == NULL || task == NULL)
-		return;
-	fprintf(stderr, "weft: leaked task \"%s\", started at %p, waits: %s",
-		s->name != NULL ? s->name : "unnamed", task->site,
-		w->why->text);
-	if (w->since != 0)
-		fprintf(stderr, ", for %lld ms",
-			(long long)((now - w->since) / WEFT_MS(1)));
-	fputc('\n', stderr);
-}
-
-/* Every stack that a task is parked on. Nothing runs any more. */
-static void report_leaks(void)
-{
-	enum { LINES_MAX = 100 };
-	size_t count = weft__stack_count(), leaks = weft_task_count();
-	weft_time now = weft_now();
-
-	if (leaks == 0)
-		return;
-	if (leaks > LINES_MAX) {
-		fprintf(stderr, "weft: %zu leaked tasks\n", leaks);
-		return;
-	}
-	for (size_t i = 0; i < count; i++)
-		report_leak(weft__stack_at(weft__stacks.base +
-					   i * WEFT__STACK_BYTES),
-			    now);
-}
+static const weft__why why_run = {.text = "weft_run", .object = WEFT__OF_NOTHING};
 
 int weft_run(int (*fn)(void *), void *arg)
 {
@@ -260,15 +232,15 @@ int weft_run(int (*fn)(void *), void *arg)
 		weft__fatal("weft_run called by a task");
 	if (fn == NULL)
 		weft__fatal("go of nil func value");
+	weft__waiter_init(&run.waiter, &why_run);
 	if (weft_go(run_main, &run) != 0)
 		return -ENOMEM;
-	while (weft_atomic_load(&run.done, acquire) == 0)
-		weft__futex_wait(&run.done, 0, WEFT_NEVER);
+	weft__park(&run.waiter, WEFT_NEVER);
 	/*
 	 * What plain threads have made ready meanwhile runs on without us: to
 	 * wait for that too would be to wait for ever if they go on so.
 	 */
-	if (!weft__runtime_stop(report_leaks))
+	if (!weft__runtime_stop(weft__leaks_report))
 		(void)weft__runtime_start();
 	return run.result;
 }

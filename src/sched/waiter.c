@@ -2,6 +2,7 @@
 #include "sched/waiter.h"
 
 #include "plat/futex.h"
+#include "sched/census.h"
 #include "sched/sched.h"
 
 static bool is_outcome(uint32_t state)
@@ -37,13 +38,10 @@ void weft__wake_slow(weft__wakeups *wakeups)
 		weft__ready_all(&tasks);
 }
 
-static uint32_t park_thread(weft__waiter *w, weft_time deadline)
+static uint32_t sleep_until_claimed(weft__waiter *w, weft_time deadline)
 {
-	uint32_t state = WEFT__WAITING;
+	uint32_t state;
 
-	if (!weft_atomic_cas(&w->state, &state, WEFT__PARKED_THREAD, release,
-			     acquire))
-		return state;
 	for (;;) {
 		bool in_time = true;
 
@@ -59,6 +57,20 @@ static uint32_t park_thread(weft__waiter *w, weft_time deadline)
 				    acquire))
 			return WEFT__TIMEDOUT;
 	}
+}
+
+static uint32_t park_thread(weft__waiter *w, weft_time deadline)
+{
+	uint32_t state = WEFT__WAITING;
+	weft__parked_thread self;
+
+	if (!weft_atomic_cas(&w->state, &state, WEFT__PARKED_THREAD, release,
+			     acquire))
+		return state;
+	weft__census_enter(&self, w, deadline);
+	state = sleep_until_claimed(w, deadline);
+	weft__census_leave(&self);
+	return state;
 }
 
 uint32_t weft__park(weft__waiter *w, weft_time deadline)

@@ -280,6 +280,12 @@ static bool may_steal(weft__worker *v, bool *stale)
 	return *stale || (ready > 0 && ready + next > 1) || fresh > 1;
 }
 
+static void count_stolen(weft__worker *w, uint64_t n)
+{
+	weft__bump(&w->steals);
+	weft__bump_by(&w->stolen_tasks, n);
+}
+
 static weft__task *steal_ready(weft__worker *w, weft__worker *v)
 {
 	weft__task *taken[STEAL_MAX];
@@ -288,6 +294,8 @@ static weft__task *steal_ready(weft__worker *w, weft__worker *v)
 	n = weft__ring_take(&v->ready, taken, n < STEAL_MAX ? n : STEAL_MAX);
 	for (uint32_t i = 1; i < n; i++)
 		weft__worker_push_ready(w, taken[i]);
+	if (n > 0)
+		count_stolen(w, n);
 	return n > 0 ? taken[0] : NULL;
 }
 
@@ -304,6 +312,7 @@ static weft__task *steal_fresh(weft__worker *w, weft__worker *v)
 			break;
 		keep(w, task);
 	}
+	count_stolen(w, (uint64_t)i);
 	w->stolen = i;
 	w->stolen_at = weft_now();
 	w->stolen_from = v;
@@ -335,8 +344,11 @@ static weft__task *steal_from(weft__worker *w, weft__worker *v)
 	task = steal_ready(w, v);
 	if (task == NULL)
 		task = steal_fresh(w, v);
-	if (task == NULL && stale)
+	if (task == NULL && stale) {
 		task = take_next(v);
+		if (task != NULL)
+			count_stolen(w, 1);
+	}
 	return task;
 }
 

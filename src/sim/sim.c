@@ -17,7 +17,7 @@
  */
 #include "plat/sim/child.h"
 #include "plat/sim/choice.h"
-#include "sched/sched.h"
+#include "sched/dump.h"
 
 #include <weft/sim.h>
 #include <weft/task.h>
@@ -51,32 +51,16 @@ static void show_thread(const weft__sim_thread *t)
 	fputc('\n', stderr);
 }
 
-static void show_task(const weft__stack *s)
-{
-	char where[128];
-
-	if (s->task == NULL)
-		return;
-	weft__unwind_describe((void *)s->task->site, where, sizeof where);
-	fprintf(stderr, "  task \"%s\", started at %s, ",
-		s->name != NULL ? s->name : "unnamed", where);
-	if (s->waiter == NULL)
-		fprintf(stderr, "runs\n");
-	else if (s->waiter->address != NULL)
-		fprintf(stderr, "waits: %s at %p\n", s->waiter->why->text,
-			s->waiter->address);
-	else
-		fprintf(stderr, "waits: %s\n", s->waiter->why->text);
-}
-
 static void show_world(const char *what)
 {
+	weft__out out = {.fd = 2};
+
 	fprintf(stderr, "weft-sim: %s, after %" PRIu64 " steps and %" PRId64
 			" ns\n",
 		what, weft__sim_steps(), weft__sim_now() - WEFT_SECOND);
-	for (size_t i = 0; i < weft__stack_count(); i++)
-		show_task(weft__stack_at(weft__stacks.base +
-					 i * WEFT__STACK_BYTES));
+	weft__dump_all(&out, true);
+	weft__graph_print(&out, true);
+	weft__print_flush(&out);
 	for (weft__sim_thread *t = weft__sim_threads(); t != NULL; t = t->next)
 		show_thread(t);
 }
