@@ -7,13 +7,14 @@
 #	make test                               everything a change has to pass
 #	make check                              the long tests: sanitizers, stress, models
 #	make bench, make bench-quick            measure, against the peers
+#	make inline-report                      what becomes of fast paths where they are called
 #	make install [PREFIX=/usr/local] [DESTDIR=]
 #	make clean
 
 PREFIX ?= /usr/local
 ARGS ?=
 
-.PHONY: all demo test check bench bench-quick install clean
+.PHONY: all demo test check bench bench-quick inline-report install clean
 
 all:
 	@tools/setup build
@@ -28,7 +29,7 @@ test:
 	@tools/setup test
 	@tools/build gcc
 	@tools/build clang
-	@tools/run_tests build/gcc:tools,unit,sim,trap,fault,fleet,cli,vet,examples build/clang:unit,trap,fault
+	@tools/run_tests build/gcc:tools,unit,sim,trap,fault,fleet,cli,vet,examples,speed build/clang:unit,trap,fault,speed
 
 check:
 	@tools/setup check
@@ -46,6 +47,10 @@ bench bench-quick:
 	@tools/setup bench || echo 'going on without the peers that are missing'
 	@tools/build release
 	@bench/run $(if $(filter bench-quick,$@),--quick) $(ARGS)
+
+inline-report:
+	@tools/setup test
+	@tools/inline_report.py
 
 install:
 	@tools/setup build
