@@ -6,6 +6,7 @@
 #include <weft/sim.h>
 #endif
 
+#include <fnmatch.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -406,6 +407,14 @@ static int run_case_rounds(test_case *c, unsigned rounds)
 	return result;
 }
 
+/* WEFT_TEST_CASE says which to run; without it, all. */
+static bool is_wanted(const test_case *c)
+{
+	const char *pattern = getenv("WEFT_TEST_CASE");
+
+	return pattern == NULL || fnmatch(pattern, c->name, 0) == 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *text = getenv("WEFT_TEST_SEED");
@@ -415,6 +424,8 @@ int main(int argc, char **argv)
 
 	seed = text != NULL ? strtoull(text, NULL, 10) : first_seed();
 	for (test_case *c = cases; c != NULL; c = c->next) {
+		if (wanted == NULL && !is_wanted(c))
+			continue;
 		if (wanted == NULL)
 			count[run_case_rounds(c, rounds)]++;
 		else if (strcmp(wanted, "--list") == 0)

@@ -25,6 +25,7 @@
  *	PROGRAM --list         print their names
  *	PROGRAM NAME           run one in this process: for a debugger
  *
+ *	WEFT_TEST_CASE=pattern run those whose names fit: mutex_excludes_*
  *	WEFT_TEST_SEED=n       the seed of test_random(), and of the simulated
  *	                       machine; a failure prints its own
  *	WEFT_TEST_SEEDS=n      each case with n seeds, from that one on
