@@ -2,6 +2,8 @@
 /* Groups without memory for their tasks. */
 #include "fault.h"
 
+#include "gate.h"
+
 #include <weft/group.h>
 
 #include <errno.h>
@@ -35,6 +37,25 @@ static void check_works(void)
 	test_until(fault_blocks() == 0);
 }
 
+static int wait_for_gate(weft_ctx *ctx, void *gate)
+{
+	(void)ctx;
+	gate_wait(gate);
+	return 0;
+}
+
+/* As many can run at once as may, and no more. */
+static void check_slots(weft_group *g, int limit)
+{
+	gate gate = {0};
+
+	for (int i = 0; i < limit; i++)
+		CHECK(weft_group_try_go(g, wait_for_gate, &gate));
+	CHECK(!weft_group_try_go(g, wait_for_gate, &gate));
+	gate_open(&gate);
+	weft_group_wait(g);
+}
+
 /* Ten tasks, of which some may not have been started, with a limit or not. */
 static void go_ten(int limit, bool copy)
 {
@@ -58,6 +79,8 @@ static void go_ten(int limit, bool copy)
 	else
 		CHECK_LT(counter, 10);
 	CHECK_EQ(weft_group_wait(&g), err);
+	if (limit > 0)
+		check_slots(&g, limit);
 	check_works();
 }
 

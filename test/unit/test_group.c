@@ -458,7 +458,10 @@ TEST_FLAVOURS(group_limit_set_while_tasks_run_does_not_count_them)
 	weft_waitgroup_done(&gate);
 	CHECK_EQ(weft_group_wait(&g), 0); /* Go hangs here */
 	CHECK_EQ(old.ended + new.ended, 2);
+	weft_waitgroup_add(&gate, 1);
 	CHECK(weft_group_try_go(&g, run_job, &new));
+	CHECK(!weft_group_try_go(&g, run_job, &new)); /* it is 1 still */
+	weft_waitgroup_done(&gate);
 	CHECK_EQ(weft_group_wait(&g), 0);
 }
 
