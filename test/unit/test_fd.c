@@ -624,3 +624,26 @@ TEST(waiting_for_a_descriptor_costs_no_time)
 	test_join_all();
 	close_both(ends);
 }
+
+/* The byte stays where it is: it has been told, and nobody asks any more. */
+TEST(what_was_told_and_not_read_costs_no_time)
+{
+	int ends[2];
+	wait_for w = {.events = POLLIN, .wanted = POLLIN};
+	weft_time start;
+	int64_t cpu;
+
+	if (test_slowdown() > 1)
+		test_skip("the sanitizer uses time of its own");
+	open_pipe(ends);
+	w.fd = ends[0];
+	test_start_task(wait_here, &w);
+	test_until(weft__poller_count(w.fd) == 1);
+	put_byte(ends[1]);
+	test_join_all();
+	cpu = cpu_time_ns();
+	start = weft_now();
+	CHECK_EQ(weft_sleep(NULL, WEFT_MS(200)), 0);
+	CHECK_LT(cpu_time_ns() - cpu, (weft_now() - start) / 4);
+	close_both(ends);
+}

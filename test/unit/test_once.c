@@ -48,6 +48,30 @@ static void increment(void *arg)
 	++*(int *)arg;
 }
 
+static int made;
+
+static void make(void *unused)
+{
+	(void)unused;
+	made = 42;
+}
+
+static void make_once(void *once)
+{
+	weft_once_do(once, make, NULL);
+}
+
+/* Seen by one who has not called, and so has nothing else to go by. */
+TEST_FLAVOURS(once_that_is_seen_done_shows_what_it_did)
+{
+	weft_once once = {0};
+
+	test_start(make_once, &once);
+	test_until(weft_once_done(&once));
+	CHECK_EQ(made, 42);
+	test_join_all();
+}
+
 TEST(once_runs_the_first_function_only)
 {
 	weft_once o = {0};

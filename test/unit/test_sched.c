@@ -223,6 +223,32 @@ TEST(pair_that_wakes_each_other_does_not_starve_the_rest)
 	test_join_all();
 }
 
+/* From a task, to its worker's deque, where what was started last runs first. */
+static void start_one_and_pair(void *players)
+{
+	struct player *p = players;
+
+	test_start_task(count_one, NULL);
+	test_start_task(play, &p[0]);
+	test_start_task(play, &p[1]);
+}
+
+TEST(pair_that_wakes_each_other_does_not_starve_fresh_tasks)
+{
+	struct player players[2] = {{.other = &players[1]},
+				    {.other = &players[0]}};
+	weft_time start = weft_now();
+
+	one_worker();
+	gate_open(&players[0].turn);
+	test_start_task(start_one_and_pair, players);
+	test_start_task(count_one, NULL);	/* to the global queue */
+	test_until(weft_atomic_load(&counter, relaxed) == 2);
+	check_soon(start);
+	weft_atomic_store(&stop, 1, relaxed);
+	test_join_all();
+}
+
 /* Each task starts the next one, for ever. */
 static void beget(void *arg)
 {

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* The parking lot: who is queued is found, however many others are. */
+#include "door.h"
+#include "test.h"
+
+#include <stdlib.h>
+
+static const weft__why why = {.text = "test"};
+
+enum { ADDRESSES = 20000, EACH = 3 };
+
+typedef struct {
+	weft__waiter waiters[EACH];
+} place;
+
+static void queue_all(place *p)
+{
+	for (int i = 0; i < EACH; i++) {
+		weft__bucket *b = weft__lot_lock(p);
+
+		weft__waiter_init(&p->waiters[i], &why);
+		weft__lot_push(b, p, &p->waiters[i]);
+		weft__lot_unlock(b);
+	}
+}
+
+/* In the order in which they came; the one in the middle has left. */
+static void wake_all(place *p)
+{
+	weft__wakeups wakeups = {0};
+	weft__bucket *b = weft__lot_lock(p);
+
+	weft__lot_remove(b, &p->waiters[1]);
+	CHECK_EQ(weft__lot_wake_all(b, p, 7, &wakeups), EACH - 1);
+	CHECK(weft__lot_first(b, p) == NULL);
+	weft__lot_unlock(b);
+	CHECK_EQ(p->waiters[0].result, 7);
+	CHECK_EQ(p->waiters[1].result, 0);
+	CHECK_EQ(p->waiters[2].result, 7);
+}
+
+/* The table grows on the way; half of them leave before the others come. */
+TEST(lot_finds_everybody_after_it_has_grown)
+{
+	weft__lot_table *small = weft__lot_current;
+	place *places = calloc(ADDRESSES, sizeof *places);
+
+	CHECK(places != NULL);
+	for (int i = 0; i < ADDRESSES; i++)
+		queue_all(&places[i]);
+	CHECK(weft__lot_current != small);
+	for (int i = 0; i < ADDRESSES; i += 2)
+		wake_all(&places[i]);
+	for (int i = 0; i < ADDRESSES; i += 2)
+		queue_all(&places[i]);
+	for (int i = 0; i < ADDRESSES; i++)
+		wake_all(&places[i]);
+	free(places);
+}
+
+/* Two queues in one bucket, as the readers-writer lock has them. */
+TEST(lot_keeps_apart_who_waits_at_addresses_of_one_bucket)
+{
+	static uint32_t word;
+	const void *one = &word, *other = (char *)&word + 1;
+	weft__waiter w[4];
+	weft__wakeups wakeups = {0};
+	weft__bucket *b = weft__lot_lock(one);
+
+	for (int i = 0; i < 4; i++) {
+		weft__waiter_init(&w[i], &why);
+		weft__lot_push(b, i % 2 == 0 ? one : other, &w[i]);
+	}
+	CHECK(weft__lot_first(b, one) == &w[0]);
+	CHECK(weft__lot_first(b, other) == &w[1]);
+	weft__lot_remove(b, &w[1]);
+	weft__lot_push_front(b, other, &w[1]);
+	CHECK_EQ(weft__lot_wake_all(b, one, 1, &wakeups), 2);
+	CHECK(weft__lot_first(b, one) == NULL);
+	CHECK(weft__lot_first(b, other) == &w[1]);
+	CHECK_EQ(weft__lot_wake_all(b, other, 2, &wakeups), 2);
+	CHECK(b->chain == NULL);
+	weft__lot_unlock(b);
+	for (int i = 0; i < 4; i++)
+		CHECK_EQ(w[i].result, i % 2 == 0 ? 1 : 2);
+}
