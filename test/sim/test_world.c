@@ -191,6 +191,45 @@ TEST(exhaustive_finds_a_race_and_its_plan_repeats_it)
 	check_race(&every_mode[2]);
 }
 
+/* Nothing is written by two: what matters is what one reads between. */
+static int in_order[2];
+
+static void *write_in_order(void *unused)
+{
+	weft_atomic_store(&in_order[0], 1, seq_cst);
+	weft_atomic_store(&in_order[1], 1, seq_cst);
+	return unused;
+}
+
+static void *read_in_order(void *unused)
+{
+	int first = weft_atomic_load(&in_order[0], seq_cst);
+	int second = weft_atomic_load(&in_order[1], seq_cst);
+
+	return first < second ? &in_order : unused;
+}
+
+static int reader_and_writer(void *unused)
+{
+	pthread_t reader, writer;
+	void *disorder;
+
+	(void)unused;
+	pthread_create(&reader, NULL, read_in_order, NULL);
+	pthread_create(&writer, NULL, write_in_order, NULL);
+	pthread_join(reader, &disorder);
+	pthread_join(writer, NULL);
+	return disorder != NULL;
+}
+
+TEST(exhaustive_finds_what_one_reads_while_one_writes)
+{
+	weft_sim sim = {.mode = WEFT_SIM_EXHAUSTIVE, .turns = 1, .thread = true};
+
+	CHECK_EQ(explore(sim, reader_and_writer, NULL), 1);
+	CHECK(strstr(text, "exit status 1") != NULL);
+}
+
 TEST(explore_reports_a_deadlock_with_who_waits_for_what)
 {
 	for (int i = 0; i < MODES; i++) {

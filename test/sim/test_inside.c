@@ -1,0 +1,855 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is proved in comments inside the library, explored: each in some
+ * thousand worlds, by three threads or more, since two show little.
+ */
+#include "door.h"
+#include "queue.h"
+#include "test.h"
+
+#include <weft/cond.h>
+#include <weft/ctx.h>
+#include <weft/flight.h>
+#include <weft/loop.h>
+#include <weft/mutex.h>
+#include <weft/once.h>
+#include <weft/sim.h>
+#include <weft/waitgroup.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+static const weft__why why = {.text = "test"};
+
+enum { THREADS = 3, RUNS = 600, RUNS_LONG = 10000 };
+
+static uint64_t runs(void)
+{
+	if (test_long())
+		test_limit(300);
+	return (test_long() ? RUNS_LONG : RUNS) / (unsigned)test_slowdown();
+}
+
+/* By chance, in two ways: each finds what the other seldom does. */
+static void explore(int (*world)(void *))
+{
+	weft_sim random = {.runs = runs(), .scheduler = true, .thread = true,
+			   .steps = 200000, .quiet = true};
+	weft_sim pct = random;
+
+	pct.mode = WEFT_SIM_PCT;
+	CHECK_EQ(weft_sim_explore(&random, world, NULL), 0);
+	CHECK_EQ(weft_sim_explore(&pct, world, NULL), 0);
+}
+
+/* All that differ from the usual in few turns; one CPU, on which nobody spins. */
+static void explore_all(int (*world)(void *), uint32_t turns, uint32_t procs)
+{
+	weft_sim sim = {.mode = WEFT_SIM_EXHAUSTIVE, .turns = turns,
+			.procs = procs, .scheduler = true, .thread = true,
+			.steps = 200000, .quiet = true};
+
+	CHECK_EQ(weft_sim_explore(&sim, world, NULL), 0);
+}
+
+static int start_and_join(void *(*run[])(void *), int count)
+{
+	pthread_t threads[8];
+
+	for (int i = 0; i < count; i++)
+		if (pthread_create(&threads[i], NULL, run[i], NULL) != 0)
+			return 1;
+	for (int i = 0; i < count; i++)
+		pthread_join(threads[i], NULL);
+	return 0;
+}
+
+static int join_three(void *(*run)(void *))
+{
+	return start_and_join((void *(*[])(void *)){run, run, run}, THREADS);
+}
+
+/*
+ * What ends as soon as the header says that it may: nobody writes there after.
+ * Whoever only reads there does it for nothing, which other tests notice.
+ */
+enum { POISON = 0xa5 };
+
+static void bury(void *object, size_t size)
+{
+	memset(object, POISON, size);
+}
+
+static bool is_at_rest(const void *object, size_t size)
+{
+	for (const unsigned char *p = object; size > 0; p++, size--)
+		if (*p != POISON)
+			return false;
+	return true;
+}
+
+/* ---- locks ---- */
+
+static weft__lock small_lock;
+static weft_mutex mutex;
+static uint32_t inside, entered;
+
+/* Now and then for longer than the others turn before they sleep. */
+static void enter_and_leave(void)
+{
+	CHECK_EQ(inside++, 0);
+	for (uint32_t i = weft_sim_choose(2) * 100; i > 0; i--)
+		weft_yield();
+	inside--;
+	entered++;
+}
+
+static void *use_small_lock(void *unused)
+{
+	for (int i = 0; i < 2; i++) {
+		weft__lock_take(&small_lock);
+		enter_and_leave();
+		weft__lock_drop(&small_lock);
+	}
+	return unused;
+}
+
+static int three_use_small_lock(void *unused)
+{
+	(void)unused;
+	return join_three(use_small_lock) != 0 || entered != 2 * THREADS;
+}
+
+TEST(lock_forgets_nobody_who_sleeps)
+{
+	explore(three_use_small_lock);
+}
+
+static void *use_mutex(void *unused)
+{
+	for (int i = 0; i < 2; i++) {
+		weft_mutex_lock(&mutex);
+		enter_and_leave();
+		weft_mutex_unlock(&mutex);
+	}
+	return unused;
+}
+
+static int three_use_mutex(void *unused)
+{
+	(void)unused;
+	return join_three(use_mutex) != 0 || entered != 2 * THREADS;
+}
+
+TEST(mutex_forgets_nobody)
+{
+	explore(three_use_mutex);
+}
+
+static void *use_mutex_once(void *unused)
+{
+	weft_mutex_lock(&mutex);
+	entered++;
+	weft_mutex_unlock(&mutex);
+	return unused;
+}
+
+static int three_use_mutex_once(void *unused)
+{
+	(void)unused;
+	return join_three(use_mutex_once) != 0 || entered != THREADS;
+}
+
+TEST(mutex_forgets_nobody_in_any_three_turns)
+{
+	explore_all(three_use_mutex_once, test_slowdown() > 1 ? 2 : 3, 1);
+}
+
+/* The last owner needs no unlock. */
+static void *lock_and_bury(void *unused)
+{
+	weft_mutex_lock(&mutex);
+	bury((void *)&mutex, sizeof mutex);
+	return unused;
+}
+
+/* It has waited for long, and is about to sleep, when it is handed the lock. */
+static void let_it_grow_old(void)
+{
+	weft__bucket *b = weft__lot_lock(&mutex);
+	weft__waiter *w = weft__lot_first(b, &mutex);
+
+	if (w != NULL)
+		w->since -= WEFT_MS(2);
+	weft__lot_unlock(b);
+}
+
+static int hand_over_and_end(void *unused)
+{
+	pthread_t thread;
+
+	(void)unused;
+	weft_mutex_lock(&mutex);
+	if (pthread_create(&thread, NULL, lock_and_bury, NULL) != 0)
+		return 1;
+	while (queue_length(&mutex) == 0)
+		weft_yield();
+	let_it_grow_old();
+	weft_mutex_unlock(&mutex);
+	pthread_join(thread, NULL);
+	return !is_at_rest(&mutex, sizeof mutex);
+}
+
+TEST(mutex_may_end_when_it_is_handed_over)
+{
+	explore_all(hand_over_and_end, 2, 1);
+}
+
+/* ---- a wait, and who ends it ---- */
+
+/*
+ * Two claim a waiter, whose time may be over besides. It is told what the one
+ * that won has said, and is left alone from then on.
+ */
+static struct {
+	weft__waiter waiter;
+	weft_time deadline;
+	uint32_t visible;	/* atomic */
+	uint32_t told;		/* atomic: what the wait has returned */
+	uint32_t wins;		/* atomic */
+	uint32_t said;		/* by who has won */
+} race;
+
+static void wait_for_claim(void *unused)
+{
+	uint32_t told;
+
+	(void)unused;
+	weft__waiter_init(&race.waiter, &why);
+	weft_atomic_store(&race.visible, 1, release);
+	told = weft__park(&race.waiter, race.deadline);
+	bury(&race.waiter, sizeof race.waiter);
+	weft_atomic_store(&race.told, told, release);
+}
+
+static void *wait_in_thread(void *unused)
+{
+	wait_for_claim(unused);
+	return NULL;
+}
+
+static void claim(uint32_t outcome)
+{
+	weft__wakeups wakeups = {0};
+
+	while (weft_atomic_load(&race.visible, acquire) == 0)
+		weft_yield();
+	if (weft__claim(&race.waiter, outcome, &wakeups)) {
+		weft_atomic_add(&race.wins, 1, relaxed);
+		race.said = outcome;
+		weft__wake(&wakeups);
+	}
+}
+
+static void *notify(void *unused)
+{
+	claim(WEFT__NOTIFIED);
+	return unused;
+}
+
+static void *cancel(void *unused)
+{
+	claim(WEFT__CANCELLED);
+	return unused;
+}
+
+static int wait_and_claim(void *unused)
+{
+	bool thread = weft_sim_choose(2);
+
+	(void)unused;
+	race.deadline = weft_sim_choose(2) ? WEFT_NEVER
+					   : weft_now() + 100 * weft_sim_choose(50);
+	if (!thread && weft_go(wait_for_claim, NULL) != 0)
+		return 1;
+	if (start_and_join((void *(*[])(void *)){notify, cancel, wait_in_thread},
+			   thread ? 3 : 2) != 0)
+		return 1;
+	while (weft_atomic_load(&race.told, acquire) == 0)
+		weft_yield();
+	CHECK_LE(race.wins, 1);
+	CHECK_EQ(race.told, race.wins == 1 ? race.said : WEFT__TIMEDOUT);
+	CHECK(race.wins == 1 || race.deadline != WEFT_NEVER);
+	CHECK(is_at_rest(&race.waiter, sizeof race.waiter));
+	return 0;
+}
+
+TEST(claims_race_and_one_wins)
+{
+	explore(wait_and_claim);
+}
+
+/* ---- queues ---- */
+
+enum { TASKS = 6, THIEVES = 2 };
+
+static weft__task tasks[WEFT__RING_CAPACITY + TASKS];
+static uint32_t taken[WEFT__RING_CAPACITY + TASKS];	/* atomic */
+static weft__deque deque;
+static weft__ring ring;
+
+static void note_taken(weft__task *task)
+{
+	if (task != NULL)
+		CHECK_EQ(weft_atomic_add(&taken[task - tasks], 1, relaxed), 0);
+}
+
+static void *own_deque(void *unused)
+{
+	for (int i = 0; i < TASKS; i++) {
+		CHECK(weft__deque_push(&deque, &tasks[i]));
+		if (i % 2 != 0)
+			note_taken(weft__deque_pop(&deque));
+	}
+	return unused;
+}
+
+static void *steal_from_deque(void *unused)
+{
+	for (int i = 0; i < TASKS / 2; i++)
+		note_taken(weft__deque_steal(&deque));
+	return unused;
+}
+
+static int own_and_steal(void *unused)
+{
+	weft__task *task;
+
+	(void)unused;
+	if (start_and_join((void *(*[])(void *)){own_deque, steal_from_deque,
+						 steal_from_deque},
+			   1 + THIEVES) != 0)
+		return 1;
+	while ((task = weft__deque_pop(&deque)) != NULL)
+		note_taken(task);
+	for (int i = 0; i < TASKS; i++)
+		CHECK_EQ(taken[i], 1);
+	return 0;
+}
+
+TEST(deque_gives_each_task_once)
+{
+	explore(own_and_steal);
+}
+
+static void *own_ring(void *unused)
+{
+	for (int i = WEFT__RING_CAPACITY; i < WEFT__RING_CAPACITY + TASKS; i++)
+		while (!weft__ring_put(&ring, &tasks[i]))
+			weft_yield();
+	return unused;
+}
+
+static void take_in_order(int count)
+{
+	weft__task *some[2], *last = NULL;
+
+	for (int i = 0; i < count; i++) {
+		uint32_t n = weft__ring_take(&ring, some, 1 + i % 2);
+
+		for (uint32_t j = 0; j < n; j++) {
+			CHECK(last == NULL || last < some[j]);
+			last = some[j];
+			note_taken(last);
+		}
+		if (n == 0)
+			weft_yield();
+	}
+}
+
+static void *take_from_ring(void *unused)
+{
+	take_in_order(TASKS);
+	return unused;
+}
+
+static int put_and_take(void *unused)
+{
+	(void)unused;
+	for (int i = 0; i < WEFT__RING_CAPACITY; i++)
+		CHECK(weft__ring_put(&ring, &tasks[i]));
+	CHECK(!weft__ring_put(&ring, &tasks[WEFT__RING_CAPACITY]));
+	take_in_order(WEFT__RING_CAPACITY / 2 + 80);	/* nearly empty */
+	if (start_and_join((void *(*[])(void *)){own_ring, take_from_ring,
+						 take_from_ring},
+			   3) != 0)
+		return 1;
+	take_in_order(WEFT__RING_CAPACITY);
+	for (int i = 0; i < WEFT__RING_CAPACITY + TASKS; i++)
+		CHECK_EQ(taken[i], 1);
+	return 0;
+}
+
+TEST(ring_gives_each_task_once_and_in_order)
+{
+	explore(put_and_take);
+}
+
+/* ---- who falls asleep, and who starts a task ---- */
+
+static uint32_t ran;	/* atomic */
+
+static void run_one(void *unused)
+{
+	(void)unused;
+	weft_atomic_add(&ran, 1, release);
+}
+
+/*
+ * A task that is started as the worker falls asleep runs at once, and not when
+ * the monitor comes by.
+ */
+static int start_one_by_one(void *unused)
+{
+	(void)unused;
+	for (uint32_t i = 1; i <= 2; i++) {
+		weft_time start = weft_now();
+
+		if (weft_go(run_one, NULL) != 0)
+			return 1;
+		while (weft_atomic_load(&ran, acquire) != i)
+			weft_yield();
+		CHECK_LT(weft_now() - start, WEFT_US(900));
+	}
+	return 0;
+}
+
+TEST(sleepers_and_starters_miss_nothing)
+{
+	explore_all(start_one_by_one, 1, 1);
+	explore_all(start_one_by_one, 1, 2);
+}
+
+/* ---- the next slot ---- */
+
+static weft__waiter waiting[2];
+static uint32_t parked, woken;	/* atomic */
+
+static void wait_to_be_woken(void *w)
+{
+	weft__waiter_init(w, &why);
+	weft_atomic_add(&parked, 1, release);
+	weft__park(w, WEFT_NEVER);
+	weft_atomic_add(&woken, 1, release);
+}
+
+/* What is in the slot makes room for who is woken next. */
+static void wake_one_by_one(void *unused)
+{
+	(void)unused;
+	for (int i = 0; i < 2; i++) {
+		weft__wakeups wakeups = {0};
+
+		weft__claim(&waiting[i], WEFT__NOTIFIED, &wakeups);
+		weft__wake(&wakeups);
+	}
+}
+
+static int wake_two(void *unused)
+{
+	(void)unused;
+	for (int i = 0; i < 2; i++)
+		if (weft_go(wait_to_be_woken, &waiting[i]) != 0)
+			return 1;
+	while (weft_atomic_load(&parked, acquire) != 2)
+		weft_yield();
+	if (weft_go(wake_one_by_one, NULL) != 0)
+		return 1;
+	while (weft_atomic_load(&woken, acquire) != 2)
+		weft_yield();
+	return 0;
+}
+
+TEST(tasks_woken_one_by_one_all_run)
+{
+	explore(wake_two);
+}
+
+/*
+ * One that is pinned has come back from a call that blocked, to one worker too
+ * many, and waits; who wakes it meets its worker as that falls asleep.
+ */
+static void block_and_wait(void *unused)
+{
+	(void)unused;
+	weft_pin();
+	weft_blocking_begin();
+	usleep(10);
+	weft_blocking_end();
+	wait_to_be_woken(&waiting[0]);
+	weft_unpin();
+}
+
+static void wake_pinned(void *unused)
+{
+	weft__wakeups wakeups = {0};
+
+	(void)unused;
+	while (weft_atomic_load(&parked, acquire) == 0)
+		weft_sim_point();
+	for (uint32_t i = weft_sim_choose(40); i > 0; i--)
+		weft_sim_point();
+	weft__claim(&waiting[0], WEFT__NOTIFIED, &wakeups);
+	weft__wake(&wakeups);
+}
+
+static int wake_one_that_is_pinned(void *unused)
+{
+	(void)unused;
+	if (weft_go(block_and_wait, NULL) != 0 || weft_go(wake_pinned, NULL) != 0)
+		return 1;
+	while (weft_atomic_load(&woken, acquire) == 0)
+		usleep(1000);
+	return 0;
+}
+
+TEST(pinned_task_is_woken_as_its_worker_falls_asleep)
+{
+	weft_sim sim = {.runs = 2 * runs(), .procs = 1,
+			.scheduler = true, .thread = true, .steps = 200000,
+			.quiet = true};
+
+	CHECK_EQ(weft_sim_explore(&sim, wake_one_that_is_pinned, NULL), 0);
+}
+
+/* ---- once, wait group, cond, contexts, loops, flights ---- */
+
+static weft_once once;
+static weft_waitgroup wg;
+static weft_cond cond;
+static weft_ctx ctx;
+static weft_loop loop;
+static uint32_t calls;
+
+static void call_once(void *unused)
+{
+	(void)unused;
+	calls++;
+	weft_sim_point();
+	calls++;
+}
+
+static void *use_once(void *unused)
+{
+	weft_once_do(&once, call_once, NULL);
+	CHECK_EQ(calls, 2);
+	return unused;
+}
+
+static int three_use_once(void *unused)
+{
+	(void)unused;
+	return join_three(use_once);
+}
+
+TEST(once_forgets_nobody)
+{
+	explore(three_use_once);
+}
+
+static int try_in_vain(void *ran)
+{
+	weft_sim_point();
+	calls++;
+	*(bool *)ran = true;
+	return 7;
+}
+
+/* Whoever was told of the other's attempt is the last who needs it. */
+static void *try_once_and_bury(void *unused)
+{
+	bool ran = false;
+
+	CHECK_EQ(weft_once_try(&once, try_in_vain, &ran), 7);
+	if (!ran)
+		bury((void *)&once, sizeof once);
+	return unused;
+}
+
+static int two_try_once_and_end_it(void *unused)
+{
+	(void)unused;
+	return start_and_join((void *(*[])(void *)){try_once_and_bury,
+						    try_once_and_bury},
+			      2) != 0 ||
+	       (calls == 1 && !is_at_rest(&once, sizeof once));
+}
+
+TEST(once_may_end_when_one_was_told)
+{
+	explore_all(two_try_once_and_end_it, 3, 1);
+}
+
+static void *wait_for_group(void *unused)
+{
+	weft_waitgroup_wait(&wg);
+	return unused;
+}
+
+static void *count_down(void *unused)
+{
+	weft_waitgroup_done(&wg);
+	return unused;
+}
+
+static int two_wait_for_two(void *unused)
+{
+	(void)unused;
+	weft_waitgroup_add(&wg, 2);
+	return start_and_join((void *(*[])(void *)){wait_for_group, count_down,
+						    wait_for_group, count_down},
+			      4);
+}
+
+TEST(waitgroup_forgets_nobody)
+{
+	explore(two_wait_for_two);
+}
+
+static uint32_t tickets;
+
+/* Take a ticket; one that leaves without one takes no signal with it. */
+static void wait_for_ticket(weft_ctx *c)
+{
+	int err = 0;
+
+	weft_mutex_lock(&mutex);
+	while (tickets == 0 && err == 0)
+		err = weft_cond_wait_ctx(&cond, c);
+	if (tickets > 0 && err == 0)
+		tickets--;
+	weft_mutex_unlock(&mutex);
+}
+
+static void *wait_or_leave(void *unused)
+{
+	wait_for_ticket(&ctx);
+	/* Whoever leaves, or not, there is a ticket for the other one. */
+	weft_mutex_lock(&mutex);
+	if (tickets == 0) {
+		tickets++;
+		weft_cond_signal(&cond);
+	}
+	weft_mutex_unlock(&mutex);
+	return unused;
+}
+
+static void *wait_and_stay(void *unused)
+{
+	wait_for_ticket(NULL);
+	return unused;
+}
+
+static void *give_ticket_and_cancel(void *unused)
+{
+	weft_mutex_lock(&mutex);
+	tickets++;
+	weft_mutex_unlock(&mutex);
+	weft_ctx_cancel(&ctx, 0);
+	weft_cond_signal(&cond);
+	return unused;
+}
+
+static int one_leaves_as_a_signal_comes(void *unused)
+{
+	(void)unused;
+	weft_cond_init(&cond, &mutex);
+	weft_ctx_init(&ctx, NULL);
+	if (start_and_join((void *(*[])(void *)){wait_or_leave, wait_and_stay,
+						 give_ticket_and_cancel},
+			   3) != 0)
+		return 1;
+	CHECK_EQ(cond.priv_waiters, 0);
+	return 0;
+}
+
+TEST(cond_signal_is_not_lost_on_one_that_leaves)
+{
+	explore(one_leaves_as_a_signal_comes);
+}
+
+static void *wait_for_ctx(void *unused)
+{
+	weft__waiter w;
+
+	weft__waiter_init(&w, &why);
+	CHECK_EQ(weft__ctx_park(&w, &ctx), -ECANCELED);
+	return unused;
+}
+
+static void *cancel_ctx(void *unused)
+{
+	weft_ctx_cancel(&ctx, 0);
+	return unused;
+}
+
+static int two_wait_as_one_cancels(void *unused)
+{
+	(void)unused;
+	weft_ctx_init(&ctx, NULL);
+	return start_and_join((void *(*[])(void *)){wait_for_ctx, wait_for_ctx,
+						    cancel_ctx},
+			      3);
+}
+
+TEST(a_wait_that_meets_its_cancellation_ends)
+{
+	explore(two_wait_as_one_cancels);
+}
+
+static weft_ctx child;
+
+static void *finish_child(void *unused)
+{
+	weft_ctx_fini(&child);
+	bury((void *)&child, sizeof child);
+	return unused;
+}
+
+static int child_ends_as_its_parent_is_cancelled(void *unused)
+{
+	(void)unused;
+	weft_ctx_init(&ctx, NULL);
+	weft_ctx_init(&child, &ctx);
+	return start_and_join((void *(*[])(void *)){cancel_ctx, finish_child},
+			      2) != 0 ||
+	       !is_at_rest(&child, sizeof child);
+}
+
+TEST(ctx_may_end_as_its_parent_is_cancelled)
+{
+	explore_all(child_ends_as_its_parent_is_cancelled, 2, 1);
+}
+
+static void note_call(void *unused)
+{
+	(void)unused;
+	calls++;
+}
+
+static void *call_the_loop(void *unused)
+{
+	CHECK_EQ(weft_loop_call(&loop, note_call, NULL), 0);
+	return unused;
+}
+
+static void *step_the_loop(void *unused)
+{
+	struct pollfd set = {.fd = weft_loop_fd(&loop), .events = POLLIN};
+
+	while (calls < 2) {
+		if (poll(&set, 1, 0) == 1)
+			weft_loop_step(&loop);
+		weft_yield();
+	}
+	return unused;
+}
+
+static int two_call_one_loop(void *unused)
+{
+	(void)unused;
+	CHECK_EQ(weft_loop_init(&loop), 0);
+	return start_and_join((void *(*[])(void *)){call_the_loop, call_the_loop,
+						    step_the_loop},
+			      3);
+}
+
+TEST(loop_misses_no_call)
+{
+	explore(two_call_one_loop);
+}
+
+/* ---- flights ---- */
+
+static weft_flight flight;
+static uint32_t flown, landing, roused;	/* atomic */
+static int answer;
+
+static void wait_for_flag(uint32_t *flag)
+{
+	while (weft_atomic_load(flag, acquire) == 0)
+		weft_yield();
+}
+
+/* The first ends as it is forgotten, the second when that is over. */
+static int fly(weft_ctx *c, void *unused, void **result)
+{
+	(void)c;
+	(void)unused;
+	wait_for_flag(weft_atomic_add(&flown, 1, seq_cst) == 0 ? &landing
+							       : &roused);
+	*result = &answer;
+	return 0;
+}
+
+static void *fly_and_leave(void *unused)
+{
+	weft_result r = weft_flight_do_ctx(&flight, &ctx, weft_key_u64(1), fly,
+					   NULL);
+
+	CHECK_EQ(r.err, -ECANCELED);
+	return unused;
+}
+
+static void *fly_and_stay(void *unused)
+{
+	weft_result r = weft_flight_do_ctx(&flight, NULL, weft_key_u64(1), fly,
+					   NULL);
+
+	CHECK_EQ(r.err, 0);
+	CHECK(r.value == &answer);
+	weft_result_release(&r);
+	return unused;
+}
+
+static void *forget(void *unused)
+{
+	weft_atomic_store(&landing, 1, release);
+	weft_flight_forget(&flight, weft_key_u64(1));
+	weft_atomic_store(&roused, 1, release);
+	return unused;
+}
+
+/*
+ * A call that all have left is forgotten, and wakes who waits behind it: by an
+ * address at which the next call may be by then, with others who wait for it.
+ */
+static int forget_a_dying_call(void *unused)
+{
+	pthread_t leaver, behind;
+
+	(void)unused;
+	weft_ctx_init(&ctx, NULL);
+	if (pthread_create(&leaver, NULL, fly_and_leave, NULL) != 0)
+		return 1;
+	wait_for_flag(&flown);
+	weft_ctx_cancel(&ctx, 0);
+	pthread_join(leaver, NULL);
+	if (pthread_create(&behind, NULL, fly_and_stay, NULL) != 0)
+		return 1;
+	while (queue_length(weft__flight_address(&flight, weft_key_u64(1))) == 0)
+		weft_yield();
+	if (start_and_join((void *(*[])(void *)){forget, fly_and_stay}, 2) != 0)
+		return 1;
+	pthread_join(behind, NULL);
+	weft_flight_fini(&flight);
+	return 0;
+}
+
+TEST(flight_sleeper_woken_for_no_reason_sleeps_on)
+{
+	explore(forget_a_dying_call);
+}
