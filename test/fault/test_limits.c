@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a system has too little of: descriptors, processes, address space,
+ * mappings. Whatever cannot be had is said, by the error that the header
+ * promises; the rest works, and all of it does when there is enough again.
+ */
+#define _GNU_SOURCE
+#include "fault.h"
+
+#include "gate.h"
+#include "proc.h"
+
+#include <weft/chan.h>
+#include <weft/fd.h>
+#include <weft/flight.h>
+#include <weft/group.h>
+#include <weft/loop.h>
+#include <weft/waitgroup.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { TASKS = 100, NOBODY = 65534 };
+
+/* ---- some of everything ---- */
+
+static int value;
+
+static int fly(weft_ctx *ctx, void *arg, void **result)
+{
+	*result = arg;
+	return weft_sleep(ctx, WEFT_US(100));
+}
+
+static int work(weft_ctx *ctx, void *arg)
+{
+	weft_result r = weft_flight_do_ctx(arg, ctx, weft_key_u64(1), fly,
+					   &value);
+
+	if (r.err == 0)
+		CHECK(r.value == &value);
+	weft_result_release(&r);
+	return r.err;
+}
+
+/* Returns 0, or the first error. */
+static int work_together(void *unused)
+{
+	weft_flight flight = {0};
+	weft_group g = {0};
+	int err;
+
+	(void)unused;
+	for (int i = 0; i < TASKS; i++)
+		weft_group_go(&g, work, &flight);
+	err = weft_group_wait(&g);
+	weft_flight_fini(&flight);
+	return err;
+}
+
+static void check_works(void)
+{
+	CHECK_EQ(weft_run(work_together, NULL), 0);
+	CHECK_EQ(weft_task_count(), 0);
+}
+
+static void check_works_or(int error)
+{
+	int err = weft_run(work_together, NULL);
+
+	if (err != 0)
+		CHECK_EQ(err, error);
+	CHECK_EQ(weft_task_count(), 0);
+}
+
+/* ---- a want that ends ---- */
+
+/*
+ * Who waits without a stack to leave sleeps with its worker, and without
+ * memory for another thread nobody is left to run what it waits for. So the
+ * want ends, after a while, and all goes on.
+ */
+static struct {
+	void *region;	/* of mappings, to be given back */
+	size_t bytes;
+} want;
+
+static void sleep_of_libc(weft_duration d)
+{
+	struct timespec time = {.tv_nsec = d};
+
+	while (nanosleep(&time, &time) != 0)
+		;
+}
+
+static void end_the_want(void *unused)
+{
+	(void)unused;
+	sleep_of_libc(WEFT_MS(200));
+	setrlimit(RLIMIT_AS, &(struct rlimit){RLIM_INFINITY, RLIM_INFINITY});
+	if (want.region != NULL)
+		munmap(want.region, want.bytes);
+	want.region = NULL;
+}
+
+/* ---- limits ---- */
+
+static rlim_t set_limit(int which, rlim_t limit)
+{
+	struct rlimit r;
+	rlim_t before;
+
+	CHECK_EQ(getrlimit(which, &r), 0);
+	before = r.rlim_cur;
+	r.rlim_cur = limit;
+	CHECK_EQ(setrlimit(which, &r), 0);
+	return before;
+}
+
+static rlim_t allow_no_more_descriptors(void)
+{
+	int next = dup(0);
+
+	CHECK_LE(0, next);
+	close(next);
+	return set_limit(RLIMIT_NOFILE, (rlim_t)next);
+}
+
+static void wait_for_nothing(void *arg)
+{
+	int *ends = arg;
+
+	CHECK_EQ(weft_wait_fd(NULL, ends[0], POLLIN), -EMFILE);
+}
+
+TEST_FLAVOURS(without_descriptors_what_needs_one_says_so_and_the_rest_works)
+{
+	weft_loop loop;
+	rlim_t before;
+	int ends[2];
+
+	CHECK_EQ(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
+	before = allow_no_more_descriptors();
+	test_start(wait_for_nothing, ends);
+	test_join_all();
+	CHECK_EQ(weft_loop_init(&loop), -EMFILE);
+	CHECK_EQ(work_together(NULL), 0);
+	set_limit(RLIMIT_NOFILE, before);
+	CHECK_EQ(write(ends[1], "x", 1), 1);
+	CHECK_EQ(weft_wait_fd(NULL, ends[0], POLLIN), POLLIN);
+	CHECK_EQ(weft_loop_init(&loop), 0);
+	weft_loop_fini(&loop);
+	CHECK_EQ(weft_fd_close(ends[0]), 0);
+	CHECK_EQ(weft_fd_close(ends[1]), 0);
+}
+
+static void become_nobody(void)
+{
+	if (getuid() == 0 && setresuid(NOBODY, NOBODY, NOBODY) != 0)
+		test_skip("there is nobody to become");
+}
+
+TEST(without_threads_starting_says_so)
+{
+	rlim_t before;
+
+	become_nobody();
+	before = set_limit(RLIMIT_NPROC, 0);
+	CHECK_EQ(weft_run(work_together, NULL), -ENOMEM);
+	CHECK_EQ(weft_go(wait_for_nothing, NULL), -ENOMEM);
+	set_limit(RLIMIT_NPROC, before);
+	check_works();
+}
+
+/* As it is where another program of the user's has taken all but few. */
+TEST(with_few_threads_it_works_or_says_so)
+{
+	become_nobody();
+	workers("8");
+	for (rlim_t n = 1; n <= 8; n++) {
+		rlim_t before = set_limit(RLIMIT_NPROC, n);
+
+		check_works_or(-ENOMEM);
+		set_limit(RLIMIT_NPROC, before);
+		check_works();
+	}
+}
+
+static rlim_t address_space_bytes(void)
+{
+	FILE *file = fopen("/proc/self/statm", "r");
+	size_t pages;
+
+	CHECK(file != NULL && fscanf(file, "%zu", &pages) == 1);
+	fclose(file);
+	return (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Of the region of stacks there are at least 64 MiB, or none. */
+static void work_within(rlim_t more_bytes)
+{
+	if (test_slowdown() > 1)
+		test_skip("the sanitizer takes all of the address space");
+	test_start_thread(end_the_want, NULL);
+	set_limit(RLIMIT_AS, address_space_bytes() + more_bytes);
+	check_works_or(-ENOMEM);
+	test_join_all();
+	check_works();
+}
+
+TEST(with_an_address_space_of_1_mib_it_waits_or_says_so)
+{
+	work_within(1 << 20);
+}
+
+TEST(with_an_address_space_of_20_mib_it_waits_or_says_so)
+{
+	work_within(20 << 20);
+}
+
+TEST(with_an_address_space_of_200_mib_it_works)
+{
+	if (test_slowdown() > 1)
+		test_skip("the sanitizer takes all of the address space");
+	set_limit(RLIMIT_AS, address_space_bytes() + (200 << 20));
+	check_works();
+}
+
+/*
+ * As many mappings as vm.max_map_count allows, but for spare: every other page
+ * of a region gets a protection of its own, which makes each a mapping.
+ */
+static void use_mappings_up(int spare)
+{
+	enum { PAGES = 1 << 18 };
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	char *p = mmap(NULL, PAGES * page, PROT_NONE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	size_t i = 1;
+
+	CHECK(p != MAP_FAILED);
+	want.region = p;
+	want.bytes = PAGES * page;
+	while (i < PAGES && mprotect(p + i * page, page, PROT_READ) == 0)
+		i += 2;
+	if (i >= PAGES)
+		test_skip("vm.max_map_count is too high");
+	while (spare > 0 && i > 2) {
+		i -= 2;
+		CHECK_EQ(mprotect(p + i * page, page, PROT_NONE), 0);
+		spare -= 2;
+	}
+}
+
+static void park(void *arg)
+{
+	gate_wait(arg);
+}
+
+static void work_with_mappings(int spare)
+{
+	gate gate = {0};
+
+	if (test_slowdown() > 1)
+		test_skip("the sanitizer needs mappings of its own");
+	test_start_thread(end_the_want, NULL);
+	use_mappings_up(spare);
+	for (int i = 0; i < TASKS && weft_go(park, &gate) == 0; i++)
+		;
+	gate_open(&gate);
+	test_until(weft_task_count() == 0);
+	check_works_or(-ENOMEM);
+	test_join_all();
+	check_works();
+}
+
+TEST(without_mappings_it_waits_or_says_so)
+{
+	work_with_mappings(0);
+}
+
+TEST(with_few_mappings_it_waits_or_says_so)
+{
+	work_with_mappings(6);
+	work_with_mappings(20);
+	work_with_mappings(60);
+}
+
+/* ---- what needs memory of its own ---- */
+
+static void init_chan(void)
+{
+	weft_chan c;
+	int err;
+
+	fault_begin();
+	err = weft_chan_init(&c, 8, 8);
+	CHECK(err == 0 || (fault_end() && err == -ENOMEM));
+	if (err != 0)
+		CHECK_EQ(weft_chan_init(&c, 8, 8), 0);
+	CHECK(weft_chan_try_send(&c, &(uint64_t){1}));
+	weft_chan_fini(&c);
+	CHECK_EQ(fault_blocks(), 0);
+	fault_end();
+}
+
+TEST(chan_init_without_memory_returns_enomem)
+{
+	fault_each(init_chan);
+}
+
+static void init_loop(void)
+{
+	weft_loop loop;
+	int err;
+
+	fault_begin();
+	err = weft_loop_init(&loop);
+	CHECK(err == 0 || (fault_end() && err == -ENOMEM));
+	if (err != 0)
+		CHECK_EQ(weft_loop_init(&loop), 0);
+	CHECK_EQ(weft_loop_step(&loop), 0);
+	weft_loop_fini(&loop);
+	fault_end();
+}
+
+TEST(loop_init_without_memory_returns_enomem)
+{
+	fault_each(init_loop);
+}
