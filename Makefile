@@ -6,6 +6,8 @@
 #	make demo [ARGS='--rate 500 --json']    build, and run the demonstration
 #	make test                               everything a change has to pass
 #	make check                              the long tests: sanitizers, stress, models
+#	make mutants [ARGS='mutex-*']           break the library by a line, see tests fail
+#	make soak SECONDS=3600 [SEED=7]         everything mixed, for so long
 #	make bench, make bench-quick            measure, against the peers
 #	make inline-report                      what becomes of fast paths where they are called
 #	make install [PREFIX=/usr/local] [DESTDIR=]
@@ -13,8 +15,9 @@
 
 PREFIX ?= /usr/local
 ARGS ?=
+SECONDS ?= 60
 
-.PHONY: all demo test check bench bench-quick inline-report install clean
+.PHONY: all demo test check mutants soak bench bench-quick inline-report install clean
 
 all:
 	@tools/setup build
@@ -41,6 +44,16 @@ check:
 	@WEFT_TEST_SEEDS=100 tools/run_tests -t 20 build/gcc:sim
 	@WEFT_TEST_SEEDS=5 tools/run_tests -t 20 build/asan:sim
 	@tools/run_tests build/gcc:model
+
+mutants:
+	@tools/setup test
+	@tools/mutants $(ARGS)
+
+soak:
+	@tools/setup test
+	@tools/build gcc test/test_stress_soak
+	@WEFT_SOAK_SECONDS='$(SECONDS)' $(if $(SEED),WEFT_TEST_SEED='$(SEED)') \
+		build/gcc/test/test_stress_soak soak_ends_as_it_began
 
 bench bench-quick:
 	@tools/setup build
