@@ -14,6 +14,9 @@
  *     of them writing. To be preempted before another access is the same as to
  *     be preempted before the next of those. When a round has found accesses
  *     in conflict that it did not know when it began, there is another round.
+ *     What a thread does while nobody else can run counts too, so choices
+ *     with one alternative are logged: whom it conflicts with may have been
+ *     preempted before he slept.
  */
 #include "plat/sim/child.h"
 #include "plat/sim/choice.h"

@@ -230,6 +230,38 @@ TEST(exhaustive_finds_what_one_reads_while_one_writes)
 	CHECK(strstr(text, "exit status 1") != NULL);
 }
 
+static int looked_at;
+
+static void *look_twice(void *unused)
+{
+	int first = weft_atomic_load(&looked_at, seq_cst);
+
+	return first != weft_atomic_load(&looked_at, seq_cst) ? &looked_at
+							      : unused;
+}
+
+/* Unless the other is preempted, this one writes when it is alone. */
+static int write_alone(void *unused)
+{
+	pthread_t thread;
+	void *difference;
+
+	(void)unused;
+	pthread_create(&thread, NULL, look_twice, NULL);
+	weft_yield();
+	weft_atomic_store(&looked_at, 1, seq_cst);
+	pthread_join(thread, &difference);
+	return difference != NULL;
+}
+
+TEST(exhaustive_knows_what_one_did_alone)
+{
+	weft_sim sim = {.mode = WEFT_SIM_EXHAUSTIVE, .turns = 1, .thread = true};
+
+	CHECK_EQ(explore(sim, write_alone, NULL), 1);
+	CHECK(strstr(text, "exit status 1") != NULL);
+}
+
 TEST(explore_reports_a_deadlock_with_who_waits_for_what)
 {
 	for (int i = 0; i < MODES; i++) {

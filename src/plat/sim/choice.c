@@ -113,13 +113,14 @@ static uint32_t highest(const weft__sim_alternatives *a)
 
 /* ---- choosing ---- */
 
-bool weft__sim_choice_wanted(weft__sim_thread *running, uint64_t point)
+bool weft__sim_choice_wanted(weft__sim_thread *running, uint64_t point,
+			     bool alone)
 {
 	switch (weft__sim_planned.mode) {
 	case WEFT_SIM_RANDOM:
-		return below(state.one_in) == 0;
+		return below(state.one_in) == 0 && !alone;
 	case WEFT_SIM_PCT:
-		return pct_wanted(running, point);
+		return pct_wanted(running, point) && !alone;
 	default:
 		return true;
 	}
@@ -167,7 +168,7 @@ uint32_t weft__sim_choose(const weft__sim_alternatives *a)
 {
 	uint32_t picked;
 
-	if (a->n < 2)
+	if (a->n < 2 && weft__sim_planned.mode != WEFT_SIM_EXHAUSTIVE)
 		return 0;
 	picked = pick(a);
 	note(a, picked);

@@ -34,10 +34,12 @@ typedef struct {
 uint32_t weft__sim_choose(const weft__sim_alternatives *a);
 
 /*
- * Might the running thread be preempted before its next step, at that point? Quick: only if
- * so the threads that could run instead are looked up, and a choice is made.
+ * Might the running thread be preempted before its next step, at that point?
+ * Quick: only if so the threads that could run instead are looked up, and a
+ * choice is made. Alone it cannot, but EXHAUSTIVE has to know what it does.
  */
-bool weft__sim_choice_wanted(weft__sim_thread *running, uint64_t point);
+bool weft__sim_choice_wanted(weft__sim_thread *running, uint64_t point,
+			     bool alone);
 /* Something that happens now and then, where chance decides. */
 bool weft__sim_chance(uint32_t one_in);
 

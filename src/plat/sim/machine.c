@@ -345,8 +345,8 @@ void weft_sim_point_at(const volatile void *address, unsigned int kind)
 	machine.place = __builtin_return_address(0);
 	step(STEP_NS);
 	if ((machine.scheduler || !(kind & POINT_SCHEDULER)) &&
-	    weft__sim_choice_wanted(machine.current, ++machine.points) &&
-	    machine.runnable > 1)
+	    weft__sim_choice_wanted(machine.current, ++machine.points,
+				    machine.runnable == 1))
 		reschedule(WEFT__SIM_PREEMPT, address, kind & POINT_WRITES);
 	machine.inside = false;
 }
