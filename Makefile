@@ -32,7 +32,8 @@ test:
 	@tools/setup test
 	@tools/build gcc
 	@tools/build clang
-	@tools/run_tests build/gcc:tools,unit,sim,trap,fault,fleet,cli,vet,examples,speed build/clang:unit,trap,fault,speed
+	@tools/run_tests build/gcc:tools,unit,sim,explore,trap,fault,fleet,cli,vet,examples,speed \
+		build/clang:unit,trap,fault,speed
 
 check:
 	@tools/setup check
