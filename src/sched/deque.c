@@ -83,7 +83,7 @@ weft__task *weft__deque_pop(weft__deque *d)
 	top = weft_atomic_load(&d->top, seq_cst);
 	d->top_seen = top;
 	if (top > bottom) {
-		weft_atomic_store(&d->bottom, bottom + 1, relaxed);
+		weft_atomic_store(&d->bottom, bottom + 1, release);	/* D4 */
 		return NULL;
 	}
 	slots = weft_atomic_load(&d->slots, relaxed);
@@ -96,7 +96,7 @@ weft__task *weft__deque_pop(weft__deque *d)
 	/* The last one: whoever moves top has it. */
 	if (!weft_atomic_cas(&d->top, &top, top + 1, seq_cst, relaxed))
 		task = NULL;
-	weft_atomic_store(&d->bottom, bottom + 1, relaxed);
+	weft_atomic_store(&d->bottom, bottom + 1, release);	/* D4 */
 	return task;
 }
 

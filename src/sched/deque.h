@@ -14,6 +14,10 @@
  * D3  A thief may read a slot that the owner is overwriting, after a whole
  *     round of the ring; top has moved then, its CAS fails, and what it read
  *     is not used.
+ * D4  Every store to bottom is a release, also where pop puts back what it took
+ *     away to announce: a thief with an old top may read that one, and goes on
+ *     to the slots. (By C11 the release of the push before it would do; C++20
+ *     has done away with that rule.)
  */
 #ifndef WEFT_SRC_SCHED_DEQUE_H
 #define WEFT_SRC_SCHED_DEQUE_H
