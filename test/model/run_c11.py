@@ -22,7 +22,7 @@ told by HARNESS.plan beside it, in paragraphs of these forms:
 
 OPTIONs are the compiler's; a mutant without any has those of the first right version. Lines of the library
 are given without the blanks before them, and have to be there once; those after a blank stay. With -q only
-the first right version is explored, and the mutants, and fewer random programs.
+the first right version is explored, no mutants, and fewer random programs.
 """
 
 import os
@@ -172,7 +172,7 @@ def main():
         if words[0] == "size":
             sizes.append((words[1], old, new))
             continue
-        if words[0] == "right" and base is not None and quick:
+        if quick and (words[0] == "mutant" or (words[0] == "right" and base is not None)):
             continue
         if words[0] == "random" and quick:
             words[2] = str(QUICK_PROGRAMS)

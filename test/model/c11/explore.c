@@ -134,6 +134,7 @@ typedef struct {
 	int16_t location;	/* of the accesses that begin here, or -1 */
 	bool changed;		/* plainly, since the last atomic access */
 	bool freed;
+	uint8_t users;		/* threads, a bit each */
 	/* The last access, as the number of events of its thread until then. */
 	uint16_t written[THREADS];
 	uint16_t read[THREADS];
@@ -874,10 +875,30 @@ static void check_after(const uint16_t access[THREADS], const char *what)
 			explore_wrong(what);
 }
 
-static void check_alive(const byte *b)
+/* The calling thread uses it. Returns whether others have. */
+static bool use(byte *b)
 {
 	if (b->freed)
 		explore_wrong("memory is used that was freed");
+	b->users |= (uint8_t)(1 << x->current);
+	return b->users != 1 << x->current;
+}
+
+static void check_plain(const byte *b, bool writes)
+{
+	check_after(b->written, "race with a plain write");
+	check_after(b->stored, "race with an atomic write");
+	if (!writes)
+		return;
+	check_after(b->read, "race with a plain read");
+	check_after(b->loaded, "race with an atomic read");
+}
+
+static void check_atomic(const byte *b, bool writes)
+{
+	check_after(b->written, "race with a plain write");
+	if (writes)
+		check_after(b->read, "race with a plain read");
 }
 
 static void plain(const void *address, size_t size, bool writes)
@@ -888,17 +909,10 @@ static void plain(const void *address, size_t size, bool writes)
 	for (size_t i = 0; i < size; i++) {
 		byte *b = byte_at((const char *)address + i);
 
-		check_alive(b);
-		check_after(b->written, "race with a plain write");
-		check_after(b->stored, "race with an atomic write");
-		if (!writes) {
-			b->read[x->current] = when;
-			continue;
-		}
-		check_after(b->read, "race with a plain read");
-		check_after(b->loaded, "race with an atomic read");
-		b->written[x->current] = when;
-		b->changed = true;
+		if (use(b))
+			check_plain(b, writes);
+		(writes ? b->written : b->read)[x->current] = when;
+		b->changed |= writes;
 	}
 }
 
@@ -944,14 +958,9 @@ static uint16_t atomic(const void *address, uint32_t size, bool writes)
 	for (uint32_t i = 0; i < size; i++) {
 		byte *b = byte_at((const char *)address + i);
 
-		check_alive(b);
-		check_after(b->written, "race with a plain write");
-		if (writes) {
-			check_after(b->read, "race with a plain read");
-			b->stored[x->current] = when;
-		} else {
-			b->loaded[x->current] = when;
-		}
+		if (use(b))
+			check_atomic(b, writes);
+		(writes ? b->stored : b->loaded)[x->current] = when;
 		changed |= b->changed;
 		b->changed = false;
 	}
@@ -1195,6 +1204,11 @@ unsigned model_choose(unsigned n)
 	return (unsigned)e->value;
 }
 
+unsigned model_self(void)
+{
+	return (unsigned)x->current;
+}
+
 void model_outcome(unsigned n)
 {
 	x->outcomes |= (uint64_t)1 << n;
@@ -1211,9 +1225,14 @@ void *model_new(size_t size)
 	return memory;
 }
 
-void model_free(void *object, size_t size)
+void model_reuse(void *object, size_t size)
 {
 	plain(object, size, true);
+}
+
+void model_free(void *object, size_t size)
+{
+	model_reuse(object, size);
 	for (size_t i = 0; i < size; i++)
 		byte_at((char *)object + i)->freed = true;
 }
@@ -1279,6 +1298,16 @@ static void run(void)
 	judge_end();
 }
 
+static void *map(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		exit(2);
+	return p;
+}
+
 /* A bad address, on a thread's small stack. */
 static void crashed(int signal)
 {
@@ -1288,23 +1317,12 @@ static void crashed(int signal)
 
 static void catch_crashes(void)
 {
-	static char stack[1 << 15];
-	stack_t where = {.ss_sp = stack, .ss_size = sizeof stack};
+	stack_t where = {.ss_sp = map(STACK_BYTES), .ss_size = STACK_BYTES};
 	struct sigaction how = {.sa_handler = crashed, .sa_flags = SA_ONSTACK};
 
 	sigaltstack(&where, NULL);
 	sigaction(SIGSEGV, &how, NULL);
 	sigaction(SIGBUS, &how, NULL);
-}
-
-static void *map(size_t size)
-{
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (p == MAP_FAILED)
-		exit(2);
-	return p;
 }
 
 int main(int argc, char **argv)
@@ -1319,7 +1337,7 @@ int main(int argc, char **argv)
 	memcpy(x->image, __data_start, (size_t)(_end - __data_start));
 	x->now.scheduled = NOBODY;
 	catch_crashes();
-	clock_gettime(CLOCK_MONOTONIC, &begin);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &begin);
 	run();
 	while (x->later != NULL) {
 		kept *k = x->later;
@@ -1329,7 +1347,7 @@ int main(int argc, char **argv)
 		free(k);
 		run();
 	}
-	clock_gettime(CLOCK_MONOTONIC, &end);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
 	show_sums();
 	for (int i = 0; i < 64; i++)
 		if (x->outcomes >> i & 1)

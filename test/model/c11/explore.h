@@ -26,6 +26,7 @@
 #define model_choose(n) ((n) > 1 ? (unsigned)__VERIFIER_nondet_int() % (n) : 0)
 #define model_new(size) calloc(1, (size))
 #define model_free(object, size) free(object)
+#define model_reuse(object, size) __builtin_memset((object), 0, (size))
 
 #else
 
@@ -47,11 +48,15 @@ _Noreturn void explore_block(void);
 #define model_await(condition) ((condition) ? (void)0 : explore_block())
 /* Any of 0 … n - 1. */
 unsigned model_choose(unsigned n);
+/* The number of the calling thread: 0 is main. */
+unsigned model_self(void);
 /* This execution ends like that, 0 … 63: the explorer prints all that it met. */
 void model_outcome(unsigned n);
 /* Zeroed memory, and the end of it: whoever touches it after that is wrong. */
 void *model_new(size_t size);
 void model_free(void *object, size_t size);
+/* It is used for something else: who still touches it races. */
+void model_reuse(void *object, size_t size);
 
 #endif
 #endif
