@@ -20,6 +20,17 @@ static void publish_count(void)
 			  seq_cst);	/* S4, S6 */
 }
 
+/* Something was put: with the lock, which is dropped. */
+static void unlock_and_tell(void)
+{
+	publish_count();
+	weft__lock_drop(&queue.lock);
+	if (unlikely(!weft_atomic_load(&weft__rt.running, seq_cst)))
+		weft__runtime_start();	/* S6; if it fails, who starts it next
+					   finds the queue */
+	weft__runtime_wake_worker();
+}
+
 void weft__queue_put(weft__task_list *list)
 {
 	weft__task *task;
@@ -30,12 +41,21 @@ void weft__queue_put(weft__task_list *list)
 		weft__task_list_push(task->stack != NULL ? &queue.ready
 							 : &queue.fresh,
 				     task);
-	publish_count();
-	weft__lock_drop(&queue.lock);
-	if (unlikely(!weft_atomic_load(&weft__rt.running, seq_cst)))
-		weft__runtime_start();	/* S6; if it fails, who starts it next
-					   finds the queue */
-	weft__runtime_wake_worker();
+	unlock_and_tell();
+}
+
+void weft__queue_put_ready(weft__task_list *list)
+{
+	weft__fork_check();
+	weft__lock_take(&queue.lock);
+	if (queue.ready.last != NULL)
+		queue.ready.last->next = list->first;
+	else
+		queue.ready.first = list->first;
+	queue.ready.last = list->last;
+	queue.ready.count += list->count;
+	*list = (weft__task_list){0};
+	unlock_and_tell();
 }
 
 weft__task_list weft__queue_take(size_t count)

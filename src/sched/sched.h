@@ -234,6 +234,16 @@ static inline void weft__task_list_push(weft__task_list *list, weft__task *task)
 	list->count++;
 }
 
+static inline void weft__task_list_push_front(weft__task_list *list,
+					      weft__task *task)
+{
+	task->next = list->first;
+	list->first = task;
+	if (list->last == NULL)
+		list->last = task;
+	list->count++;
+}
+
 static inline weft__task *weft__task_list_pop(weft__task_list *list)
 {
 	weft__task *task = list->first;
@@ -249,6 +259,8 @@ static inline weft__task *weft__task_list_pop(weft__task_list *list)
 
 /* Move the list there, and see to it that somebody runs it (S4, S6). */
 void weft__queue_put(weft__task_list *list);
+/* The same for ready ones, at least one, at the cost of one. */
+void weft__queue_put_ready(weft__task_list *list);
 /* Take up to count: ready ones, then fresh ones, each in their order. */
 weft__task_list weft__queue_take(size_t count);
 /* The oldest fresh one, or NULL. */

@@ -11,20 +11,6 @@
  * it, __builtin_return_address(0) of the public function. Returns 0 or
  * -ENOMEM. Never switches tasks.
  */
-typedef void weft__task_entry(weft__task *task);
-
-struct weft__task {
-	weft__task *next;	/* in whatever queue or free list holds it */
-	weft__task_entry *entry;
-	void *fn;		/* the starter's, with arg and object */
-	void *arg;
-	void *object;
-	struct weft__stack *stack;	/* while it is started: where it is */
-	void *site;
-	uint32_t flags;		/* WEFT__TASK_*, the scheduler's */
-	uint32_t spare;
-};
-
 int weft__task_start(weft__task_entry *entry, void *object, void *fn, void *arg,
 		     void *site);
 

@@ -11,31 +11,44 @@ static bool is_outcome(uint32_t state)
 }
 
 /* The claimer's list is done with w: the thread may leave. */
-static void wake_thread(weft__waiter *w, uint32_t state)
+static void wake_thread(weft__waiter *w)
 {
+	uint32_t state = weft_atomic_load(&w->state, relaxed);
+
 	weft_atomic_store(&w->state, state & ~(uint32_t)WEFT__PENDING, release);
 	weft__futex_wake(&w->state, 1);	/* the address only: w may be gone */
 }
 
-void weft__wake_slow(weft__wakeups *wakeups)
+static void wake_tasks(weft__task *task, const weft__task *last)
 {
-	weft__waiter *w = wakeups->first, *next;
 	weft__task_list tasks = {0};
+	weft__task *next;
 
-	*wakeups = (weft__wakeups){0};
-	for (; w != NULL; w = next) {
-		uint32_t state = weft_atomic_load(&w->state, relaxed);
-
-		next = w->claimed;
-		if (state & WEFT__PENDING)
-			wake_thread(w, state);
-		else if (weft__task_pinned(w->task))
-			weft__runtime_push_pinned(w->task);
+	for (;; task = next) {
+		next = task->next;	/* of the last one it means nothing */
+		if (unlikely(weft__task_pinned(task)))
+			weft__runtime_push_pinned(task);
 		else
-			weft__task_list_push(&tasks, w->task);
+			weft__task_list_push(&tasks, task);
+		if (task == last)
+			break;
 	}
 	if (tasks.count > 0)
 		weft__ready_all(&tasks);
+}
+
+void weft__wake_slow(weft__wakeups *wakeups)
+{
+	weft__waiter *w = wakeups->first_thread, *next;
+	weft__task *first = wakeups->first, *last = wakeups->last;
+
+	*wakeups = (weft__wakeups){0};
+	for (; w != NULL; w = next) {
+		next = w->claimed;
+		wake_thread(w);
+	}
+	if (first != NULL)
+		wake_tasks(first, last);
 }
 
 static uint32_t sleep_until_claimed(weft__waiter *w, weft_time deadline)

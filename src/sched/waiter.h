@@ -29,7 +29,7 @@
  *     registers are not saved yet, and two threads run on one stack.
  * P4  A waiter won in PARKED_* stays where it is until the claimer calls
  *     weft__wake(): a task cannot run before that, a thread waits for PENDING
- *     to go. So claimed waiters can be collected in a list of their own.
+ *     to go. So who was claimed can be collected in lists.
  *
  * The order in which a queue is left: whoever takes a waiter out of a queue
  * unlinks it first, under the queue's lock, and then claims it; a waiter that
@@ -87,6 +87,20 @@ typedef struct {
 
 typedef struct weft__wakeups weft__wakeups;
 
+typedef void weft__task_entry(weft__task *task);
+
+struct weft__task {
+	weft__task *next;	/* in whatever queue or free list holds it */
+	weft__task_entry *entry;
+	void *fn;		/* the starter's, with arg and object */
+	void *arg;
+	void *object;
+	struct weft__stack *stack;	/* while it is started: where it is */
+	void *site;
+	uint32_t flags;		/* WEFT__TASK_*, the scheduler's */
+	uint32_t spare;
+};
+
 /* A point in time at which fire is called: see timer.h. */
 typedef struct weft__timer weft__timer;
 struct weft__timer {
@@ -113,14 +127,28 @@ struct weft__waiter {
 	weft__link ctx_link;
 
 	weft__task *task;	/* set when a task parks */
-	weft__waiter *claimed;	/* next in a weft__wakeups list */
+	weft__waiter *claimed;	/* a thread's: next in a weft__wakeups list */
 	weft__timer timer;
 };
 
-/* Waiters that were claimed while parked, in the order of their claims. */
+/*
+ * Who was claimed while parked, in the order of the claims: tasks by their
+ * next, that of the last one unset, and threads. A task's waiter lies on a page
+ * that was not touched for long; with the task itself in the list nobody has to
+ * fetch that page once more before the task runs.
+ */
 struct weft__wakeups {
-	weft__waiter *first;
-	weft__waiter *last;
+	weft__task *first;
+	weft__task *last;
+	weft__waiter *first_thread;
+	weft__waiter *last_thread;
+};
+
+/* What weft__claim() returns. */
+enum {
+	WEFT__LOST = 0,
+	WEFT__WON_RUNNING = 1,	/* the waiter may be gone (P2) */
+	WEFT__WON_PARKED = 2,	/* it is in *wakeups (P4) */
 };
 
 static inline void weft__waiter_init(weft__waiter *w, const weft__why *why)
@@ -143,34 +171,53 @@ static inline void weft__waiter_init(weft__waiter *w, const weft__why *why)
  */
 uint32_t weft__park(weft__waiter *w, weft_time deadline);
 
+static inline void weft__wakeups_add_task(weft__wakeups *wakeups,
+					  weft__task *task)
+{
+	if (wakeups->last != NULL)
+		wakeups->last->next = task;
+	else
+		wakeups->first = task;
+	wakeups->last = task;
+}
+
+static inline void weft__wakeups_add_thread(weft__wakeups *wakeups,
+					    weft__waiter *w)
+{
+	w->claimed = NULL;
+	if (wakeups->last_thread != NULL)
+		wakeups->last_thread->claimed = w;
+	else
+		wakeups->first_thread = w;
+	wakeups->last_thread = w;
+}
+
 /*
- * Try to decide how w's wait ends. Returns true if this claim won; the waiter
- * may then be gone (P2) or is in *wakeups (P4).
+ * Try to decide how w's wait ends. Returns one of the three above, which is
+ * nonzero if this claim won.
  *
  * Release: the waiter sees what the claimer did before. Acquire: the claimer
  * sees the context of a task that has parked.
  */
-static inline bool weft__claim(weft__waiter *w, uint32_t outcome,
-			       weft__wakeups *wakeups)
+static inline int weft__claim(weft__waiter *w, uint32_t outcome,
+			      weft__wakeups *wakeups)
 {
 	uint32_t old = weft_atomic_load(&w->state, relaxed);
 	uint32_t new;
 
 	do {
 		if (old > WEFT__PARKED_THREAD)
-			return false;	/* P1: it has an outcome */
+			return WEFT__LOST;	/* P1: it has an outcome */
 		new = old == WEFT__PARKED_THREAD ? outcome | WEFT__PENDING
 						 : outcome;
 	} while (!weft_atomic_cas(&w->state, &old, new, acq_rel, relaxed));
 	if (old == WEFT__WAITING)
-		return true;	/* P2 */
-	w->claimed = NULL;	/* P4 */
-	if (wakeups->last != NULL)
-		wakeups->last->claimed = w;
+		return WEFT__WON_RUNNING;
+	if (old == WEFT__PARKED_TASK)
+		weft__wakeups_add_task(wakeups, w->task);
 	else
-		wakeups->first = w;
-	wakeups->last = w;
-	return true;
+		weft__wakeups_add_thread(wakeups, w);
+	return WEFT__WON_PARKED;
 }
 
 /*
@@ -184,16 +231,17 @@ void weft__ready(weft__task *task);
 
 static inline void weft__wake(weft__wakeups *wakeups)
 {
-	weft__waiter *w = wakeups->first;
+	weft__task *task = wakeups->first;
 
-	if (w == NULL)
-		return;
-	if (w == wakeups->last &&
-	    !(weft_atomic_load(&w->state, relaxed) & WEFT__PENDING)) {
-		*wakeups = (weft__wakeups){0};
-		weft__ready(w->task);
-	} else {
+	if (unlikely(wakeups->first_thread != NULL)) {
 		weft__wake_slow(wakeups);
+	} else if (task != NULL) {
+		if (likely(task == wakeups->last)) {
+			wakeups->first = wakeups->last = NULL;
+			weft__ready(task);
+		} else {
+			weft__wake_slow(wakeups);
+		}
 	}
 }
 

@@ -98,7 +98,7 @@ void weft__ready_all(weft__task_list *tasks)
 	weft__task *task;
 
 	if (self == NULL) {
-		weft__queue_put(tasks);
+		weft__queue_put_ready(tasks);
 		return;
 	}
 	if (tasks->count == 1) {
@@ -106,8 +106,14 @@ void weft__ready_all(weft__task_list *tasks)
 		return;
 	}
 	while ((task = weft__task_list_pop(tasks)) != NULL)
-		weft__worker_push_ready(self->worker, task);
-	weft__worker_hint();
+		if (!weft__ring_put(&self->worker->ready, task))
+			break;
+	if (task != NULL) {
+		weft__task_list_push_front(tasks, task);
+		weft__queue_put_ready(tasks);
+	} else {
+		weft__worker_hint();
+	}
 }
 
 static weft__task *take_pinned(weft__worker *w)

@@ -162,8 +162,11 @@ static weft_case *claim_first(weft__link *queue, weft__chan_moved *moved)
 
 	while ((link = weft__list_pop(queue)) != NULL) {
 		weft_case *op = weft__container(link, weft_case, priv_link);
+		int won = weft__claim(waiter_of(op), WEFT__MOVED, &moved->parked);
 
-		if (weft__claim(waiter_of(op), WEFT__MOVED, &moved->parked))
+		if (won == WEFT__WON_PARKED)
+			op->priv_parked = true;
+		if (won != WEFT__LOST)
 			return op;
 	}
 	return NULL;
@@ -174,9 +177,7 @@ static void complete(weft_case *op, bool ok, weft__chan_moved *moved)
 {
 	op->ok = ok;
 	op->priv_fired = true;
-	if (likely(moved->parked.last == waiter_of(op))) {
-		op->priv_parked = true;
-	} else {
+	if (unlikely(!op->priv_parked)) {
 		op->priv_link.next = moved->running;
 		moved->running = &op->priv_link;
 	}

@@ -255,7 +255,7 @@ void weft__sema_refuse(weft_sema *s, const weft__why *why, long most,
 			continue;
 		weft__lot_remove(b, w);
 		w->result = result;
-		most -= weft__claim(w, WEFT__NOTIFIED, &wakeups);
+		most -= weft__claim(w, WEFT__NOTIFIED, &wakeups) != WEFT__LOST;
 	}
 	if (queued && weft__lot_first(b, s) == NULL)
 		weft_atomic_and(&s->priv_word, ~QUEUED, relaxed);
