@@ -43,4 +43,18 @@ static inline uint32_t weft__ring_count(const weft__ring *r)
 	return weft_atomic_load(&r->tail, seq_cst) - head;
 }
 
+/*
+ * The owner's: the at-th from the front, for a hint; NULL if there are not so
+ * many. Others may take it at any time.
+ */
+static inline weft__task *weft__ring_peek(const weft__ring *r, uint32_t at)
+{
+	uint32_t head = weft_atomic_load(&r->head, relaxed);
+
+	if (weft_atomic_load(&r->tail, relaxed) - head <= at)
+		return NULL;
+	return weft_atomic_load(&r->slot[(head + at) % WEFT__RING_CAPACITY],
+				relaxed);
+}
+
 #endif

@@ -12,6 +12,8 @@ enum {
 	TINY_NS = 1000,		/* a stolen task costs about that much to move */
 	SEARCH_ROUNDS = 4,
 	SEARCH_PAUSES = 40,	/* between rounds: about a microsecond */
+	MANY = 32,		/* ready tasks: more than are warm */
+	FETCH_BYTES = 1024,	/* of a stack that is about to run */
 };
 
 /* ---- own queues ---- */
@@ -23,11 +25,44 @@ static weft__task *take_next(weft__worker *w)
 	return weft_atomic_xchg(&w->next, NULL, acquire);	/* S3 */
 }
 
+/*
+ * Many are ready: each has a stack, on a page of its own, that has been left for
+ * long. Fetch task, stack and frames ahead, each when what leads to it has come.
+ * Should a thief have been faster the wrong lines are fetched, and that is all:
+ * what was memory of a task or a stack once can be read for ever.
+ */
+__attribute__((no_sanitize("thread"))) static void fetch_ahead(weft__task *far,
+							       weft__task *near)
+{
+	weft__stack *s = weft_atomic_load(&near->stack, relaxed);
+	const char *sp, *top;
+
+	__builtin_prefetch(weft_atomic_load(&far->stack, relaxed), 1);
+	if (s == NULL)
+		return;
+	sp = weft_atomic_load(&s->context.sp, relaxed);
+	top = (const char *)(s + 1);
+	if (top - sp > FETCH_BYTES)
+		top = sp + FETCH_BYTES;
+	for (; sp < top; sp += WEFT__CACHE_LINE)
+		__builtin_prefetch(sp, 1);
+}
+
 static weft__task *take_ring(weft__worker *w)
 {
-	weft__task *task;
+	weft__task *task, *many, *far, *near;
 
-	return weft__ring_take(&w->ready, &task, 1) == 1 ? task : NULL;
+	if (weft__ring_take(&w->ready, &task, 1) == 0)
+		return NULL;
+	many = weft__ring_peek(&w->ready, MANY);
+	if (unlikely(many != NULL)) {
+		__builtin_prefetch(many, 1);
+		far = weft__ring_peek(&w->ready, 5);
+		near = weft__ring_peek(&w->ready, 2);
+		if (far != NULL && near != NULL)
+			fetch_ahead(far, near);
+	}
+	return task;
 }
 
 /* The ring is full: half of it goes to the global queue, and task. */
