@@ -58,7 +58,9 @@ struct weft__fleet_hold {
 	bool busy;		/* a renewal is on its way … */
 	bool awaited;		/* … and somebody waits for its end … */
 	weft_sema idle;		/* … here */
-	bool lost;		/* atomic */
+	bool soon;		/* it is to be renewed once more, at once */
+	bool lost;		/* atomic: it may be another's, for all we know */
+	bool gone;		/* it is: the place says so */
 	bool forgotten;		/* atomic */
 };
 

@@ -294,7 +294,13 @@ void weft__fleet_news(void *core, const uint64_t id[2]);
 /* The same of all keys: news may have been lost. */
 void weft__fleet_news_all(void *core);
 
+/*
+ * Have every lease renewed now: what the place knows of this process's being alive
+ * has changed.
+ */
+void weft__fleet_renew_soon(void *core);
+
 /* The engines there are, each with the schemes it is for. */
-extern const weft__fleet_ops weft__fleet_dir_ops;
+extern const weft__fleet_ops weft__fleet_dir_ops, weft__fleet_redis_ops;
 
 #endif

@@ -407,6 +407,16 @@ static int on_hit(search *s, result *r, result **out)
 	return 0;
 }
 
+/* A run has existed, or does: see on_down(). */
+static void begin_patience(search *s, uint64_t epoch)
+{
+	if (s->ask.known_epoch == 0)
+		s->ask.known_epoch = epoch;
+	s->patient_until = weft__fleet_boottime() + s->ask.lease +
+			   s->ask.grace + WEFT_SECOND;
+	s->retry = RETRY_LEAST;
+}
+
 static int on_lead(search *s, weft__fleet_answer *a, weft_time sent_at,
 		   result **out)
 {
@@ -421,8 +431,7 @@ static int on_lead(search *s, weft__fleet_answer *a, weft_time sent_at,
 	*out = end.result;
 	if (end.err == -EAGAIN) {	/* superseded: F1, F2 */
 		s->ask.attempt = weft__fleet_attempt_new();
-		if (s->ask.known_epoch == 0)
-			s->ask.known_epoch = a->epoch;
+		begin_patience(s, a->epoch);
 	}
 	return end.err;
 }
@@ -433,11 +442,7 @@ static int on_wait(search *s, const weft__fleet_answer *a)
 	weft_duration hint = a->hint < POLL_MOST ? a->hint : POLL_MOST;
 	int err;
 
-	if (s->ask.known_epoch == 0)
-		s->ask.known_epoch = a->epoch;
-	s->patient_until = weft__fleet_boottime() + s->ask.lease +
-			   s->ask.grace + WEFT_SECOND;
-	s->retry = RETRY_LEAST;
+	begin_patience(s, a->epoch);
 	hint += (weft_duration)((double)(hint / 8) * weft__fleet_dice());
 	err = weft__fleet_watch_wait(s->trip->fleet, &s->watch, s->ctx, hint);
 	s->ask.news = err == 0 ? s->ask.news + 1 : 0;

@@ -11,7 +11,10 @@
  * K2  A hold is unlinked and not busy when weft__fleet_keep_no_more() returns; the
  *     keeper touches one only while it is linked and with the lock held, or while
  *     it is busy. So its context lives while it may be cancelled.
- * K3  A renewal that is not answered does not keep the keeper beyond the time at
+ * K3  A hold that is lost by the clock alone is renewed all the same until its run
+ *     has ended: where nobody has taken over, nobody should begin beside a
+ *     function that does not look at its context. That it is lost stays so.
+ * K4  A renewal that is not answered does not keep the keeper beyond the time at
  *     which the first lease would be lost: until of weft__fleet_ops.renew.
  */
 #include "fleet/core.h"
@@ -35,7 +38,7 @@ bool weft__fleet_held(const weft__fleet_hold *h)
 
 static bool renews(const weft__fleet_hold *h, weft_time now)
 {
-	return !h->lost && !h->forgotten && !h->awaited && now < h->stop_at;
+	return !h->gone && !h->forgotten && !h->awaited && now < h->stop_at;
 }
 
 /* With the lock held. */
@@ -60,12 +63,15 @@ static void judge(weft_fleet *f, weft__fleet_hold *h, weft_time sent_at)
 		weft_flight_forget(&f->flight, h->lease.ask->key);
 		break;
 	case -EOWNERDEAD:
+		h->gone = true;
 		if (!h->lost)
 			lose(f, h);
 		break;
 	default:
 		h->renew_at = weft__fleet_boottime() + RETRY;
 	}
+	if (h->soon)
+		h->renew_at = 0;
 }
 
 /* With the lock held. What is due is marked busy; *next: when to look again. */
@@ -80,14 +86,13 @@ static weft__fleet_hold *collect(weft_fleet *f, weft_time now, weft_time *next,
 
 		if (!h->lost && !h->forgotten && now >= lost_at)
 			lose(f, h);
-		if (h->lost || h->forgotten)
-			continue;
-		if (lost_at < *first_lost)
+		if (!h->lost && !h->forgotten && lost_at < *first_lost)
 			*first_lost = lost_at;
 		if (!renews(h, now))
 			continue;
 		if (now >= h->renew_at) {
 			h->busy = true;
+			h->soon = false;
 			h->lease.since_good = now - h->good_at;
 			h->lease.next_due = due;
 			due = &h->lease;
@@ -122,6 +127,19 @@ static void renew(weft_fleet *f, weft__fleet_hold *due, weft_time now,
 		if (h->awaited)
 			weft_sema_release(&h->idle, 1);
 	}
+}
+
+void weft__fleet_renew_soon(void *core)
+{
+	weft_fleet *f = core;
+
+	weft__fleet_lock_take(&f->keeper.lock);
+	for (weft__fleet_hold *h = f->keeper.holds; h != NULL; h = h->next) {
+		h->soon = true;
+		h->renew_at = 0;
+	}
+	weft__fleet_lock_drop(&f->keeper.lock);
+	weft_sema_release(&f->keeper.wake, 1);
 }
 
 static void sleep_for(weft_fleet *f, weft_duration d)

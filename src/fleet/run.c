@@ -190,6 +190,18 @@ static bool is_unwanted(const weft__fleet_result *r, weft_ctx *ctx, bool spare)
 	return !good && (spare || weft_ctx_done(ctx));
 }
 
+/*
+ * An error after the lease was lost tells of that, and not of the key: whoever
+ * asks, here or elsewhere, is better served by another run.
+ */
+static bool is_fenced(const weft_fleet_run *run)
+{
+	const weft__fleet_result *r = run->result;
+
+	return run->hold.lost && r->ending == WEFT__FLEET_RETURNED &&
+	       r->err != 0 && !run->trip->call.at_most_once;
+}
+
 static int end_lease(weft_fleet_run *run, bool unwanted)
 {
 	weft_fleet *f = run->fleet;
@@ -248,7 +260,7 @@ void weft__fleet_lead(weft__fleet_trip *t, weft_ctx *ctx, weft__fleet_ask *ask,
 		      bool spare, weft__fleet_end *end)
 {
 	weft_fleet_run run;
-	bool unwanted;
+	bool unwanted, again;
 	int err = run_begin(&run, t, ctx);
 
 	end->result = NULL;
@@ -262,9 +274,11 @@ void weft__fleet_lead(weft__fleet_trip *t, weft_ctx *ctx, weft__fleet_ask *ask,
 	weft__fleet_keep_no_more(t->fleet, &run.hold);
 	run_end(&run, t);
 	unwanted = is_unwanted(run.result, ctx, spare);
-	err = end_lease(&run, unwanted);
-	if (err == -EOWNERDEAD && run.result->ending == WEFT__FLEET_RETURNED &&
-	    !unwanted) {
+	again = !unwanted && is_fenced(&run);
+	err = end_lease(&run, unwanted || again);
+	again |= !unwanted && err == -EOWNERDEAD &&
+		 run.result->ending == WEFT__FLEET_RETURNED;
+	if (again) {
 		free(run.result);
 		end->err = -EAGAIN;
 		return;
