@@ -35,14 +35,14 @@ def install(build, folder):
     return next(folder.rglob("weft.pc")).parent
 
 
-def flags(folder, pc_folder, option, package="weft"):
+def flags(folder, pc_folder, option, package="weft", *more):
     """What pkg-config says, as if the folder were the root of the file system."""
 
     def ask(*options):
         return run("pkg-config", *options, package, PKG_CONFIG_PATH=str(pc_folder)).strip()
 
     prefix = ask("--variable=prefix")
-    return ask(f"--define-variable=prefix={folder}{prefix}", option).split()
+    return ask(f"--define-variable=prefix={folder}{prefix}", option, *more).split()
 
 
 def compile_and_run(folder, source, compile_flags, link_flags, library_folder):
@@ -73,7 +73,9 @@ def check_fleet(tally, folder, installed, pc_folder):
         return differs(compile_and_run(folder, source, cflags, link, pc_folder.parent), expected, source.name)
 
     def static():
-        link = [pc_folder.parent / "libweft-fleet.a", pc_folder.parent / "libweft.a", "-pthread", "-lm"]
+        ours = {f"-l{name}": pc_folder.parent / f"lib{name}.a" for name in ("weft-fleet", "weft")}
+        said = flags(installed, pc_folder, "--libs", "weft-fleet", "--static")
+        link = [ours.get(flag, flag) for flag in said] + ["-pthread"]
         return differs(compile_and_run(folder, source, cflags, link, pc_folder.parent), expected, source.name)
 
     check(tally, "fleet_program_runs_with_the_shared_library", shared)

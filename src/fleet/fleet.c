@@ -46,6 +46,12 @@ typedef struct {
 
 static const scheme schemes[] = {
 	{"dir:", &weft__fleet_dir_ops},
+#ifdef WEFT_FLEET_REDIS
+	{"redis:", &weft__fleet_redis_ops},
+	{"rediss:", &weft__fleet_redis_ops},
+	{"redis+unix:", &weft__fleet_redis_ops},
+	{"unix:", &weft__fleet_redis_ops},
+#endif
 };
 
 static void warn_nobody(void *arg, const char *line)
@@ -91,7 +97,7 @@ static int open_engine(weft_fleet *f, const char *url)
 			return schemes[i].ops->open(&f->engine, &setup);
 		}
 	}
-	setup.warn(setup.warn_arg, "no such place: a url begins with dir: or redis:");
+	setup.warn(setup.warn_arg, "no such place: a url begins with dir:, redis: or unix:, unless built without that");
 	return -EINVAL;
 }
 

@@ -27,7 +27,8 @@ from tally import Tally
 
 ASK = "local time = redis.call('TIME')"
 FAKE = "local time = {ARGV[#ARGV - 1], ARGV[#ARGV]}"
-KEYS = ["w:{00ff}:M", "w:{00ff}:R", "w:{00ff}:W"]
+KEYS = ["w:{00ff}:M", "w:{00ff}:R", "w:{00ff}:W", "w:{00ff}:T"]
+HEAD = 107
 FOREVER = 999999999999999
 MINUTE = 60_000
 LEASE, GRACE = 3 * MINUTE, MINUTE  # far from what passes really while the test runs
@@ -41,7 +42,7 @@ class Model:
     """One key. Names of fields as in common.lua; every method is one script and returns its reply."""
 
     def __init__(self, alive):
-        self.m, self.m_ttl, self.r, self.r_ttl, self.w = {}, None, None, None, set()
+        self.m, self.m_ttl, self.r, self.r_ttl, self.w, self.sent = {}, None, None, None, set(), 0
         self.alive, self.published = alive, [[] for _ in range(PROCESSES)]
         self.now_us = 1_790_000_000_000_000
 
@@ -57,8 +58,8 @@ class Model:
 
     def result_bytes(self):
         r = self.r
-        numbers = f"{r['now']:015d} {r['delta']:015d} {r['fresh']:015d} {r['stale']:015d}"
-        return f"1 {r['epoch']:020d} {r['class']} {r['err']:011d} {numbers}\n".encode() + r["payload"]
+        numbers = f"{r['deaths']:05d} {r['now']:015d} {r['took']:015d} {r['fresh']:015d} {r['stale']:015d}"
+        return f"1 {r['epoch']:020d} {r['ending']} {r['err']:011d} {numbers}\n".encode() + r["payload"]
 
     def put(self, mret, **fields):
         self.m.update({name: str(value) for name, value in fields.items()})
@@ -74,44 +75,72 @@ class Model:
                 self.published[inbox].append(message)
         self.w = set()
 
-    def waits(self, a, epoch, left, stale):
-        if stale:
-            return [b"STALE", self.result_epoch(), 0, stale]
-        if a["mode"] == "r":
-            return [b"BUSY", epoch, left]
+    def answer(self, verdict, epoch, first, second, result, a):
+        reply = [verdict, epoch, first, second, self.now]
+        if result:
+            reply += [result if len(result) <= a["big"] else result[:HEAD], len(result)]
+        return reply
+
+    def waits(self, a, epoch, left, kept):
+        if self.other(a):
+            return [b"OTHER"]
+        if kept:
+            return self.answer(b"HIT", self.result_epoch(), 0, 0, kept, a)
         self.w.add(a["inbox"])
         return [b"WAIT", epoch, left]
 
+    def other(self, a):
+        return bool(a["fp"]) and self.m.get("fp", "") not in ("", a["fp"])
+
+    def usable(self, a):
+        """hit, meanwhile or nothing."""
+        r = self.r
+        if not r:
+            return None
+        if a["known"]:
+            return "hit" if r["epoch"] >= a["known"] else None
+        if r["ending"] != 0:
+            return None
+        fresh, good = self.now < r["fresh"], self.now < r["stale"]
+        young = a["max_age"] and self.now - r["now"] <= a["max_age"]
+        if {"k": fresh, "p": fresh or good, "c": young}.get(a["mode"]):
+            return "hit"
+        return "meanwhile" if a["mode"] in "kr" and (fresh or good) else None
+
     def join(self, a):
-        m, known, kept = self.m, a["known"], None
+        m, known = self.m, a["known"]
         if m.get("k", a["key"]) != a["key"]:
             return [b"CLASH"]
-        if a["fp"] and m.get("fp", "") not in ("", a["fp"]) and (m["s"] == "run" or self.r):
-            return [b"OTHER"]
-        if self.r:
-            hit = self.result_epoch() >= known if known else a["mode"] == "k" and self.now < self.r["fresh"]
-            if hit:
-                return [b"HIT", self.result_epoch(), 0, self.result_bytes()]
-            if not known and a["mode"] == "k" and self.now < self.r["stale"]:
-                kept = self.result_bytes()
+        use = self.usable(a)
+        if use == "hit":
+            if self.other(a):
+                return [b"OTHER"]
+            return self.answer(b"HIT", self.result_epoch(), 0, 0, self.result_bytes(), a)
+        kept = self.result_bytes() if use and not self.other(a) else None
         if self.epoch() < known:
-            self.put(a["mret"], e=known, o="?", s="run", l=LEASE, oa=self.now, k=a["key"], fp=a["fp"])
+            other = self.other(a)
+            self.put(a["mret"], e=known, o="?", s="run", l=LEASE, oa=self.now, k=a["key"], ks=4, fp=a["fp"],
+                     am=a["once"])
             self.drop("u")
+            if other:
+                return [b"OTHER"]
             return self.waits(a, known, LEASE, None)
         if m.get("o") == a["attempt"]:
             if m["s"] != "run":
                 return [b"OVER"]
             self.put(a["mret"], u=self.now + LEASE, l=LEASE, ib=a["hint"])
             self.drop("oa")
-            return [b"LEAD", self.epoch(), int(m["n"])]
+            return self.answer(b"LEAD", self.epoch(), int(m.get("n", 0)), 0, kept, a)
         if m.get("s") == "run":
             verdict = self.look_at_owner(a, kept)
             if verdict:
                 return verdict
-        if m.get("s") in ("run", "lost") and not a["takeover"]:
-            self.m["s"] = "lost"
-            return [b"LOST", self.epoch(), int(m.get("n", 0))]
-        return self.lead(a, kept)
+        if m.get("s") == "run" and m.get("am") == "1":
+            m["s"] = "lost"
+        if m.get("s") == "lost":
+            self.wake(b"A 00ff")
+            return [b"LOST"]
+        return [b"NONE"] if a["mode"] == "p" else self.lead(a, kept)
 
     def look_at_owner(self, a, kept):
         m = self.m
@@ -125,19 +154,22 @@ class Model:
             return self.waits(a, self.epoch(), until - self.now, kept)
         if int(m.get("oa", self.now + 1)) > self.now:
             m["oa"] = str(self.now)
-        end = int(m["oa"]) + (int(m["l"]) if m["o"] == "?" else GRACE)
+        grace = max(200, GRACE // 5) if until > self.now else GRACE
+        end = int(m["oa"]) + (int(m["l"]) if m["o"] == "?" else grace)
         return self.waits(a, self.epoch(), end - self.now, kept) if end > self.now else None
 
     def lead(self, a, kept):
-        tries = int(self.m.get("n", 0)) + 1 if self.m.get("s", "done") != "done" else 1
-        if 0 < a["max_runs"] < tries:
-            return [b"LOOP", self.epoch(), tries - 1]
+        state, deaths = self.m.get("s", "done"), int(self.m.get("n", 0))
+        deaths = {"run": deaths + 1, "idle": deaths}.get(state, 0)
+        if 0 < a["max_deaths"] <= deaths:
+            self.wake(b"A 00ff")
+            return [b"LOOP"]
         e = max(self.epoch() + 1, self.result_epoch() + 1, a["known"] + 1, self.now_us)
-        self.put(a["mret"], e=e, o=a["attempt"], s="run", u=self.now + LEASE, l=LEASE, ib=a["hint"], n=tries,
-                 fp=a["fp"], k=a["key"], who="me")
+        self.put(a["mret"], e=e, o=a["attempt"], s="run", u=self.now + LEASE, l=LEASE, ib=a["hint"], n=deaths,
+                 am=a["once"], fp=a["fp"], k=a["key"], ks=4, who="me", at=self.now)
         self.drop("oa")
         self.w.discard(a["inbox"])
-        return [b"LEAD", e, tries] + ([kept] if kept else [])
+        return self.answer(b"LEAD", e, deaths, int(state == "run"), kept, a)
 
     def lost_record_of(self, a):
         return a["reclaim"] and self.epoch() < a["epoch"]
@@ -156,7 +188,7 @@ class Model:
             code = 1
         elif self.m.get("o") != a["attempt"] and self.reclaimable(a) and self.result_epoch() < a["epoch"]:
             code = 2
-            self.put(0, e=a["epoch"], o=a["attempt"], n=1)
+            self.put(0, e=a["epoch"], o=a["attempt"], am=a["once"])
         else:
             return [0, 0]
         self.put(a["mret"], s="run", u=self.now + LEASE, l=LEASE, ib=a["hint"])
@@ -168,26 +200,30 @@ class Model:
             return -1
         if self.m.get("o") == a["attempt"] and self.m["s"] == "done":
             return 1
-        if self.m.get("o") == a["attempt"]:
+        own = self.m.get("o") == a["attempt"]
+        if own:
             a = {**a, "epoch": max(a["epoch"], self.epoch())}
-        if not (self.owns(a) or self.reclaimable(a)) or self.result_epoch() > a["epoch"]:
+        if not (self.owns(a) if own else self.reclaimable(a)) or self.result_epoch() > a["epoch"]:
             return 0
-        keep, stale = a["keep"], a["stale"]
-        fresh = FOREVER if keep < 0 else self.now + keep if keep else 0
-        self.r = {"epoch": a["epoch"], "class": a["class"], "err": a["err"], "now": self.now, "delta": a["delta"],
-                  "fresh": fresh, "stale": fresh + stale if keep > 0 and stale else 0, "payload": a["payload"]}
-        self.r_ttl = None if keep < 0 else max(keep + stale if keep else 0, a["linger"], 1)
+        if a["bytes"] and self.sent != a["bytes"]:
+            return -2
+        ends = [FOREVER if a[name] < 0 else self.now + a[name] for name in ("fresh", "stale")]
+        payload = b"x" * a["bytes"] or a["payload"]
+        self.r = {"epoch": a["epoch"], "ending": a["ending"], "err": a["err"], "deaths": a["deaths"], "now": self.now,
+                  "took": a["took"], "fresh": ends[0], "stale": ends[1], "payload": payload}
+        times = [a["fresh"], a["stale"], a["linger"]]
+        self.r_ttl = None if min(times) < 0 else max(*times, 1)
         self.put(a["mret"], e=a["epoch"], o=a["attempt"], s="done", n=0)
         self.drop("oa")
-        small = len(a["payload"]) <= a["inline"]
+        small = not a["bytes"] and len(payload) <= a["inline"]
         self.wake(b"R 00ff " + self.result_bytes() if small else b"G 00ff")
+        self.sent = 0 if a["bytes"] else self.sent
         return 1
 
     def abort(self, a):
         if self.m.get("o") != a["attempt"] or self.m["s"] != "run":
             return 0
-        tries = int(self.m.get("n", 0))
-        self.put(a["mret"], s="idle", n=tries if a["counted"] else max(tries - 1, 0))
+        self.put(a["mret"], s="idle")
         self.drop("oa")
         self.wake(b"A 00ff")
         return 1
@@ -198,16 +234,16 @@ class Model:
         if self.m.get("s") == "run" and self.m["o"] != "?":
             self.m["f"], had = self.m["o"], 1
         self.put(a["mret"], e=max(self.epoch() + 1, self.now_us), o="", s="idle", n=0)
-        self.drop("oa", "u", "fp", "k")
+        self.drop("oa", "u", "fp", "am")
         self.wake(b"A 00ff")
         return had
 
 
 ARGUMENTS = {
-    "join": "attempt inbox hint mode fp key who lease grace mret known max_runs takeover",
-    "renew": "attempt hint epoch lease mret reclaim",
-    "complete": "attempt class payload epoch err delta keep stale linger mret reclaim inline",
-    "abort": "attempt counted mret",
+    "join": "attempt inbox hint mode fp key who lease grace mret known max_deaths once max_age big key_size",
+    "renew": "attempt hint epoch lease mret reclaim once",
+    "complete": "attempt payload bytes epoch ending err deaths took fresh stale linger mret reclaim inline",
+    "abort": "attempt mret",
     "forget": "mret",
 }
 
@@ -252,21 +288,23 @@ class Walk:
         known = pick([0, 0, 0, epoch, epoch])
         return {
             "attempt": attempt, "inbox": process, "hint": channel(process) if rng.random() < 0.7 else "",
-            "mode": pick("ckr"), "fp": pick(["", "", "", "a", "b"]) if rng.random() < 0.2 else "",
+            "mode": pick("cckkkkrpg"), "fp": pick(["", "", "", "a", "b"]) if rng.random() < 0.2 else "",
+            "key_size": 4,
             "key": "user" if rng.random() < 0.98 else "other", "who": "me", "lease": LEASE, "grace": GRACE,
             "mret": pick(MRETS), "known": known if script != "join" or attempt != epoch else 0,
-            "max_runs": pick([0, 0, 0, 2]), "takeover": rng.random() < 0.8, "epoch": epoch,
-            "reclaim": rng.random() < 0.8, "class": pick(["ok ", "err", "neg", "big"]), "counted": rng.random() < 0.5,
+            "max_deaths": pick([0, 0, 0, 2]), "once": int(rng.random() < 0.1), "epoch": epoch,
+            "max_age": pick([0, MINUTE, 10 * MINUTE]), "big": pick([120, 1000]), "bytes": pick([0, 0, 5, 6]),
+            "reclaim": rng.random() < 0.8, "ending": pick([0, 0, 0, 1, 3]), "deaths": rng.randrange(9),
             "payload": bytes(rng.getrandbits(8) for _ in range(pick([0, 3, 20]))), "err": pick([0, -5, 7, -2147483648]),
-            "delta": rng.randrange(10**6), "keep": pick([0, 0, -1, MINUTE, 30 * MINUTE]),
-            "stale": pick([0, 10 * MINUTE]), "linger": 1000 * MINUTE, "inline": pick([0, 10]),
+            "took": rng.randrange(10**6), "fresh": pick([0, 0, -1, MINUTE, 30 * MINUTE]),
+            "stale": pick([0, 40 * MINUTE, -1]), "linger": 1000 * MINUTE, "inline": pick([0, 10]),
         }
 
     def choose(self):
         """One step: (commands to send, the reply of the first, a note)."""
         kind = self.random.choices(
-            ["join", "renew", "complete", "abort", "forget", "pass", "lose", "save", "restore", "die", "rise"],
-            [40, 20, 12, 5, 2, 22, 2, 1, 1, 2, 4])[0]
+            ["join", "renew", "complete", "abort", "forget", "pass", "send", "lose", "save", "restore", "die", "rise"],
+            [40, 20, 12, 4, 2, 22, 6, 2, 1, 1, 2, 4])[0]
         if kind in ARGUMENTS:
             return self.run_script(kind)
         return getattr(self, "step_" + kind)()
@@ -281,7 +319,7 @@ class Walk:
         if script == "join" and reply[0] == b"LEAD":
             self.attempts.append((a["attempt"], reply[1]))
         promise = (script, a, before_owner, before_result, alive)
-        return [["EVALSHA", self.shas[script], 3, *KEYS, *words, *clock]], reply, promise
+        return [["EVALSHA", self.shas[script], 4, *KEYS, *words, *clock]], reply, promise
 
     def owner_lives(self):
         m = self.model.m
@@ -291,9 +329,14 @@ class Walk:
     def step_pass(self):
         most = self.random.choice([1, GRACE, LEASE, 5 * LEASE])
         self.model.now_us += self.random.randrange(1, most * 1000)
-        if self.random.random() < 0.01:
+        if self.random.random() < 0.05:
             self.model.now_us -= self.random.randrange(60 * MINUTE * 1000)
         return [["PING"]], b"PONG", None
+
+    def step_send(self):
+        """A result too big for one command comes in pieces, or a piece of it is lost."""
+        self.model.sent = self.random.choice([5, 6])
+        return [["SET", KEYS[3], bytes(HEAD) + b"x" * self.model.sent]], b"OK", None
 
     def step_lose(self):
         which = self.random.choice(["m", "r", "all"])
@@ -303,7 +346,7 @@ class Walk:
         if which != "m":
             self.model.r = self.model.r_ttl = None
         if which == "all":
-            self.model.w = set()
+            self.model.w, self.model.sent = set(), 0
         return [["UNLINK", *gone]], None, LOSS
 
     def step_save(self):
@@ -316,6 +359,7 @@ class Walk:
             return self.step_save()
         m, r = self.saved
         self.model.m, self.model.r, self.model.w = dict(m), dict(r) if r else None, set()
+        self.model.sent = 0
         self.model.m_ttl = self.model.r_ttl = None
         commands = [["UNLINK", *KEYS], ["HSET", KEYS[0], *[word for pair in m.items() for word in pair]]]
         if r:

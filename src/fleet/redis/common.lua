@@ -3,11 +3,13 @@
 --
 --   M  hash    the record: e epoch, o attempt of the owner, s state, u end of
 --              the lease and l its length (ms of this server's clock), ib inbox
---              of the owner, oa since when it seems gone, n how many runs in a
---              row gave no result, f the attempt that was forgotten, fp
---              fingerprint, k the user's key, who for reports
---   R  string  the result: a head of 103 bytes, then the payload
+--              of the owner, oa since when it seems gone, n how many owners in
+--              a row died, am 1: nobody takes over, f the attempt that was
+--              forgotten, fp fingerprint, k the user's key (256 bytes of it)
+--              and ks its size, who for reports, at since when
+--   R  string  the result: a head of 107 bytes, then the payload
 --   W  set     inboxes of the processes that wait
+--   T  string  the result of one attempt as long as it is being sent
 --
 -- s: run, done, idle (nobody has it), lost (the owner of a call that must not
 -- run twice is gone). o is ? in a record that a waiter wrote because this
@@ -15,7 +17,8 @@
 local M, R, W = KEYS[1], KEYS[2], KEYS[3]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local HEAD = 103
+local HEAD = 107
+local FOREVER = 999999999999999
 
 -- As a string; Lua itself would print 1.79e+15 for a number of that size. It
 -- is exact up to 2^53, in microseconds the year 2255.
@@ -27,13 +30,9 @@ local function number(field)
 	return tonumber(field or 0) or 0
 end
 
--- Epoch, end of freshness and end of staleness of R; zeros without one.
-local function result_head()
-	local head = redis.call('GETRANGE', R, 0, HEAD - 1)
-	if #head < HEAD then
-		return 0, 0, 0
-	end
-	return tonumber(head:sub(3, 22)), tonumber(head:sub(72, 86)), tonumber(head:sub(88, 102))
+-- The epoch of R; 0 without one.
+local function result_epoch()
+	return tonumber(redis.call('GETRANGE', R, 2, 21)) or 0
 end
 
 local function keep_record(mret)

@@ -1,14 +1,17 @@
 #!lua flags=allow-oom
 -- SPDX-License-Identifier: MIT
 -- The owner has a result. Replies 1 it counts, also when asked again; 0 another
--- owner's does, or will; -1 the key was forgotten.
+-- owner's does, or will; -1 the key was forgotten; -2 T is not whole: send it
+-- again.
 --
 -- It is the attempt that is compared: two owners can have one epoch, after a
--- failover that lost writes.
-local attempt, class, payload = ARGV[1], ARGV[2], ARGV[3]
-local epoch, err, delta = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local keep, stale, linger = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
-local mret, reclaim, inline = tonumber(ARGV[10]), ARGV[11] == '1', tonumber(ARGV[12])
+-- failover that lost writes. The payload is in T, behind room for the head, if
+-- it is too big to be sent at once: bytes is its length then, else 0.
+local T = KEYS[4]
+local attempt, payload, bytes = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local epoch, ending, err, deaths, took = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local fresh, stale, linger = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
+local mret, reclaim, inline = tonumber(ARGV[12]), ARGV[13] == '1', tonumber(ARGV[14])
 
 local m = redis.call('HMGET', M, 'e', 'o', 's', 'f')
 local e, o, s = number(m[1]), m[2], m[3]
@@ -18,33 +21,41 @@ if m[4] == attempt then
 elseif o == attempt and s == 'done' then
 	return 1
 end
-local mine = o == attempt and (s == 'run' or s == 'lost') or s == 'run' and o == '?' and e <= epoch
-	or e < epoch and reclaim
-if o == attempt then -- a late command of its own may have granted it once more
+local mine
+if o == attempt then -- with another epoch if a late command of its own granted it again
+	mine = s == 'run' or s == 'lost'
 	epoch = math.max(epoch, e)
+else
+	mine = s == 'run' and o == '?' and e <= epoch or e < epoch and reclaim
 end
-if not mine or result_head() > epoch then
+if not mine or result_epoch() > epoch then
 	return 0
 end
-
-local fresh_until, stale_until = 0, 0
-if keep < 0 then
-	fresh_until = 999999999999999
-elseif keep > 0 then
-	fresh_until = now + keep
-	stale_until = stale > 0 and fresh_until + stale or 0
+if bytes > 0 and redis.call('STRLEN', T) ~= HEAD + bytes then
+	return -2
 end
-local result = string.format('1 %020.0f %s %011.0f %015.0f %015.0f %015.0f %015.0f\n', epoch, class, err, now, delta,
-	fresh_until, stale_until) .. payload
-redis.call('SET', R, result)
-if keep >= 0 then
-	redis.call('PEXPIRE', R, math.max(keep > 0 and keep + stale or 0, linger, 1))
+
+local function until_end(ms)
+	return ms < 0 and FOREVER or now + ms
+end
+local head = string.format('1 %020.0f %s %011.0f %05.0f %015.0f %015.0f %015.0f %015.0f\n', epoch, ending, err, deaths,
+	now, math.min(took, FOREVER), until_end(fresh), until_end(stale))
+if bytes > 0 then
+	redis.call('SETRANGE', T, 0, head)
+	redis.call('RENAME', T, R)
+else
+	redis.call('SET', R, head .. payload)
+end
+if fresh < 0 or stale < 0 or linger < 0 then
+	redis.call('PERSIST', R)
+else
+	redis.call('PEXPIRE', R, math.max(fresh, stale, linger, 1))
 end
 redis.call('HSET', M, 'e', whole(epoch), 'o', attempt, 's', 'done', 'n', 0)
 redis.call('HDEL', M, 'oa')
 keep_record(mret)
-if #payload <= inline then
-	wake('R ' .. hash_of_key() .. ' ' .. result)
+if bytes == 0 and #payload <= inline then
+	wake('R ' .. hash_of_key() .. ' ' .. head .. payload)
 else
 	wake('G ' .. hash_of_key())
 end

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Write the scripts beside this file as a C header:  embed.py OUTPUT
+"""Write the scripts beside this file as a C file:  embed.py OUTPUT
 
 A script is sent as its line of flags, if it has one, then common.lua, then the rest of it.
 """
@@ -27,11 +27,11 @@ def c_string(text):
 
 
 def main():
-    out = ["/* SPDX-License-Identifier: MIT */", "/* Written by embed.py. */"]
+    out = ["/* SPDX-License-Identifier: MIT */", "/* Written by embed.py. */", '#include "fleet/redis/redis.h"']
     for name in NAMES:
         text = assemble(name)
         sha = hashlib.sha1(text.encode()).hexdigest()
-        out.append(f"static const weft__redis_script {name}_script = {{\n\t\"{sha}\",\n{c_string(text)}\n}};")
+        out.append(f"const weft__redis_script weft__redis_{name} = {{\n\t\"{sha}\",\n{c_string(text)}\n}};")
     pathlib.Path(sys.argv[1]).write_text("\n".join(out) + "\n")
 
 

@@ -1,51 +1,67 @@
 -- SPDX-License-Identifier: MIT
 -- Ask for a call: have its result, wait for it, or lead it.
 --
--- mode: c this call or a later one, k also a kept result, r only to refresh one.
--- known: the epoch that a waiter comes back for, or 0. Replies:
+-- mode: c the call or one that ended at most max_age ago, k also a kept result,
+-- r only to refresh one, p whatever there is, without leading, g a lock without
+-- results. known: the epoch that a waiter comes back for, or 0. Replies:
 --
---   HIT epoch 0 R       the result
---   STALE epoch 0 R     an old one, while somebody else gets a new one
---   LEAD epoch n [R]    the caller runs it, the n-th try; R: serve this meanwhile
---   WAIT epoch ms       ask again after ms, or when the inbox says so
---   BUSY epoch ms       mode r: somebody else does it
---   LOST epoch n        the owner is gone, and it must not run again
---   LOOP epoch n        n runs gave no result: no more
---   OTHER               another fingerprint has this key
---   CLASH               another key has this hash
---   OVER                this attempt had its turn: an old command came late
+--   HIT epoch 0 0 now R bytes        the result; only its head if that is too big
+--   LEAD epoch deaths taken now [R bytes]   the caller runs it; taken 1: from
+--                                    an owner that is gone; R: serve this meanwhile
+--   WAIT epoch ms                    ask again after ms, or when the inbox says so
+--   NONE                             mode p: there is nothing
+--   LOST                             the owner is gone, and it must not run again
+--   LOOP                             that many owners died of it: no more
+--   OTHER                            another fingerprint has this key
+--   CLASH                            another key has this hash
+--   OVER                             this attempt had its turn: the command came late
 local attempt, inbox, hint, mode, fp, key, who = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local lease, grace, mret = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
-local known, max_runs, takeover = tonumber(ARGV[11]), tonumber(ARGV[12]), ARGV[13] == '1'
+local known, max_deaths, once = tonumber(ARGV[11]), tonumber(ARGV[12]), ARGV[13]
+local max_age, big, key_size = tonumber(ARGV[14]), tonumber(ARGV[15]), ARGV[16]
 
-local m = redis.call('HMGET', M, 'e', 'o', 's', 'u', 'l', 'oa', 'ib', 'fp', 'k', 'n')
-local e, o, s, n = number(m[1]), m[2], m[3], number(m[10])
-local re, fresh_until, stale_until = result_head()
+local m = redis.call('HMGET', M, 'e', 'o', 's', 'u', 'l', 'oa', 'ib', 'fp', 'k', 'n', 'am')
+local e, o, s, deaths = number(m[1]), m[2], m[3], number(m[10])
+local head = redis.call('GETRANGE', R, 0, HEAD - 1)
+local re = tonumber(head:sub(3, 22)) or 0
 
 if m[9] and m[9] ~= key then
 	return {'CLASH'}
 end
-if fp ~= '' and m[8] and m[8] ~= '' and m[8] ~= fp and (s == 'run' or re > 0) then
-	return {'OTHER'}
+local other = fp ~= '' and m[8] and m[8] ~= '' and m[8] ~= fp
+
+-- The reply, with R if there is one to give.
+local function reply(verdict, epoch, a, b, give)
+	if not give then
+		return {verdict, epoch, a, b, now}
+	end
+	local bytes = redis.call('STRLEN', R)
+	return {verdict, epoch, a, b, now, bytes <= big and redis.call('GET', R) or head, bytes}
 end
 
-local stale = false
+local function hit()
+	return other and {'OTHER'} or reply('HIT', re, 0, 0, true)
+end
+
+local meanwhile = false
 if known > 0 then
 	if re >= known then
-		return {'HIT', re, 0, redis.call('GET', R)}
+		return hit()
 	end
-elseif mode == 'k' and re > 0 then
-	if now < fresh_until then
-		return {'HIT', re, 0, redis.call('GET', R)}
+elseif re > 0 and head:sub(24, 24) == '0' then
+	local fresh, good = now < tonumber(head:sub(76, 90)), now < tonumber(head:sub(92, 106))
+	local age = now - tonumber(head:sub(44, 58))
+	if mode == 'k' and fresh or mode == 'p' and (fresh or good) or mode == 'c' and max_age > 0 and age <= max_age then
+		return hit()
 	end
-	stale = now < stale_until and redis.call('GET', R)
+	meanwhile = (mode == 'k' or mode == 'r') and (fresh or good) and not other
 end
 
 local function wait(epoch, ms)
-	if stale then
-		return {'STALE', re, 0, stale}
-	elseif mode == 'r' then
-		return {'BUSY', epoch, ms}
+	if other then
+		return {'OTHER'}
+	elseif meanwhile then
+		return hit()
 	end
 	redis.call('SADD', W, inbox)
 	redis.call('PEXPIRE', W, 600000 + 20 * lease)
@@ -55,7 +71,8 @@ end
 -- This server lost the record of the run that the caller waits for: leave a
 -- living owner one lease to take it back.
 if e < known then
-	redis.call('HSET', M, 'e', whole(known), 'o', '?', 's', 'run', 'l', lease, 'oa', whole(now), 'k', key, 'fp', fp)
+	redis.call('HSET', M, 'e', whole(known), 'o', '?', 's', 'run', 'l', lease, 'oa', whole(now), 'k', key, 'ks', key_size,
+		'fp', fp, 'am', once)
 	redis.call('HDEL', M, 'u')
 	keep_record(mret)
 	return wait(known, lease)
@@ -67,7 +84,7 @@ elseif o == attempt then -- the reply to our first one was lost
 	redis.call('HSET', M, 'u', whole(now + lease), 'l', lease, 'ib', hint)
 	redis.call('HDEL', M, 'oa')
 	keep_record(mret)
-	return {'LEAD', e, n}
+	return reply('LEAD', e, deaths, 0, meanwhile)
 end
 
 if s == 'run' then
@@ -84,26 +101,35 @@ if s == 'run' then
 		orphaned = now
 		redis.call('HSET', M, 'oa', whole(now))
 	end
-	left = orphaned + (o == '?' and l or grace) - now
+	local pause = o == '?' and l or grace
+	if o ~= '?' and left > 0 then -- an owner that lives says so as soon as its inbox breaks
+		pause = math.min(grace, math.max(200, grace / 5))
+	end
+	left = math.floor(orphaned + pause - now)
 	if left > 0 then
 		return wait(e, left)
 	end
-	if not takeover then
-		redis.call('HSET', M, 's', 'lost')
+	if m[11] == '1' then
+		s = 'lost'
+		redis.call('HSET', M, 's', s)
 	end
 end
-if not takeover and (s == 'run' or s == 'lost') then
-	return {'LOST', e, n}
+if s == 'lost' then
+	wake('A ' .. hash_of_key())
+	return {'LOST'}
+elseif mode == 'p' then
+	return {'NONE'}
 end
 
-n = s and s ~= 'done' and n + 1 or 1
-if max_runs > 0 and n > max_runs then
-	return {'LOOP', e, n - 1}
+deaths = (s == 'run' and deaths + 1) or (s == 'idle' and deaths) or 0
+if max_deaths > 0 and deaths >= max_deaths then
+	wake('A ' .. hash_of_key())
+	return {'LOOP'}
 end
 e = math.max(e + 1, re + 1, known + 1, time[1] * 1000000 + time[2])
 redis.call('HSET', M, 'e', whole(e), 'o', attempt, 's', 'run', 'u', whole(now + lease), 'l', lease, 'ib', hint,
-	'n', n, 'fp', fp, 'k', key, 'who', who)
+	'n', deaths, 'am', once, 'fp', fp, 'k', key, 'ks', key_size, 'who', who, 'at', whole(now))
 redis.call('HDEL', M, 'oa')
 redis.call('SREM', W, inbox)
 keep_record(mret)
-return {'LEAD', e, n, stale or nil}
+return reply('LEAD', e, deaths, s == 'run' and 1 or 0, meanwhile)

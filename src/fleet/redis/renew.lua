@@ -7,6 +7,7 @@
 -- what a server has that lost writes.
 local attempt, hint = ARGV[1], ARGV[2]
 local epoch, lease, mret, reclaim = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == '1'
+local once = ARGV[7]
 
 local m = redis.call('HMGET', M, 'e', 'o', 's', 'f')
 local e, o, s = number(m[1]), m[2], m[3]
@@ -16,9 +17,10 @@ if m[4] == attempt then
 	return {-1, 0}
 elseif o == attempt and (s == 'run' or s == 'lost') then
 	reply = 1
-elseif (s == 'run' and o == '?' and e <= epoch or e < epoch and reclaim) and result_head() < epoch then
+elseif o ~= attempt and result_epoch() < epoch
+		and (s == 'run' and o == '?' and e <= epoch or e < epoch and reclaim) then
 	reply = 2
-	redis.call('HSET', M, 'e', whole(epoch), 'o', attempt, 'n', 1)
+	redis.call('HSET', M, 'e', whole(epoch), 'o', attempt, 'am', once)
 else
 	return {0, 0}
 end

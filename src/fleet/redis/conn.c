@@ -1,0 +1,569 @@
+/* SPDX-License-Identifier: MIT */
+#include "fleet/redis/conn.h"
+
+#include "fleet/os/fd.h"
+#include "fleet/os/net.h"
+
+#include <weft/atomic.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* How long one step of connecting may take. */
+#define STEP WEFT_SECOND
+/* After so long without any reply the connection is given up. */
+#define STALLED (5 * WEFT_SECOND)
+#define FIRST_PAUSE WEFT_MS(10)
+#define LONGEST_PAUSE WEFT_SECOND
+
+enum { READ_BYTES = 64 * 1024 };
+
+/* ---- errors ---- */
+
+int weft__redis_error(const char *text)
+{
+	static const struct {
+		const char *word;
+		int err;
+	} meanings[] = {
+		{"NOSCRIPT", WEFT__REDIS_NOSCRIPT},
+		{"OOM", -ENOSPC},	/* maxmemory */
+		{"MISCONF", -EIO},	/* it cannot save, and takes no writes */
+		{"READONLY", -EROFS},	/* a replica, by now */
+	};
+
+	for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++)
+		if (strncmp(text, meanings[i].word,
+			    strlen(meanings[i].word)) == 0)
+			return meanings[i].err;
+	/* LOADING, MASTERDOWN, BUSY, NOREPLICAS, CLUSTERDOWN, NOAUTH, NOPERM,
+	 * and whatever else keeps a script from being executed */
+	return -EHOSTDOWN;
+}
+
+/* Is this another server than the one to speak to, or will it be? */
+static bool is_wrong_server(const char *text)
+{
+	return strncmp(text, "READONLY", 8) == 0 ||
+	       strncmp(text, "MASTERDOWN", 10) == 0;
+}
+
+static void trouble(weft__redis_conn *c, const char *reason)
+{
+	if (strncmp(c->reason, reason, sizeof c->reason - 1) == 0)
+		return;
+	snprintf(c->reason, sizeof c->reason, "%s", reason);
+	c->events.trouble(c->events.arg, c->reason);
+}
+
+/* ---- requests ---- */
+
+static void free_request(weft__redis_request *r)
+{
+	if (r->reply != NULL)
+		freeReplyObject(r->reply);
+	redisFreeCommand(r->bytes);
+	free(r);
+}
+
+/* With the lock held: r has its reply, or err. Frees it if nobody waits. */
+static void finish(weft__redis_request *r, redisReply *reply, int err)
+{
+	r->reply = reply;
+	r->err = err;
+	if (r->left)
+		free_request(r);
+	else
+		weft_sema_release(&r->done, 1);
+}
+
+/* With the lock held: send what can be sent. */
+static void flush(weft__redis_conn *c)
+{
+	while (c->unsent != NULL && c->up) {
+		weft__redis_request *r = c->unsent;
+		ptrdiff_t n = weft__net_send(c->fd, r->bytes + c->unsent_offset,
+					     r->size - c->unsent_offset);
+
+		if (n < 0)
+			return;	/* later; the thread notices a broken one */
+		c->unsent_offset += (size_t)n;
+		if (c->unsent_offset < r->size)
+			continue;
+		r->sent = weft_now();
+		c->unsent_offset = 0;
+		c->unsent = r->next;
+	}
+}
+
+static weft__redis_request *take_oldest(weft__redis_conn *c)
+{
+	weft__redis_request *r = c->oldest;
+
+	if (r == NULL)
+		return NULL;
+	c->oldest = r->next;
+	if (c->oldest == NULL)
+		c->end = &c->oldest;
+	return r;
+}
+
+/* With the lock held: since when has the server owed us something? */
+static weft_time waiting_since(weft__redis_conn *c)
+{
+	if (!c->up)
+		return c->down_since;
+	return c->oldest == NULL || c->oldest->sent == 0 ? WEFT_NEVER
+							  : c->oldest->sent;
+}
+
+static bool has_broken(weft__redis_conn *c)
+{
+	weft_time since = waiting_since(c);
+
+	return c->stop || (since != WEFT_NEVER && weft_now() - since > WEFT__REDIS_PATIENCE);
+}
+
+static bool enqueue(weft__redis_conn *c, weft__redis_request *r)
+{
+	bool stuck;
+
+	pthread_mutex_lock(&c->lock);
+	if (has_broken(c)) {
+		pthread_mutex_unlock(&c->lock);
+		return false;
+	}
+	*c->end = r;
+	c->end = &r->next;
+	if (c->unsent == NULL)
+		c->unsent = r;
+	flush(c);
+	stuck = c->up && c->unsent != NULL;
+	pthread_mutex_unlock(&c->lock);
+	if (stuck)
+		weft__net_ring(c->bell);
+	return true;
+}
+
+int weft__redis_send(weft__redis_conn *c, int argc, const char *const *argv,
+		     const size_t *sizes, weft__redis_request **out)
+{
+	weft__redis_request *r = calloc(1, sizeof *r);
+	int size;
+
+	if (r == NULL)
+		return -ENOMEM;
+	size = redisFormatCommandArgv(&r->bytes, argc, (const char **)argv,
+				      sizes);
+	if (size < 0) {
+		free(r);
+		return -ENOMEM;
+	}
+	r->size = (size_t)size;
+	weft_sema_init(&r->done, 0);
+	if (!enqueue(c, r)) {
+		free_request(r);
+		return -EHOSTDOWN;
+	}
+	*out = r;
+	return 0;
+}
+
+void weft__redis_leave(weft__redis_request *r, weft__redis_conn *c)
+{
+	bool finished;
+
+	pthread_mutex_lock(&c->lock);
+	finished = r->reply != NULL || r->err != 0;
+	r->left = true;
+	pthread_mutex_unlock(&c->lock);
+	if (finished)
+		free_request(r);
+}
+
+int weft__redis_wait(weft__redis_request *r, weft__redis_conn *c, weft_ctx *ctx,
+		     weft_time until, redisReply **reply)
+{
+	weft_ctx limit;
+	int err;
+
+	weft_ctx_init_deadline(&limit, ctx, until);
+	err = weft_sema_acquire_ctx(&r->done, &limit, 1);
+	weft_ctx_fini(&limit);
+	if (err != 0) {
+		weft__redis_leave(r, c);
+		return weft_ctx_done(ctx) ? weft_ctx_err(ctx) : -EHOSTDOWN;
+	}
+	*reply = r->reply;
+	r->reply = NULL;
+	err = r->err;
+	free_request(r);
+	if (err != 0)
+		return err;
+	if ((*reply)->type == REDIS_REPLY_ERROR) {
+		err = weft__redis_error((*reply)->str);
+		freeReplyObject(*reply);
+	}
+	return err;
+}
+
+/* ---- what comes in ---- */
+
+/* 1 and a reply, 0: not all of it is there yet, or a negative errno value. */
+static int next_reply(weft__redis_conn *c, redisReply **reply)
+{
+	void *got = NULL;
+
+	if (redisReaderGetReply(c->reader, &got) != REDIS_OK)
+		return -EPROTO;
+	*reply = got;
+	return got != NULL;
+}
+
+static int feed(weft__redis_conn *c)
+{
+	char block[READ_BYTES];
+	ptrdiff_t n = weft__net_recv(c->fd, block, sizeof block);
+
+	if (n == -EAGAIN)
+		return 0;
+	if (n <= 0)
+		return n == 0 ? -ECONNRESET : (int)n;
+	return redisReaderFeed(c->reader, block, (size_t)n) == REDIS_OK
+		       ? 0
+		       : -ENOMEM;
+}
+
+static void take_message(weft__redis_conn *c, redisReply *reply)
+{
+	if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 3 &&
+	    reply->element[2]->type == REDIS_REPLY_STRING)
+		c->events.message(c->events.arg, reply->element[2]->str,
+				  reply->element[2]->len);
+	freeReplyObject(reply);
+}
+
+/* The reply to the oldest request. False: to none. */
+static bool take_reply(weft__redis_conn *c, redisReply *reply)
+{
+	weft__redis_request *r;
+
+	if (reply->type == REDIS_REPLY_ERROR && is_wrong_server(reply->str))
+		c->suspect = true;
+	pthread_mutex_lock(&c->lock);
+	r = c->oldest != c->unsent ? take_oldest(c) : NULL;
+	if (r != NULL)
+		finish(r, reply, 0);
+	pthread_mutex_unlock(&c->lock);
+	if (r == NULL)
+		freeReplyObject(reply);
+	return r != NULL;
+}
+
+static int take_all(weft__redis_conn *c)
+{
+	redisReply *reply;
+	int n, err = feed(c);
+
+	if (err != 0)
+		return err;
+	while ((n = next_reply(c, &reply)) > 0) {
+		if (c->channel != NULL)
+			take_message(c, reply);
+		else if (!take_reply(c, reply))
+			return -EPROTO;
+	}
+	return n;
+}
+
+/* ---- connecting ---- */
+
+static redisReply *await_reply(weft__redis_conn *c, weft_time until)
+{
+	redisReply *reply;
+	int n;
+
+	while ((n = next_reply(c, &reply)) == 0) {
+		if (weft__net_wait(c->fd, WEFT__NET_IN, -1, until) == 0 ||
+		    feed(c) != 0)
+			return NULL;
+	}
+	return n > 0 ? reply : NULL;
+}
+
+static bool send_all(weft__redis_conn *c, const char *bytes, size_t size,
+		     weft_time until)
+{
+	while (size > 0) {
+		ptrdiff_t n = weft__net_send(c->fd, bytes, size);
+
+		if (n == -EAGAIN) {
+			if (weft__net_wait(c->fd, WEFT__NET_OUT, -1, until) == 0)
+				return false;
+			continue;
+		}
+		if (n < 0)
+			return false;
+		bytes += n;
+		size -= (size_t)n;
+	}
+	return true;
+}
+
+redisReply *weft__redis_conn_command(weft__redis_conn *c,
+				     const char *const *words)
+{
+	weft_time until = weft_now() + STEP;
+	redisReply *reply = NULL;
+	int argc = 0, size;
+	char *bytes;
+
+	while (words[argc] != NULL)
+		argc++;
+	size = redisFormatCommandArgv(&bytes, argc, (const char **)words, NULL);
+	if (size < 0)
+		return NULL;
+	if (send_all(c, bytes, (size_t)size, until))
+		reply = await_reply(c, until);
+	redisFreeCommand(bytes);
+	return reply;
+}
+
+/* One command of the greeting. False: it does not work like that. */
+static bool greet(weft__redis_conn *c, bool needed, const char *const *words)
+{
+	redisReply *reply = weft__redis_conn_command(c, words);
+	bool good = reply != NULL &&
+		    (!needed || reply->type != REDIS_REPLY_ERROR);
+
+	if (!good)
+		trouble(c, reply ? reply->str : "no answer");
+	if (reply != NULL)
+		freeReplyObject(reply);
+	return good;
+}
+
+#define GREET(c, needed, ...)                                                  \
+	greet(c, needed, (const char *const[]){__VA_ARGS__, NULL})
+
+static bool log_in(weft__redis_conn *c)
+{
+	const weft__redis_url *u = c->url;
+	char database[12];
+
+	snprintf(database, sizeof database, "%d", u->database);
+	if (u->user != NULL && !GREET(c, true, "AUTH", u->user, u->password))
+		return false;
+	if (u->user == NULL && u->password != NULL &&
+	    !GREET(c, true, "AUTH", u->password))
+		return false;
+	if (c->channel != NULL)
+		return GREET(c, true, "SUBSCRIBE", c->channel);
+	return GREET(c, true, "SELECT", database) &&
+	       GREET(c, false, "CLIENT", "SETNAME", "weft");
+}
+
+static bool establish(weft__redis_conn *c)
+{
+	const weft__redis_url *u = c->url;
+	int fd = weft__net_connect(u->host, u->port, u->path,
+				   weft_now() + STEP);
+
+	if (fd < 0) {
+		trouble(c, fd == -ENXIO ? "no such host" : strerror(-fd));
+		return false;
+	}
+	pthread_mutex_lock(&c->lock);
+	c->fd = fd;	/* from now on it can be hung up */
+	pthread_mutex_unlock(&c->lock);
+	c->suspect = false;
+	c->reader = redisReaderCreate();
+	if (c->reader == NULL || !log_in(c))
+		return false;
+	c->events.up(c->events.arg, c);
+	c->reason[0] = '\0';
+	pthread_mutex_lock(&c->lock);
+	c->up = !c->stop;
+	c->unsent = c->oldest;
+	c->unsent_offset = 0;
+	flush(c);
+	pthread_mutex_unlock(&c->lock);
+	return true;
+}
+
+/* ---- the thread ---- */
+
+static void serve(weft__redis_conn *c)
+{
+	int err = 0;
+
+	while (err == 0 && !c->suspect) {
+		weft_time since;
+		int events = WEFT__NET_IN, happened;
+
+		pthread_mutex_lock(&c->lock);
+		flush(c);
+		since = waiting_since(c);
+		if (c->unsent != NULL)
+			events |= WEFT__NET_OUT;
+		if (c->stop || (since != WEFT_NEVER &&
+				weft_now() - since > STALLED))
+			err = -ETIMEDOUT;
+		pthread_mutex_unlock(&c->lock);
+		if (err != 0)
+			break;
+		happened = weft__net_wait(c->fd, events, c->bell,
+					  weft_now() + WEFT_SECOND);
+		if (happened & WEFT__NET_IN)
+			err = take_all(c);
+	}
+	if (err != 0 && !c->stop)
+		trouble(c, err == -ETIMEDOUT ? "no answer" : strerror(-err));
+}
+
+/* With the lock held: those who left are not asked for again. */
+static void drop_left(weft__redis_conn *c)
+{
+	weft__redis_request **p = &c->oldest, *r;
+
+	while ((r = *p) != NULL) {
+		r->sent = 0;
+		if (!r->left) {
+			p = &r->next;
+			continue;
+		}
+		*p = r->next;
+		free_request(r);
+	}
+	c->end = p;
+}
+
+static void fail_all(weft__redis_conn *c)
+{
+	weft__redis_request *r;
+
+	while ((r = take_oldest(c)) != NULL)
+		finish(r, NULL, -EHOSTDOWN);
+}
+
+static void hang_up(weft__redis_conn *c)
+{
+	bool was_up;
+
+	pthread_mutex_lock(&c->lock);
+	was_up = c->up;
+	if (was_up)
+		c->down_since = weft_now();
+	c->up = false;
+	c->unsent = NULL;
+	drop_left(c);
+	if (has_broken(c))
+		fail_all(c);
+	if (c->fd >= 0)
+		weft__fleet_fd_close(c->fd);
+	c->fd = -1;
+	pthread_mutex_unlock(&c->lock);
+	if (c->reader != NULL)
+		redisReaderFree(c->reader);
+	c->reader = NULL;
+	if (was_up && c->events.down != NULL)
+		c->events.down(c->events.arg);
+}
+
+static bool stopping(weft__redis_conn *c)
+{
+	bool stop;
+
+	pthread_mutex_lock(&c->lock);
+	stop = c->stop;
+	pthread_mutex_unlock(&c->lock);
+	return stop;
+}
+
+/* A different time for every process: they all lost the server at once. */
+static weft_duration take_pause(weft__redis_conn *c, weft_duration pause)
+{
+	weft_duration now = pause / 2 +
+			    (weft_duration)(weft__fleet_dice() * pause / 2);
+
+	weft__net_wait(-1, 0, c->bell, weft_now() + now);
+	return pause * 2 < LONGEST_PAUSE ? pause * 2 : LONGEST_PAUSE;
+}
+
+static void *run(void *arg)
+{
+	weft__redis_conn *c = arg;
+	weft_duration pause = FIRST_PAUSE;
+
+	while (!stopping(c)) {
+		bool up = establish(c);
+
+		if (!c->was_tried)
+			weft_waitgroup_done(&c->tried);
+		c->was_tried = true;
+		if (up) {
+			weft_time start = weft_now();
+
+			serve(c);
+			if (weft_now() - start > LONGEST_PAUSE)
+				pause = FIRST_PAUSE;
+		}
+		hang_up(c);
+		if (!stopping(c))
+			pause = take_pause(c, pause);
+	}
+	return NULL;
+}
+
+int weft__redis_conn_init(weft__redis_conn *c, const weft__redis_url *url,
+			  const char *channel, weft__redis_events events)
+{
+	int err;
+
+	memset(c, 0, sizeof *c);
+	c->url = url;
+	c->channel = channel;
+	c->events = events;
+	c->fd = -1;
+	c->end = &c->oldest;
+	c->down_since = weft_now();
+	c->bell = weft__net_bell();
+	if (c->bell < 0)
+		return c->bell;
+	pthread_mutex_init(&c->lock, NULL);
+	weft_waitgroup_add(&c->tried, 1);
+	err = weft__fleet_thread_start(&c->thread,
+				       channel ? "weft-inbox" : "weft-redis",
+				       run, c);
+	if (err != 0) {
+		weft__fleet_fd_close(c->bell);
+		pthread_mutex_destroy(&c->lock);
+	}
+	return err;
+}
+
+void weft__redis_conn_fini(weft__redis_conn *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->stop = true;
+	if (c->fd >= 0)
+		weft__net_hang_up(c->fd);
+	pthread_mutex_unlock(&c->lock);
+	weft__net_ring(c->bell);
+	weft__fleet_thread_join(c->thread);
+	fail_all(c);
+	weft__fleet_fd_close(c->bell);
+	pthread_mutex_destroy(&c->lock);
+}
+
+bool weft__redis_conn_is_up(weft__redis_conn *c)
+{
+	bool up;
+
+	pthread_mutex_lock(&c->lock);
+	up = c->up;
+	pthread_mutex_unlock(&c->lock);
+	return up;
+}

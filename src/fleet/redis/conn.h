@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A connection to the server, with a thread of its own that connects, reads,
+ * and connects again. hiredis formats what is sent and takes apart what comes;
+ * the descriptor is ours.
+ *
+ * There are two kinds. One is for commands: any number of tasks and threads send
+ * theirs, without waiting for each other's replies. Who sends writes to the
+ * descriptor itself, so that a reply costs one hop between threads. The other
+ * kind has a channel and is told what is published there.
+ *
+ *   - A command that has no reply when the connection breaks is sent again on
+ *     the next one. All that this library sends may be executed twice, and late.
+ *   - Waiting is bounded by the caller; while the server has not answered for
+ *     some time, to anybody, sending fails at once (the breaker).
+ *   - The lock is a pthread's, not a weft_mutex: that could be handed to a task
+ *     for which no worker has time, and renewals must not wait for one.
+ */
+#ifndef WEFT_SRC_FLEET_REDIS_CONN_H
+#define WEFT_SRC_FLEET_REDIS_CONN_H
+
+#include "fleet/os/os.h"
+#include "fleet/redis/url.h"
+
+#include <weft/ctx.h>
+#include <weft/sema.h>
+#include <weft/waitgroup.h>
+
+#include <hiredis/hiredis.h>
+
+/*
+ * How long a command waits for its reply. Where others have waited that long
+ * already, or the connection has been down, it fails at once.
+ */
+#define WEFT__REDIS_PATIENCE (2 * WEFT_SECOND)
+
+typedef struct weft__redis_conn weft__redis_conn;
+
+/* A command on its way. From malloc(); its sender has it until it waits. */
+typedef struct weft__redis_request weft__redis_request;
+struct weft__redis_request {
+	weft__redis_request *next;
+	char *bytes;		/* hiredis's */
+	size_t size;
+	weft_time sent;
+	bool left;		/* nobody waits for the reply */
+	redisReply *reply;
+	int err;
+	weft_sema done;
+};
+
+/* Called on the connection's thread. */
+typedef struct weft__redis_events weft__redis_events;
+struct weft__redis_events {
+	void *arg;
+	/* Connected, logged in, subscribed; commands wait for the return. */
+	void (*up)(void *arg, weft__redis_conn *c);
+	void (*down)(void *arg);	/* after up; may be NULL */
+	void (*message)(void *arg, const char *text, size_t size);
+	/* It does not work, for another reason than before. */
+	void (*trouble)(void *arg, const char *reason);
+};
+
+struct weft__redis_conn {
+	const weft__redis_url *url;
+	const char *channel;	/* or NULL */
+	weft__redis_events events;
+	weft_waitgroup tried;	/* done when it was tried to connect once */
+	pthread_t thread;
+	int bell;
+	redisReader *reader;	/* the thread's */
+	char reason[160];	/* the thread's */
+	bool was_tried;		/* the thread's */
+
+	pthread_mutex_t lock;	/* of what follows */
+	weft__redis_request *oldest, **end;	/* without a reply, as they are sent */
+	weft__redis_request *unsent;	/* the first of those not sent entirely */
+	size_t unsent_offset;
+	int fd;			/* -1: none */
+	bool up;
+	bool stop;
+	bool suspect;		/* what answers is not the server to speak to */
+	weft_time down_since;
+};
+
+/* Start the thread. url and channel must live as long as *c. 0 or an errno. */
+int weft__redis_conn_init(weft__redis_conn *c, const weft__redis_url *url,
+			  const char *channel, weft__redis_events events);
+
+/* End the thread. Nobody waits for a reply any more. */
+void weft__redis_conn_fini(weft__redis_conn *c);
+
+bool weft__redis_conn_is_up(weft__redis_conn *c);
+
+/*
+ * Send a command.
+ *
+ * Returns 0 and *out, which has to be waited for; -EHOSTDOWN, -ENOMEM.
+ */
+int weft__redis_send(weft__redis_conn *c, int argc, const char *const *argv,
+		     const size_t *sizes, weft__redis_request **out);
+
+/*
+ * Wait for the reply of r, and free r.
+ *
+ * Returns 0 and *reply, to be freed with freeReplyObject(), which is not an
+ * error of the server; ctx's error; -EHOSTDOWN: none until then; or what
+ * weft__redis_error() says of an error of the server.
+ */
+int weft__redis_wait(weft__redis_request *r, weft__redis_conn *c, weft_ctx *ctx,
+		     weft_time until, redisReply **reply);
+
+/* Do not wait for the reply of r; nobody will see it. */
+void weft__redis_leave(weft__redis_request *r, weft__redis_conn *c);
+
+/* Only in events.up: send words, up to NULL, and wait. NULL: no reply. */
+redisReply *weft__redis_conn_command(weft__redis_conn *c,
+				     const char *const *words);
+
+/*
+ * What an error of the server means to a fleet: "it does not work now"
+ * (-EHOSTDOWN, -ENOSPC, -EROFS, -EIO), or WEFT__REDIS_NOSCRIPT.
+ */
+enum { WEFT__REDIS_NOSCRIPT = 1 };
+int weft__redis_error(const char *text);
+
+#endif

@@ -1,0 +1,650 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The engine on a Redis server.
+ *
+ * E1  What decides is decided by the scripts, by the server's clock. A command
+ *     may be executed twice or late: it names its attempt, and the second time
+ *     changes nothing.
+ * E2  The inbox is subscribed before the first question, so that an owner whose
+ *     inbox has no subscriber is dead, or says at once, by renewing, that it has
+ *     none.
+ * E3  A waiter is on the list of the inbox before its question is sent, so that
+ *     news that overtakes the reply finds it.
+ */
+#include "fleet/redis/redis.h"
+
+#include "fleet/os/fd.h"
+
+#include <weft/atomic.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Records are kept that long at least. */
+#define RECORD_LEAST (10 * WEFT_MINUTE)
+
+static weft__redis *redis_of(weft__fleet_engine *e)
+{
+	return (weft__redis *)e;
+}
+
+static weft_time soon(void)
+{
+	return weft_now() + WEFT__REDIS_PATIENCE;
+}
+
+/* How long the record of a call outlives its last use. */
+static weft_duration record_of(const weft__fleet_ask *ask)
+{
+	weft_duration d = 20 * ask->lease;
+
+	if (d < RECORD_LEAST)
+		d = RECORD_LEAST;
+	return d > ask->keep ? d : ask->keep;
+}
+
+/* For scripts 0 is for ever. */
+static void add_record(weft__redis_words *w, const weft__fleet_ask *ask)
+{
+	weft_duration d = record_of(ask);
+
+	weft__redis_ms(w, d == WEFT_FLEET_FOREVER ? 0 : d);
+}
+
+/* The inbox, if its owner's death can be seen by it. */
+static const char *hint(weft__redis *e)
+{
+	return weft__redis_conn_is_up(&e->news) ? e->inbox : "";
+}
+
+/* ---- join ---- */
+
+static const char *mode_of(const weft__fleet_ask *ask)
+{
+	if (ask->gate)
+		return "g";
+	if (ask->passive)
+		return "p";
+	if (ask->refresh)
+		return "r";
+	return ask->mode == WEFT_FLEET_CALL ? "c" : "k";
+}
+
+static void join_words(weft__redis *e, const weft__fleet_ask *ask,
+		       char fingerprint[20], weft__redis_words *w)
+{
+	size_t key_size = ask->key.size < sizeof((weft_fleet_entry *)0)->key
+				  ? ask->key.size
+				  : sizeof((weft_fleet_entry *)0)->key;
+
+	*fingerprint = '\0';
+	if (ask->fingerprint != 0)
+		snprintf(fingerprint, 20, "%016llx",
+			 (unsigned long long)ask->fingerprint);
+	weft__redis_script_words(w, e, &weft__redis_join, &ask->id, NULL);
+	weft__redis_text(w, ask->attempt.hex);
+	weft__redis_text(w, e->inbox);
+	weft__redis_text(w, hint(e));
+	weft__redis_text(w, mode_of(ask));
+	weft__redis_text(w, fingerprint);
+	weft__redis_bytes(w, ask->key.data, key_size);
+	weft__redis_text(w, e->who);
+	weft__redis_ms(w, ask->lease);
+	weft__redis_ms(w, ask->grace);
+	add_record(w, ask);
+	weft__redis_number(w, (int64_t)ask->known_epoch);
+	weft__redis_number(w, ask->max_takeovers);
+	weft__redis_number(w, ask->at_most_once);
+	weft__redis_ms(w, ask->max_age);
+	weft__redis_number(w, WEFT__REDIS_HEAD + WEFT__REDIS_PIECE);
+	weft__redis_number(w, (int64_t)ask->key.size);
+}
+
+static long long integer_at(const redisReply *reply, size_t at)
+{
+	return at < reply->elements ? reply->element[at]->integer : 0;
+}
+
+/* The result that a reply brings, whole. 0 with NULL: it brings none. */
+static int result_of(weft__redis *e, weft_ctx *ctx, const weft__fleet_ask *ask,
+		     const redisReply *reply, weft__fleet_result **out)
+{
+	const redisReply *text;
+	size_t total;
+	int err = 0;
+
+	if (reply->elements < 7)
+		return 0;
+	text = reply->element[5];
+	total = (size_t)integer_at(reply, 6);
+	*out = weft__redis_result(text->str, text->len, total,
+				  integer_at(reply, 4));
+	if (*out == NULL)
+		return text->len < WEFT__REDIS_HEAD ? -EIO : -ENOMEM;
+	if (total > text->len)
+		err = weft__redis_fetch(e, ctx, &ask->id, *out);
+	if (err != 0) {
+		free(*out);
+		*out = NULL;
+	}
+	return err;
+}
+
+static int refusal(const char *verdict)
+{
+	static const struct {
+		const char *word;
+		int err;
+	} refusals[] = {
+		{"NONE", -ENOENT},   {"LOST", -EOWNERDEAD}, {"LOOP", -ELOOP},
+		{"OTHER", -EBADMSG}, {"CLASH", -EBADMSG},
+	};
+
+	for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
+		if (strcmp(verdict, refusals[i].word) == 0)
+			return refusals[i].err;
+	return -EIO;
+}
+
+static int read_verdict(weft__redis *e, weft_ctx *ctx,
+			const weft__fleet_ask *ask, const redisReply *reply,
+			weft__fleet_answer *a)
+{
+	const char *verdict;
+	int err;
+
+	if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0 ||
+	    reply->element[0]->type != REDIS_REPLY_STRING)
+		return -EIO;
+	verdict = reply->element[0]->str;
+	a->epoch = (uint64_t)integer_at(reply, 1);
+	if (strcmp(verdict, "WAIT") == 0) {
+		a->verdict = WEFT__FLEET_WAIT;
+		a->hint = WEFT_MS(integer_at(reply, 2));
+		return 0;
+	}
+	if (strcmp(verdict, "LEAD") == 0) {
+		a->verdict = WEFT__FLEET_LEAD;
+		a->takeovers = (int)integer_at(reply, 2);
+		a->took_over = integer_at(reply, 3) != 0;
+		/* An old result that is gone by now: do without it. */
+		err = result_of(e, ctx, ask, reply, &a->result);
+		return err == -ENOMEM ? 0 : err == -ESTALE ? 0 : err;
+	}
+	if (strcmp(verdict, "HIT") != 0)
+		return refusal(verdict);
+	a->verdict = WEFT__FLEET_HIT;
+	return result_of(e, ctx, ask, reply, &a->result);
+}
+
+static int ask_server(weft__redis *e, weft_ctx *ctx, const weft__fleet_ask *ask,
+		      weft__fleet_answer *a)
+{
+	weft__redis_words w;
+	char fingerprint[20];
+	redisReply *reply;
+	int err;
+
+	join_words(e, ask, fingerprint, &w);
+	err = weft__redis_do(e, &weft__redis_join, &w, ctx, &reply);
+	if (err != 0)
+		return err;
+	err = read_verdict(e, ctx, ask, reply, a);
+	freeReplyObject(reply);
+	return err;
+}
+
+/* Wait until it is known how connecting went. */
+static int await_connection(weft__redis_conn *c, weft_ctx *ctx)
+{
+	weft_ctx limit;
+	int err;
+
+	weft_ctx_init_deadline(&limit, ctx, soon());
+	err = weft_waitgroup_wait_ctx(&c->tried, &limit);
+	weft_ctx_fini(&limit);
+	if (err == 0)
+		return 0;
+	return weft_ctx_done(ctx) ? weft_ctx_err(ctx) : -EHOSTDOWN;
+}
+
+/* E2. */
+static int begin_asking(weft__redis *e, weft_ctx *ctx, weft__fleet_ask *ask)
+{
+	int err = await_connection(&e->commands, ctx);
+
+	if (err == 0)
+		err = await_connection(&e->news, ctx);
+	if (err != 0)
+		return err;
+	if ((ask->mode == WEFT_FLEET_ONCE || ask->at_most_once) &&
+	    weft_atomic_load(&e->evicts, relaxed))
+		return -ENOTSUP;
+	ask->priv = weft__redis_waiter_new(e, &ask->id);
+	return ask->priv != NULL ? 0 : -ENOMEM;
+}
+
+static int redis_join(weft__fleet_engine *engine, weft_ctx *ctx,
+		      weft__fleet_ask *ask, weft__fleet_answer *a)
+{
+	weft__redis *e = redis_of(engine);
+	int err = 0;
+
+	if (ask->priv == NULL)
+		err = begin_asking(e, ctx, ask);
+	if (err != 0)
+		return err;
+	if (ask->known_epoch != 0)
+		a->result = weft__redis_waiter_take(e, ask->priv,
+						    ask->known_epoch);
+	if (a->result != NULL) {
+		a->verdict = WEFT__FLEET_HIT;
+		a->epoch = a->result->epoch;
+		return 0;
+	}
+	do	/* again where a big result was replaced while it came */
+		err = ask_server(e, ctx, ask, a);
+	while (err == -ESTALE && !weft_ctx_done(ctx));
+	return err;
+}
+
+/* Nobody waits for the reply; should it get lost, the lease lapses. */
+static void post_abort(weft__redis *e, const weft__fleet_ask *ask)
+{
+	weft__redis_words w;
+	weft__redis_request *r;
+
+	weft__redis_script_words(&w, e, &weft__redis_abort, &ask->id, NULL);
+	weft__redis_text(&w, ask->attempt.hex);
+	add_record(&w, ask);
+	if (weft__redis_post(e, &w, &r) == 0)
+		weft__redis_leave(r, &e->commands);
+}
+
+static void redis_leave(weft__fleet_engine *engine, weft__fleet_ask *ask,
+			bool may_lead)
+{
+	weft__redis *e = redis_of(engine);
+
+	if (ask->priv != NULL)
+		weft__redis_waiter_free(e, ask->priv);
+	ask->priv = NULL;
+	if (may_lead)
+		post_abort(e, ask);
+}
+
+/* ---- what a leader does ---- */
+
+/*
+ * A record that is missing can only have been lost, not have run out, as long as
+ * it was renewed within its life.
+ */
+static bool may_reclaim(const weft__fleet_lease *lease)
+{
+	return lease->since_good < record_of(lease->ask) / 10 * 9;
+}
+
+static void renew_words(weft__redis *e, const weft__fleet_lease *lease,
+			weft__redis_words *w)
+{
+	const weft__fleet_ask *ask = lease->ask;
+
+	weft__redis_script_words(w, e, &weft__redis_renew, &ask->id, NULL);
+	weft__redis_text(w, ask->attempt.hex);
+	weft__redis_text(w, hint(e));
+	weft__redis_number(w, (int64_t)lease->epoch);
+	weft__redis_ms(w, ask->lease);
+	add_record(w, ask);
+	weft__redis_number(w, may_reclaim(lease));
+	weft__redis_number(w, ask->at_most_once);
+}
+
+static void post_renewal(weft__redis *e, weft__fleet_lease *lease)
+{
+	weft__redis_request *r = NULL;
+	weft__redis_words w;
+
+	renew_words(e, lease, &w);
+	lease->renewed = weft__redis_post(e, &w, &r);
+	lease->priv = r;
+}
+
+static void await_renewal(weft__redis *e, weft__fleet_lease *lease,
+			  weft_time until)
+{
+	weft__redis_words w;
+	redisReply *reply;
+	long long said;
+
+	if (lease->renewed != 0)
+		return;
+	renew_words(e, lease, &w);
+	lease->renewed = weft__redis_await(e, lease->priv, &weft__redis_renew,
+					   &w, NULL, until, &reply);
+	lease->priv = NULL;
+	if (lease->renewed != 0)
+		return;
+	said = integer_at(reply, 0);
+	lease->renewed = said > 0 ? 0 : said < 0 ? -ESTALE : -EOWNERDEAD;
+	lease->waiters = (int)integer_at(reply, 1);
+	freeReplyObject(reply);
+}
+
+static void redis_renew(weft__fleet_engine *engine, weft__fleet_lease *list,
+			weft_time until)
+{
+	weft__redis *e = redis_of(engine);
+	weft__fleet_lease *l;
+
+	for (l = list; l != NULL; l = l->next_due)
+		post_renewal(e, l);
+	for (l = list; l != NULL; l = l->next_due)
+		await_renewal(e, l, until);
+}
+
+static void complete_words(weft__redis *e, const weft__fleet_lease *lease,
+			   const weft__fleet_outcome *o, bool uploaded,
+			   weft__redis_words *w)
+{
+	const weft__fleet_ask *ask = lease->ask;
+
+	weft__redis_script_words(w, e, &weft__redis_complete, &ask->id,
+				 ask->attempt.hex);
+	weft__redis_text(w, ask->attempt.hex);
+	weft__redis_bytes(w, o->data, uploaded ? 0 : o->size);
+	weft__redis_number(w, uploaded ? (int64_t)o->size : 0);
+	weft__redis_number(w, (int64_t)lease->epoch);
+	weft__redis_number(w, o->ending);
+	weft__redis_number(w, o->err);
+	weft__redis_number(w, lease->takeovers);
+	weft__redis_number(w, o->took);
+	weft__redis_ms(w, o->fresh);
+	weft__redis_ms(w, o->stale);
+	weft__redis_ms(w, o->linger);
+	add_record(w, ask);
+	weft__redis_number(w, may_reclaim(lease));
+	weft__redis_number(w, WEFT__REDIS_INLINE);
+}
+
+/* The script's answer, or an error. */
+static int run_complete(weft__redis *e, const weft__fleet_lease *lease,
+			const weft__fleet_outcome *o, bool uploaded, int *said)
+{
+	weft__redis_words w;
+	redisReply *reply;
+	int err;
+
+	complete_words(e, lease, o, uploaded, &w);
+	err = weft__redis_do(e, &weft__redis_complete, &w, NULL, &reply);
+	if (err != 0)
+		return err;
+	*said = (int)reply->integer;
+	freeReplyObject(reply);
+	return 0;
+}
+
+static int complete_big(weft__redis *e, const weft__fleet_lease *lease,
+			const weft__fleet_outcome *o, int *said)
+{
+	int err;
+
+	do {
+		err = weft__redis_upload(e, lease, o->data, o->size);
+		if (err == 0)
+			err = run_complete(e, lease, o, true, said);
+	} while (err == 0 && *said == -2);	/* T was lost: see complete.lua */
+	return err;
+}
+
+/* There is no room for the bytes: who waits is told that, and not left waiting. */
+static int tell_unstored(weft__redis *e, const weft__fleet_lease *lease,
+			 const weft__fleet_outcome *o, int why)
+{
+	weft__fleet_outcome told = {.ending = WEFT__FLEET_UNSTORED, .err = why,
+				    .took = o->took, .data = "",
+				    .linger = o->linger};
+	int said;
+	int err = run_complete(e, lease, &told, false, &said);
+
+	return err != 0 ? err : why;
+}
+
+static int redis_complete(weft__fleet_engine *engine, weft__fleet_lease *lease,
+			  const weft__fleet_outcome *o)
+{
+	weft__redis *e = redis_of(engine);
+	int said = 0, err;
+
+	if (o->size > WEFT__REDIS_PIECE)
+		err = complete_big(e, lease, o, &said);
+	else
+		err = run_complete(e, lease, o, false, &said);
+	if (err == -ENOSPC)
+		return tell_unstored(e, lease, o, err);
+	if (err != 0)
+		return err;
+	return said == 1 ? 0 : said == -1 ? -ESTALE : -EOWNERDEAD;
+}
+
+static int redis_abort(weft__fleet_engine *engine, weft__fleet_lease *lease)
+{
+	weft__redis *e = redis_of(engine);
+	weft__redis_words w;
+	redisReply *reply;
+	int err;
+
+	weft__redis_script_words(&w, e, &weft__redis_abort, &lease->ask->id, NULL);
+	weft__redis_text(&w, lease->ask->attempt.hex);
+	add_record(&w, lease->ask);
+	err = weft__redis_do(e, &weft__redis_abort, &w, NULL, &reply);
+	if (err == 0)
+		freeReplyObject(reply);
+	return err;
+}
+
+/* The record lapses by itself. */
+static void redis_drop(weft__fleet_engine *engine, weft__fleet_lease *lease)
+{
+	(void)engine;
+	(void)lease;
+}
+
+static int redis_forget(weft__fleet_engine *engine, weft_ctx *ctx,
+			const weft__fleet_id *id)
+{
+	weft__redis *e = redis_of(engine);
+	weft__redis_words w;
+	redisReply *reply;
+	int err;
+
+	weft__redis_script_words(&w, e, &weft__redis_forget, id, NULL);
+	weft__redis_ms(&w, RECORD_LEAST);
+	err = weft__redis_do(e, &weft__redis_forget, &w, ctx, &reply);
+	if (err == 0)
+		freeReplyObject(reply);
+	return err;
+}
+
+/* ---- opening and closing ---- */
+
+static void warn(weft__redis *e, const char *text)
+{
+	char line[256];
+
+	snprintf(line, sizeof line, "redis at %s: %s",
+		 e->url.path ? e->url.path : e->url.host, text);
+	e->setup.warn(e->setup.warn_arg, line);
+}
+
+static void on_trouble(void *arg, const char *reason)
+{
+	warn(arg, reason);
+}
+
+static void look_at_memory(weft__redis *e, const char *info)
+{
+	bool evicts = weft__redis_evicts(info);
+
+	if (evicts && !weft_atomic_load(&e->evicts, relaxed))
+		warn(e, "its maxmemory-policy is not noeviction: records may be thrown away, "
+			"and calls that must run once are refused");
+	weft_atomic_store(&e->evicts, evicts, relaxed);
+}
+
+static void on_up(void *arg, weft__redis_conn *c)
+{
+	static const weft__redis_script *const scripts[] = {
+		&weft__redis_join, &weft__redis_renew, &weft__redis_complete,
+		&weft__redis_abort, &weft__redis_forget,
+	};
+	redisReply *reply;
+
+	for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++) {
+		reply = weft__redis_conn_command(
+			c, (const char *const[]){"SCRIPT", "LOAD",
+						 scripts[i]->text, NULL});
+		if (reply == NULL)
+			return;
+		freeReplyObject(reply);
+	}
+	reply = weft__redis_conn_command(
+		c, (const char *const[]){"INFO", "memory", NULL});
+	if (reply != NULL && reply->type == REDIS_REPLY_STRING)
+		look_at_memory(arg, reply->str);
+	if (reply != NULL)
+		freeReplyObject(reply);
+}
+
+/* What was published while there was no inbox is lost. */
+static void on_inbox_up(void *arg, weft__redis_conn *c)
+{
+	weft__redis *e = arg;
+
+	(void)c;
+	if (e->was_up)
+		weft__fleet_news_all(e->setup.core);
+	e->was_up = true;
+}
+
+/* E2: to who looks at the inbox of an owner it seems dead now. */
+static void on_inbox_down(void *arg)
+{
+	weft__redis *e = arg;
+
+	weft__fleet_renew_soon(e->setup.core);
+}
+
+static void on_inbox_trouble(void *arg, const char *reason)
+{
+	char line[200];
+
+	snprintf(line, sizeof line, "no inbox, so that waiting takes longer: %s",
+		 reason);
+	if (strncmp(reason, "NOPERM", 6) == 0)
+		warn(arg, line);	/* all else is the other connection's, too */
+}
+
+static int name_self(weft__redis *e)
+{
+	weft__fleet_self self;
+	uint64_t name[2];
+	size_t room = strlen(e->url.space) + 40;
+
+	weft__fleet_self_get(&self);
+	snprintf(e->who, sizeof e->who, "%s %lld %lld", self.host,
+		 (long long)self.pid, (long long)self.start);
+	weft__fleet_random(name, sizeof name);
+	e->inbox = malloc(room);
+	if (e->inbox == NULL)
+		return -ENOMEM;
+	snprintf(e->inbox, room, "%s:ib:%016llx%016llx", e->url.space,
+		 (unsigned long long)name[0], (unsigned long long)name[1]);
+	return 0;
+}
+
+static int connect_both(weft__redis *e)
+{
+	weft__redis_events commands = {e, on_up, NULL, NULL, on_trouble};
+	weft__redis_events news = {e, on_inbox_up, on_inbox_down,
+				   weft__redis_message, on_inbox_trouble};
+	int err = weft__redis_conn_init(&e->commands, &e->url, NULL, commands);
+
+	if (err != 0)
+		return err;
+	err = weft__redis_conn_init(&e->news, &e->url, e->inbox, news);
+	if (err != 0)
+		weft__redis_conn_fini(&e->commands);
+	return err;
+}
+
+static int read_url(weft__redis *e, const weft__fleet_setup *setup)
+{
+	const char *complaint = NULL;
+	int err = weft__redis_url_init(&e->url, setup->url, &complaint);
+
+	if (complaint != NULL)
+		setup->warn(setup->warn_arg, complaint);
+	if (err == 0 && e->url.tls) {
+		setup->warn(setup->warn_arg,
+			    "rediss://: built without TLS; a local proxy such as stunnel can do it");
+		weft__redis_url_fini(&e->url);
+		return -ENOTSUP;
+	}
+	return err;
+}
+
+static void free_engine(weft__redis *e)
+{
+	pthread_mutex_destroy(&e->lock);
+	weft__redis_url_fini(&e->url);
+	free(e->inbox);
+	free(e);
+}
+
+static int redis_open(weft__fleet_engine **out, const weft__fleet_setup *setup)
+{
+	weft__redis *e = calloc(1, sizeof *e);
+	int err;
+
+	if (e == NULL)
+		return -ENOMEM;
+	e->base.ops = &weft__fleet_redis_ops;
+	e->setup = *setup;
+	pthread_mutex_init(&e->lock, NULL);
+	err = read_url(e, setup);
+	if (err == 0)
+		err = name_self(e);
+	if (err == 0)
+		err = connect_both(e);
+	if (err != 0) {
+		free_engine(e);
+		return err;
+	}
+	*out = &e->base;
+	return 0;
+}
+
+static void redis_close(weft__fleet_engine *engine)
+{
+	weft__redis *e = redis_of(engine);
+
+	weft__redis_conn_fini(&e->news);
+	weft__redis_conn_fini(&e->commands);
+	free_engine(e);
+}
+
+const weft__fleet_ops weft__fleet_redis_ops = {
+	.open = redis_open,
+	.close = redis_close,
+	.join = redis_join,
+	.leave = redis_leave,
+	.renew = redis_renew,
+	.complete = redis_complete,
+	.abort = redis_abort,
+	.drop = redis_drop,
+	.forget = redis_forget,
+	.list = weft__redis_list,
+	.show = weft__redis_show,
+	.doctor = weft__redis_doctor,
+};

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/* Results as they are stored: a head of fixed size, then the payload. */
+#include "fleet/redis/redis.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The numbers of the head: where they are, and how long. */
+enum { EPOCH = 2, ENDING = 23, ERR = 25, DEATHS = 37, ENDED = 43, TOOK = 59,
+       FRESH = 75, STALE = 91 };
+#define FOREVER_MS 999999999999999
+
+static long long number_at(const char *text, size_t at)
+{
+	char copy[24];
+	size_t length = strcspn(memcpy(copy, text + at, 21), " \n");
+
+	copy[length < 21 ? length : 20] = '\0';
+	return strtoll(copy, NULL, 10);
+}
+
+static bool is_head(const char *text, size_t bytes)
+{
+	return bytes >= WEFT__REDIS_HEAD && memcmp(text, "1 ", 2) == 0 &&
+	       text[WEFT__REDIS_HEAD - 1] == '\n';
+}
+
+weft__fleet_result *weft__redis_result(const char *text, size_t bytes,
+				       size_t total, int64_t now_ms)
+{
+	weft__fleet_result *r;
+	char head[WEFT__REDIS_HEAD + 24] = {0};
+	long long fresh;
+
+	if (!is_head(text, bytes) || total < bytes)
+		return NULL;
+	r = weft__fleet_result_new(total - WEFT__REDIS_HEAD);
+	if (r == NULL)
+		return NULL;
+	memcpy(head, text, WEFT__REDIS_HEAD);
+	if (now_ms < 0)
+		now_ms = number_at(head, ENDED);
+	fresh = number_at(head, FRESH);
+	r->epoch = (uint64_t)number_at(head, EPOCH);
+	r->ending = (enum weft__fleet_ending)number_at(head, ENDING);
+	r->err = (int)number_at(head, ERR);
+	r->takeovers = (int)number_at(head, DEATHS);
+	r->age = WEFT_MS(now_ms - number_at(head, ENDED));
+	r->took = number_at(head, TOOK);
+	r->fresh = fresh == FOREVER_MS ? WEFT_FLEET_FOREVER
+				       : WEFT_MS(fresh - now_ms);
+	if (r->age < 0)
+		r->age = 0;	/* the server's clock was set back */
+	memcpy(r->data, text + WEFT__REDIS_HEAD, bytes - WEFT__REDIS_HEAD);
+	return r;
+}
+
+int64_t weft__redis_good_until(const char *text)
+{
+	char head[WEFT__REDIS_HEAD + 24] = {0};
+	long long until = number_at(memcpy(head, text, WEFT__REDIS_HEAD), STALE);
+
+	return until == FOREVER_MS ? INT64_MAX : until;
+}
+
+/* ---- in pieces ---- */
+
+static int get_range(weft__redis *e, weft_ctx *ctx, const weft__fleet_id *id,
+		     size_t from, size_t size, void *to)
+{
+	weft__redis_words w = {0};
+	redisReply *reply;
+	int err;
+
+	weft__redis_text(&w, "GETRANGE");
+	weft__redis_key(&w, e, 'R', id->hex, NULL);
+	weft__redis_number(&w, (int64_t)from);
+	weft__redis_number(&w, (int64_t)(from + size - 1));
+	err = weft__redis_do(e, NULL, &w, ctx, &reply);
+	if (err != 0)
+		return err;
+	if (reply->type == REDIS_REPLY_STRING && reply->len == size)
+		memcpy(to, reply->str, size);
+	else
+		err = -ESTALE;
+	freeReplyObject(reply);
+	return err;
+}
+
+int weft__redis_fetch(weft__redis *e, weft_ctx *ctx, const weft__fleet_id *id,
+		      weft__fleet_result *result)
+{
+	char head[WEFT__REDIS_HEAD + 24] = {0};
+	size_t at, size;
+	int err = 0;
+
+	for (at = 0; at < result->size && err == 0; at += size) {
+		size = result->size - at;
+		if (size > WEFT__REDIS_PIECE)
+			size = WEFT__REDIS_PIECE;
+		err = get_range(e, ctx, id, WEFT__REDIS_HEAD + at, size,
+				result->data + at);
+	}
+	if (err == 0)
+		err = get_range(e, ctx, id, 0, WEFT__REDIS_HEAD, head);
+	if (err == 0 && (uint64_t)number_at(head, EPOCH) != result->epoch)
+		err = -ESTALE;
+	return err;
+}
+
+/* One that is never completed goes away by itself. */
+static int expire_upload(weft__redis *e, const weft__fleet_lease *lease)
+{
+	weft__redis_words w = {0};
+	redisReply *reply;
+	int err;
+
+	weft__redis_text(&w, "PEXPIRE");
+	weft__redis_key(&w, e, 'T', lease->ask->id.hex, lease->ask->attempt.hex);
+	weft__redis_ms(&w, 20 * lease->ask->lease + WEFT_MINUTE);
+	err = weft__redis_do(e, NULL, &w, NULL, &reply);
+	if (err == 0)
+		freeReplyObject(reply);
+	return err;
+}
+
+int weft__redis_upload(weft__redis *e, const weft__fleet_lease *lease,
+		       const void *data, size_t size)
+{
+	size_t at, piece;
+	int err = 0;
+
+	for (at = 0; at < size && err == 0; at += piece) {
+		weft__redis_words w = {0};
+		redisReply *reply;
+
+		piece = size - at;
+		if (piece > WEFT__REDIS_PIECE)
+			piece = WEFT__REDIS_PIECE;
+		weft__redis_text(&w, "SETRANGE");
+		weft__redis_key(&w, e, 'T', lease->ask->id.hex,
+				lease->ask->attempt.hex);
+		weft__redis_number(&w, (int64_t)(WEFT__REDIS_HEAD + at));
+		weft__redis_bytes(&w, (const char *)data + at, piece);
+		err = weft__redis_do(e, NULL, &w, NULL, &reply);
+		if (err == 0)
+			freeReplyObject(reply);
+		if (err == 0 && at == 0)
+			err = expire_upload(e, lease);
+	}
+	return err;
+}
