@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A directory for a fleet, and what the processes of a case share. */
+/*
+ * A place for a fleet, and what the processes of a case share: a directory, or in
+ * WEFT_TEST_PLACE a server, on which every case has a name space of its own.
+ */
 #ifndef WEFT_TEST_PLACE_H
 #define WEFT_TEST_PLACE_H
 
@@ -14,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char place[128];	/* the url: dir:… */
+static char place[128];	/* the url */
 
 static const char *place_path(void)
 {
@@ -30,15 +33,31 @@ static void place_remove(void)
 		abort();
 }
 
-/* A new one, removed when the case's process exits. */
+/* A new directory, removed when the case's process exits. */
 static void place_make(void)
 {
 	const char *tmp = getenv("TMPDIR");
+
+	if (getenv("WEFT_TEST_PLACE") != NULL)
+		test_skip("only in directories");
 
 	snprintf(place, sizeof place, "dir:%s/weft-test-XXXXXX",
 		 tmp != NULL ? tmp : "/tmp");
 	CHECK(mkdtemp(place + 4) != NULL);
 	atexit(place_remove);
+}
+
+__attribute__((unused)) static void place_choose(void)
+{
+	const char *server = getenv("WEFT_TEST_PLACE");
+
+	if (place[0] != '\0')
+		return;
+	if (server == NULL)
+		place_make();
+	else
+		snprintf(place, sizeof place, "%.100s?ns=test%d", server,
+			 (int)getpid());
 }
 
 static void warn(void *arg, const char *line)
@@ -58,8 +77,7 @@ static weft_fleet *place_open_with(weft_fleet_options o)
 
 __attribute__((unused)) static weft_fleet *place_open(void)
 {
-	if (place[0] == '\0')
-		place_make();
+	place_choose();
 	return place_open_with((weft_fleet_options){0});
 }
 

@@ -102,7 +102,7 @@ class Server:
             for path in list(self.folder.glob("*.rdb")) + [self.folder / "appendonlydir"]:
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         fixed = ["--port", self.port, "--bind", self.host, "--dir", self.folder, "--unixsocket", self.unix]
-        fixed += ["--daemonize", "no", "--save", "", "--protected-mode", "no", "--enable-debug-command", "yes"]
+        fixed += ["--daemonize", "no", "--save", "", "--protected-mode", "no", "--enable-protected-configs", "yes"]
         with open(self.folder / "log", "a") as log:
             self.process = subprocess.Popen(
                 [str(word) for word in [*self.prefix, PROGRAM, *fixed, *self.options]],

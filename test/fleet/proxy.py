@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: MIT
+"""A connection to a server that goes wrong on request.
+
+    proxy = Proxy(server.address)           clients connect to proxy.address
+    proxy.delay = 0.05                      every reply comes later by that
+    proxy.stall(); proxy.go_on()            nothing passes, either way
+    proxy.cut()                             all connections break; new ones work
+    proxy.refuse(); proxy.accept()          … or do not
+    proxy.lose_reply("EVALSHA", after=3)    the reply to the 3rd such command from now on is lost, and the
+                                            connection with it
+    proxy.twice("EVALSHA")                  every such command reaches the server twice; one reply comes back
+
+It reads whole commands and replies, so it knows which reply is whose.
+"""
+
+import socket
+import threading
+import time
+
+
+class Proxy:
+    def __init__(self, server):
+        self.server = server
+        self.delay = 0
+        self.lock = threading.Lock()
+        self.open = threading.Event()
+        self.open.set()
+        self.refusing = False
+        self.losing = None  # (command, how many are left)
+        self.doubled = None
+        self.lost = self.repeated = 0
+        self.sockets = set()
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.address = self.listener.getsockname()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    @property
+    def url(self):
+        return f"redis://127.0.0.1:{self.address[1]}/0"
+
+    def stall(self):
+        self.open.clear()
+
+    def go_on(self):
+        self.open.set()
+
+    def cut(self):
+        with self.lock:
+            for s in self.sockets:
+                try:
+                    s.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+
+    def refuse(self):
+        self.refusing = True
+        self.cut()
+
+    def accept(self):
+        self.refusing = False
+
+    def lose_reply(self, command, after=1):
+        self.losing = [command.encode(), after]
+
+    def twice(self, command):
+        self.doubled = command.encode() if command else None
+
+    def close(self):
+        self.listener.close()
+        self.refuse()
+
+    def _listen(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            if self.refusing:
+                client.close()
+                continue
+            try:
+                server = socket.create_connection(self.server)
+            except OSError:
+                client.close()
+                continue
+            for s in (client, server):
+                s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with self.lock:
+                self.sockets |= {client, server}
+            pair = _Pair(self, client, server)
+            for target in (pair.commands, pair.replies):
+                threading.Thread(target=target, daemon=True).start()
+
+    def _ends(self, *sockets):
+        with self.lock:
+            for s in sockets:
+                self.sockets.discard(s)
+                try:
+                    s.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+
+
+def _read_value(file):
+    """One command or reply, as its bytes; None at the end."""
+    line = file.readline()
+    if not line.endswith(b"\r\n"):
+        return None
+    if line[:1] not in b"$*" or line[1:2] == b"-":
+        return line
+    count = int(line[1:-2])
+    if line[:1] == b"$":
+        return line + file.read(count + 2)
+    parts = [_read_value(file) for _ in range(count)]
+    return None if None in parts else line + b"".join(parts)
+
+
+def _name(command):
+    words = command.split(b"\r\n", 3)
+    return words[2].upper() if len(words) > 2 else b""
+
+
+class _Pair:
+    def __init__(self, proxy, client, server):
+        self.proxy, self.client, self.server = proxy, client, server
+        self.owed = []  # of each command on its way: "pass", "lose" or "swallow"
+        self.lock = threading.Lock()
+
+    def fate(self, name):
+        losing = self.proxy.losing
+        if losing and name == losing[0]:
+            losing[1] -= 1
+            if losing[1] == 0:
+                self.proxy.losing = None
+                return "lose"
+        return "pass"
+
+    def commands(self):
+        file = self.client.makefile("rb")
+        try:
+            while (command := _read_value(file)) is not None:
+                self.proxy.open.wait()
+                name = _name(command)
+                double = name == self.proxy.doubled
+                with self.lock:
+                    self.owed += ["swallow"] * double + [self.fate(name)]
+                self.proxy.repeated += double
+                self.server.sendall(command * (2 if double else 1))
+        except OSError:
+            pass
+        self.proxy._ends(self.client, self.server)
+
+    def replies(self):
+        file = self.server.makefile("rb")
+        try:
+            while (reply := _read_value(file)) is not None:
+                self.proxy.open.wait()
+                if self.proxy.delay:
+                    time.sleep(self.proxy.delay)
+                with self.lock:
+                    fate = self.owed.pop(0) if self.owed else "pass"
+                if fate == "lose":
+                    self.proxy.lost += 1
+                    break
+                if fate == "pass":
+                    self.client.sendall(reply)
+        except OSError:
+            pass
+        self.proxy._ends(self.client, self.server)

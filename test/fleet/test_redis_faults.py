@@ -1,0 +1,884 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Several processes, a real server, and what can go wrong:  test_redis_faults.py WORKER CLOCK [CASE…]
+
+    WEFT_TEST_SEED=n    WEFT_TEST_LONG=1: each case many times, and a long random walk
+
+A case breaks something at a known step and returns complaints; what holds always is decided by
+checker.py from what the processes wrote down. They run beside each other, each with a server of its
+own. At the end: how long takeovers and wake-ups took.
+"""
+
+import concurrent.futures
+import os
+import random
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import traceback
+
+import pathlib
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
+
+import checker
+from harness import Fleet
+from proxy import Proxy
+from redis_server import PROGRAM, RedisError, Server
+from tally import Tally
+
+LEASE, GRACE, POLL = 1500, 500, 500  # ms
+QUICK = 200  # ms: the grace of an owner whose inbox is gone
+SLACK = 1500  # ms, of a busy machine
+EHOSTDOWN, EOWNERDEAD, ELOOP, ENOSPC, ENOTSUP = -112, -130, -40, -28, -95
+AT_ONCE = 12
+
+LONG = bool(os.environ.get("WEFT_TEST_LONG"))
+other_clock = None
+lags, takeovers, guard = [], {"hint": [], "lease": []}, threading.Lock()
+cases = {}
+
+
+def case(function):
+    cases[function.__name__] = function
+    return function
+
+
+class Scene:
+    """A server, processes on it, and what is asked of them in the end."""
+
+    def __init__(self, worker, seed, *options, **settings):
+        self.server = Server(*options)
+        self.fleet = Fleet(worker, self.server.url, seed, **{"lease_ms": LEASE, "grace_ms": GRACE, **settings})
+        self.proxies, self.database = [], 0
+        self.random = random.Random(seed)
+
+    def proxy(self):
+        self.proxies.append(Proxy(self.server.address))
+        return self.proxies[-1]
+
+    def leader(self, **settings):
+        """A process that runs the function."""
+        name = self.fleet.start(**settings)
+        self.fleet.wait_for("start", name)
+        return name
+
+    def waiters(self, count=2, **settings):
+        """Processes that wait for it: the server knows them."""
+        names = [self.fleet.start(**settings) for _ in range(count)]
+        for name in names:
+            self.fleet.wait_for("call", name)
+        return names
+
+    def settled(self, names):
+        """Wait until that many processes are in the set of those who wait."""
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            if self.server.command("SCARD", self.key("W")) >= names:
+                return
+            time.sleep(0.005)
+        raise RuntimeError("the waiters do not come")
+
+    def key(self, kind):
+        found = self.server.command("KEYS", f"weft:*:{kind}")
+        return found[0] if found else f"weft:none:{kind}"
+
+    def leader_and_waiters(self, count=2, leader_settings=None, **settings):
+        leader = self.leader(**{**settings, **(leader_settings or {})})
+        names = self.waiters(count, **settings)
+        self.settled(count)
+        return leader, names
+
+    def finish(self, death=None, quiet=True, lag=False, **expected):
+        complaints = self.fleet.finish()
+        events = self.fleet.events()
+        complaints += checker.check(events, **expected)
+        story = checker.tell(events)
+        with guard:
+            lags.extend(checker.wake_lags(story) if lag else [])
+            if death:
+                takeovers[death].extend(checker.takeovers(story))
+        return complaints + (self.left_behind() if quiet else [])
+
+    def left_behind(self):
+        """I5: in the end nobody waits and nothing runs."""
+        client = self.server.client()
+        client.command("SELECT", self.database)
+        complaints = [f"I5: {k.decode()} is left" for k in client.command("KEYS", "*:W")]
+        for key in client.command("KEYS", "*:M"):
+            if client.command("HGET", key, "s") == b"run":
+                complaints.append(f"I5: {key.decode()} says that it runs")
+        client.close()
+        return complaints
+
+    def runs(self):
+        return [e for e in self.fleet.events() if e.what == "start"]
+
+    def answers(self, process=None):
+        return [e for e in self.fleet.events()
+                if e.what in ("accept", "give_up") and process in (None, e.process)]
+
+    def close(self):
+        self.fleet.close()
+        for proxy in self.proxies:
+            proxy.close()
+        self.server.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def expect(complaints, condition, text):
+    if not condition:
+        complaints.append(text)
+
+
+# ---- nothing goes wrong ----
+
+
+@case
+def many_ask_and_one_runs(worker, seed):
+    with Scene(worker, seed, tasks=8, threads=3, calls=12, keys=4, sleep_ms=20, fail_pct=10, cancel_pct=10) as s:
+        for _ in range(4):
+            s.fleet.start()
+        return s.finish(lag=True)
+
+
+@case
+def kept_results_are_given_and_refreshed(worker, seed):
+    with Scene(worker, seed, tasks=6, calls=40, keys=3, sleep_ms=10, mode=1, keep_ms=100, stale_ms=100,
+               pause_ms=20) as s:
+        for _ in range(3):
+            s.fleet.start()
+        return s.finish()
+
+
+@case
+def forgetting_voids_the_run(worker, seed):
+    with Scene(worker, seed, tasks=4, calls=20, keys=2, sleep_ms=20, forget_pct=15) as s:
+        for _ in range(3):
+            s.fleet.start()
+        return s.finish(lapses=[(0, 2**63)], ordered=False)
+
+
+@case
+def commands_are_counted(worker, seed):
+    """I10: hit 1, uncontended 2, a waiter 1 and one message."""
+    with Scene(worker, seed, sleep_ms=1200, mode=1, keep_ms=60_000) as s:
+        leader, waiters = s.leader_and_waiters(4)
+        complaints = s.finish(lag=True)
+        lasted = {a.process: (a.at - s.fleet.wait_for("call", a.process).at) / 1e6 for a in s.answers()}
+        lags = sorted(checker.wake_lags(checker.tell(s.fleet.events())))
+        expect(complaints, lags[len(lags) // 2] < POLL / 2, f"news takes {lags} ms")
+        s.fleet.start(calls=20)
+        complaints += s.fleet.finish()
+        counters = {e.process: e.number("commands") for e in s.fleet.events() if e.what == "counters"}
+        expect(complaints, counters[leader] <= 2 + lasted[leader] // (LEASE / 4), f"the leader sent {counters[leader]}")
+        expect(complaints, counters["p5"] == 20, f"20 hits took {counters['p5']} commands")
+        for name in waiters:
+            expect(complaints, counters[name] <= 1 + lasted[name] // POLL, f"I10: {name} waited with {counters[name]}")
+        calls = s.server.calls()
+        expect(complaints, calls["publish"] == 4, f"I10: {calls['publish']} messages to 4 waiters")
+        return complaints
+
+
+@case
+def big_results_come_in_pieces(worker, seed):
+    with Scene(worker, seed, size=5_000_000, sleep_ms=1500) as s:
+        s.leader_and_waiters(2)
+        return s.finish(most_runs=1)
+
+
+@case
+def results_that_fit_no_message_are_fetched(worker, seed):
+    with Scene(worker, seed, size=100_000, sleep_ms=1500) as s:
+        s.leader_and_waiters(2)
+        return s.finish(most_runs=1)
+
+
+# ---- processes die, or seem to ----
+
+
+def death(worker, seed, **crash):
+    with Scene(worker, seed, sleep_ms=1000, lease_ms=4 * LEASE) as s:  # not by the lease, that is
+        leader, _ = s.leader_and_waiters(2, leader_settings=crash)
+        if not crash:
+            s.fleet.kill(leader)
+        complaints = s.finish(death="hint", most_runs=2)
+        story = checker.tell(s.fleet.events())
+        for took in checker.takeovers(story):
+            expect(complaints, took < QUICK + POLL + SLACK, f"I6: the takeover took {took:.0f} ms")
+        expect(complaints, len(s.runs()) == 2, f"{len(s.runs())} runs, expected 2")
+        return complaints
+
+
+@case
+def killed_leader_is_replaced(worker, seed):
+    return death(worker, seed)
+
+
+@case
+def leader_that_dies_at_its_end_is_replaced(worker, seed):
+    return death(worker, seed, crash=2)
+
+
+@case
+def leader_that_dies_after_storing_has_stored(worker, seed):
+    with Scene(worker, seed, sleep_ms=1200) as s:
+        s.leader_and_waiters(2, leader_settings={"crash": 3})
+        return s.finish(most_runs=1)
+
+
+@case
+def frozen_leader_is_replaced_and_refused(worker, seed):
+    with Scene(worker, seed, sleep_ms=600) as s:
+        leader, waiters = s.leader_and_waiters(2)
+        s.fleet.freeze(leader)
+        s.fleet.wait_for("start", count=2)
+        begun = time.monotonic_ns()
+        for name in waiters:
+            s.fleet.wait_for("accept", name)
+        s.fleet.thaw(leader)
+        complaints = s.finish(most_runs=2, lapses=[(0, begun)])
+        old = s.runs()[0]
+        took = (s.runs()[1].at - old.at) / 1e6
+        with guard:
+            takeovers["lease"].append(took)
+        expect(complaints, took < LEASE + GRACE + POLL + SLACK, f"I6: the takeover took {took:.0f} ms")
+        for answer in s.answers():
+            if answer.what == "accept" and answer["unstored"] == "0":
+                expect(complaints, answer["e"] != old["e"], f"{answer.process} was given the old run's result")
+        return complaints
+
+
+@case
+def leader_frozen_for_less_than_its_lease_goes_on(worker, seed):
+    with Scene(worker, seed, sleep_ms=1000) as s:
+        leader, _ = s.leader_and_waiters(2)
+        s.fleet.freeze(leader)
+        time.sleep(LEASE / 3000)
+        s.fleet.thaw(leader)
+        return s.finish(most_runs=1)
+
+
+@case
+def killed_waiter_is_no_matter(worker, seed):
+    with Scene(worker, seed, sleep_ms=600) as s:
+        _, waiters = s.leader_and_waiters(2)
+        s.fleet.kill(waiters[0])
+        return s.finish(most_runs=1)
+
+
+@case
+def waiter_that_slept_through_asks_again(worker, seed):
+    with Scene(worker, seed, sleep_ms=300) as s:
+        leader, waiters = s.leader_and_waiters(1)
+        s.fleet.freeze(waiters[0])
+        s.fleet.wait_for("bye", leader)
+        time.sleep(5.3)  # longer than results linger
+        s.fleet.thaw(waiters[0])
+        return s.finish(most_runs=2)
+
+
+@case
+def at_most_once_ends_with_its_leader(worker, seed):
+    with Scene(worker, seed, sleep_ms=3000, at_most_once=1) as s:
+        leader, waiters = s.leader_and_waiters(2)
+        s.fleet.kill(leader)
+        complaints = s.finish(most_runs=1)
+        for name in waiters:
+            answer = s.answers(name)[0]
+            expect(complaints, answer.what == "give_up" and answer.number("err") == EOWNERDEAD,
+                   f"{name} was told {answer.what} {answer.values}")
+        return complaints
+
+
+@case
+def poison_stops_after_three_deaths(worker, seed):
+    with Scene(worker, seed, crash=1, sleep_ms=100) as s:
+        for _ in range(5):
+            s.fleet.start()
+        complaints = s.finish(quiet=False, most_runs=3)
+        expect(complaints, len(s.runs()) == 3, f"{len(s.runs())} runs, expected 3")
+        told = [a.number("err") for a in s.answers()]
+        expect(complaints, told == [ELOOP, ELOOP], f"the last two were told {told}")
+        return complaints
+
+
+@case
+def lease_is_kept_while_all_workers_compute(worker, seed):
+    with Scene(worker, seed, burn_ms=2 * LEASE + 500) as s:
+        s.leader_and_waiters(2, leader_settings={"spin_tasks": 4})
+        return s.finish(most_runs=1)
+
+
+# ---- the server ----
+
+
+@case
+def stalled_server_costs_nobody_a_lease(worker, seed):
+    with Scene(worker, seed, sleep_ms=2000) as s:
+        s.leader_and_waiters(2)
+        s.server.freeze()
+        time.sleep(0.9)
+        s.server.thaw()
+        return s.finish(most_runs=1)
+
+
+@case
+def nobody_begins_beside_a_deaf_function_after_a_long_stall(worker, seed):
+    """The lease is lost by the clock, but nobody has taken over: the owner goes on renewing."""
+    with Scene(worker, seed, sleep_ms=6000, deaf=1) as s:
+        s.leader_and_waiters(2)
+        s.server.freeze()
+        time.sleep(2.2)
+        s.server.thaw()
+        return s.finish(most_runs=1)
+
+
+@case
+def long_stall_cancels_and_one_runs_again(worker, seed):
+    with Scene(worker, seed, sleep_ms=3000, obey=1) as s:
+        leader, _ = s.leader_and_waiters(2)
+        s.server.freeze()
+        s.fleet.wait_for("lost", leader)
+        s.server.thaw()
+        complaints = s.finish(most_runs=2)
+        expect(complaints, all(a.what == "accept" and a["err"] == "0" for a in s.answers()),
+               f"told {[a.values for a in s.answers()]}")
+        return complaints
+
+
+@case
+def paused_server_costs_nobody_a_lease(worker, seed):
+    with Scene(worker, seed, sleep_ms=2000) as s:
+        s.leader_and_waiters(2)
+        s.server.command("CLIENT", "PAUSE", 900, s.random.choice(["ALL", "WRITE"]))
+        return s.finish(most_runs=1)
+
+
+@case
+def busy_server_costs_nobody_a_lease(worker, seed):
+    with Scene(worker, seed, sleep_ms=2000) as s:
+        s.leader_and_waiters(2)
+        s.server.command("CONFIG", "SET", "busy-reply-threshold", 100)
+        client = s.server.client()
+        client.send("EVAL", "while true do end", 0)
+        time.sleep(0.9)
+        s.server.command("SCRIPT", "KILL")
+        client.close()
+        return s.finish(most_runs=1)
+
+
+def restart(worker, seed, *options, kill_leader=False, empty=False):
+    with Scene(worker, seed, *options, sleep_ms=3000) as s:
+        leader, _ = s.leader_and_waiters(2)
+        s.server.kill()
+        if kill_leader:
+            s.fleet.kill(leader)
+        s.server.start(empty=empty)
+        return s.finish(most_runs=2 if kill_leader else 1)
+
+
+@case
+def server_that_lost_its_data_is_told_again(worker, seed):
+    return restart(worker, seed, empty=True)
+
+
+@case
+def server_that_kept_its_data_goes_on(worker, seed):
+    return restart(worker, seed, "--appendonly", "yes", "--appendfsync", "always")
+
+
+@case
+def server_and_leader_die_together(worker, seed):
+    return restart(worker, seed, empty=True, kill_leader=True)
+
+
+@case
+def server_with_an_old_copy_is_told_again(worker, seed):
+    """What it had on its disk is the record of an earlier run."""
+    with Scene(worker, seed, sleep_ms=100) as s:
+        s.fleet.start()
+        s.fleet.finish()
+        s.server.command("SAVE")
+        s.leader_and_waiters(2, sleep_ms=3000)
+        s.server.kill()
+        s.server.start()
+        return s.finish(most_runs=2)
+
+
+@case
+def flushed_server_is_told_again(worker, seed):
+    with Scene(worker, seed, sleep_ms=2500) as s:
+        s.leader_and_waiters(2)
+        s.server.command("FLUSHALL")
+        return s.finish(most_runs=1)
+
+
+@case
+def flushed_scripts_are_sent_again(worker, seed):
+    with Scene(worker, seed, sleep_ms=1500) as s:
+        s.leader_and_waiters(2)
+        s.server.command("SCRIPT", "FLUSH")
+        return s.finish(most_runs=1)
+
+
+@case
+def full_server_takes_the_result_of_who_leads(worker, seed):
+    with Scene(worker, seed, sleep_ms=2500) as s:
+        s.leader_and_waiters(2)
+        s.server.command("CONFIG", "SET", "maxmemory", 1)
+        complaints = s.finish(most_runs=1)
+        new = s.fleet.start(keys=50)
+        s.fleet.finish()
+        told = s.answers(new)[0]
+        expect(complaints, told.what == "give_up" and told.number("err") == ENOSPC or told.values.get("shared") == "1",
+               f"a new one was told {told.what} {told.values}")
+        return complaints
+
+
+@case
+def server_that_cannot_save_is_waited_for(worker, seed):
+    with Scene(worker, seed, sleep_ms=2500) as s:
+        s.leader_and_waiters(2)
+        folder = s.server.folder / "gone"
+        folder.mkdir()
+        s.server.command("CONFIG", "SET", "save", "900 1")
+        s.server.command("CONFIG", "SET", "dir", str(folder))
+        folder.rmdir()
+        s.server.command("BGSAVE")
+        until_misconf(s.server)
+        time.sleep(1)
+        s.server.command("CONFIG", "SET", "stop-writes-on-bgsave-error", "no")
+        return s.finish(most_runs=1)
+
+
+def until_misconf(server):
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        try:
+            server.command("SET", "probe", 1)
+        except RedisError as error:
+            if "MISCONF" in str(error):
+                return
+        time.sleep(0.01)
+    raise RuntimeError("the server goes on saving")
+
+
+@case
+def demoted_server_is_waited_for(worker, seed):
+    with Scene(worker, seed, sleep_ms=2500) as s:
+        s.leader_and_waiters(2)
+        s.server.command("REPLICAOF", "127.0.0.1", "1")
+        time.sleep(1)
+        s.server.command("REPLICAOF", "NO", "ONE")
+        return s.finish(most_runs=1)
+
+
+@case
+def failover_that_lost_the_record_is_told_again(worker, seed):
+    with Scene(worker, seed, sleep_ms=3000) as s, s.server.replica() as replica:
+        proxy = s.proxy()
+        replica.promote()  # so that it does not see what comes now
+        s.fleet.url = proxy.url
+        s.leader_and_waiters(2)
+        old = s.server
+        proxy.server = replica.address
+        old.kill()
+        proxy.cut()
+        s.server = replica
+        complaints = s.finish(most_runs=1)
+        s.server = old
+        return complaints
+
+
+def clock(worker, seed, seconds):
+    """The server's clock is set while a call runs."""
+    with Scene(worker, seed, sleep_ms=3000) as s:
+        s.server.close()
+        s.server = Server(start=False)
+        clock = s.server.folder / "clock"
+        clock.write_bytes(bytes(8))
+        s.server.prefix = ["env", f"LD_PRELOAD={other_clock}", f"OTHER_CLOCK={clock}"]
+        s.server.start()
+        s.fleet.url = s.server.url
+        s.leader_and_waiters(2)
+        before = int(s.server.command("TIME")[0])
+        with open(clock, "r+b") as file:
+            file.write(seconds.to_bytes(8, "little", signed=True))
+        moved = int(s.server.command("TIME")[0]) - before
+        complaints = s.finish(most_runs=1)
+        expect(complaints, abs(moved - seconds) < 5, f"the clock moved by {moved} s")
+        return complaints
+
+
+@case
+def clock_of_the_server_jumps_forward(worker, seed):
+    return clock(worker, seed, 3600)
+
+
+@case
+def clock_of_the_server_jumps_back(worker, seed):
+    return clock(worker, seed, -3600)
+
+
+# ---- the way to the server ----
+
+
+def lost_reply(worker, seed, nth, **settings):
+    with Scene(worker, seed, sleep_ms=900, **settings) as s:
+        proxy = s.proxy()
+        proxy.lose_reply("EVALSHA", nth)
+        leader = s.fleet.start(url=proxy.url)
+        s.fleet.wait_for("start", leader)
+        s.waiters(2)
+        s.settled(2)
+        complaints = s.finish(most_runs=1)
+        expect(complaints, proxy.lost == 1, f"{proxy.lost} replies were lost")
+        return complaints
+
+
+@case
+def reply_to_join_is_lost(worker, seed):
+    return lost_reply(worker, seed, 1)
+
+
+@case
+def reply_to_renew_is_lost(worker, seed):
+    return lost_reply(worker, seed, 2)
+
+
+@case
+def reply_to_complete_is_lost(worker, seed):
+    with Scene(worker, seed, sleep_ms=250) as s:
+        proxy = s.proxy()
+        proxy.lose_reply("EVALSHA", 2)  # shorter than the first renewal takes to come
+        leader = s.fleet.start(url=proxy.url)
+        s.fleet.wait_for("start", leader)
+        s.waiters(2)
+        complaints = s.finish(most_runs=2)
+        story = checker.tell(s.fleet.events())
+        stored = {e["e"] for e in s.answers() if e.what == "accept"}
+        expect(complaints, len(stored) == len(story.runs), "a result was lost with its reply")
+        expect(complaints, proxy.lost == 1, f"{proxy.lost} replies were lost")
+        return complaints
+
+
+@case
+def commands_that_come_twice_count_once(worker, seed):
+    with Scene(worker, seed, tasks=4, calls=10, keys=3, sleep_ms=20, fail_pct=10, cancel_pct=10) as s:
+        proxy = s.proxy()
+        proxy.twice("EVALSHA")
+        for _ in range(3):
+            s.fleet.start(url=proxy.url)
+        complaints = s.finish()
+        expect(complaints, proxy.repeated > 50, f"only {proxy.repeated} commands came twice")
+        return complaints
+
+
+@case
+def slow_way_is_no_matter(worker, seed):
+    with Scene(worker, seed, tasks=2, calls=4, keys=2, sleep_ms=50) as s:
+        proxy = s.proxy()
+        proxy.delay = 0.02
+        for _ in range(3):
+            s.fleet.start(url=proxy.url)
+        return s.finish()
+
+
+@case
+def cut_leader_is_replaced_and_stops(worker, seed):
+    with Scene(worker, seed, sleep_ms=4000) as s:
+        proxy = s.proxy()
+        leader = s.fleet.start(url=proxy.url)
+        s.fleet.wait_for("start", leader)
+        s.waiters(2, sleep_ms=300)
+        s.settled(2)
+        proxy.stall()
+        lost = s.fleet.wait_for("lost", leader)
+        second = s.fleet.wait_for("start", count=2)
+        proxy.go_on()
+        complaints = s.finish(most_runs=2, lapses=[(0, lost.at + 20_000_000)])
+        expect(complaints, lost.at < second.at, "the old leader stopped after the new one had begun")
+        return complaints
+
+
+@case
+def cut_waiter_comes_back(worker, seed):
+    with Scene(worker, seed, sleep_ms=1500) as s:
+        proxy = s.proxy()
+        s.leader()
+        waiter = s.fleet.start(url=proxy.url)
+        s.settled(1)
+        proxy.stall()
+        time.sleep(1)
+        proxy.go_on()
+        complaints = s.finish(most_runs=1)
+        expect(complaints, s.answers(waiter)[0].what == "accept", "the waiter gave up")
+        return complaints
+
+
+@case
+def connections_break_again_and_again(worker, seed):
+    with Scene(worker, seed, tasks=3, calls=15, keys=3, sleep_ms=60, pause_ms=30) as s:
+        proxy = s.proxy()
+        for _ in range(3):
+            s.fleet.start(url=proxy.url)
+        s.fleet.wait_for("start")
+        for _ in range(15):
+            time.sleep(s.random.uniform(0.02, 0.2))
+            proxy.cut()
+        return s.finish()
+
+
+@case
+def broken_inbox_is_repaired(worker, seed):
+    with Scene(worker, seed, sleep_ms=1500, lease_ms=4 * LEASE) as s:
+        leader, waiters = s.leader_and_waiters(2)
+        s.server.command("CLIENT", "KILL", "TYPE", "pubsub")
+        complaints = s.finish(most_runs=1)
+        end = s.fleet.wait_for("end", leader).at
+        for name in waiters:
+            lag = (s.answers(name)[0].at - end) / 1e6
+            expect(complaints, lag < 2 * POLL + SLACK, f"{name} was answered after {lag:.0f} ms")
+        return complaints
+
+
+@case
+def owner_whose_inbox_is_gone_for_good_lives(worker, seed):
+    """It says so at once, long before it would renew."""
+    with Scene(worker, seed, sleep_ms=1800, lease_ms=4 * LEASE) as s:
+        s.leader_and_waiters(2)
+        s.server.command("ACL", "SETUSER", "default", "resetchannels")
+        return s.finish(most_runs=1)
+
+
+def with_user(worker, seed, rules):
+    with Scene(worker, seed, sleep_ms=1000) as s:
+        s.server.command("ACL", "SETUSER", "app", "on", ">p%w", *rules)
+        s.fleet.url, s.database = f"redis://app:p%25w@127.0.0.1:{s.server.port}/3?ns=shop", 3
+        s.leader()
+        s.waiters(2)
+        complaints = s.finish(most_runs=1)
+        expect(complaints, len(s.answers()) == 3 and all(a.what == "accept" for a in s.answers()), s.fleet.report())
+        return complaints, s.fleet.report(), s.server.info("keyspace")
+
+
+@case
+def user_with_the_documented_rights_can_do_all(worker, seed):
+    rights = "resetkeys ~shop:{* resetchannels &shop:ib:*  -@all +evalsha +eval +script|load +select +subscribe +info"
+    rights += " +client|setname +time +get +getrange +set +setrange +strlen +del +rename +pexpire +persist +pttl +hmget"
+    rights += " +hget +hset +hdel +hgetall +sadd +srem +smembers +scard +publish +pubsub|numsub +scan"
+    complaints, said, space = with_user(worker, seed, rights.split())
+    expect(complaints, said == "", f"it was told: {said}")
+    expect(complaints, "db3" in space, f"database 3 is empty: {space}")
+    return complaints
+
+
+@case
+def user_without_channels_is_slower(worker, seed):
+    complaints, said, _ = with_user(worker, seed, ["allkeys", "resetchannels", "+@all"])
+    expect(complaints, "no inbox" in said, f"it was told: {said!r}")
+    return complaints
+
+
+@case
+def socket_in_a_folder_will_do(worker, seed):
+    with Scene(worker, seed, sleep_ms=300) as s:
+        s.fleet.url, s.database = f"unix:{s.server.unix}?db=2", 2
+        s.leader()
+        s.waiters(2)
+        complaints = s.finish(most_runs=1)
+        expect(complaints, "db2" in s.server.info("keyspace"), "database 2 is empty")
+        return complaints
+
+
+@case
+def nobody_waits_for_a_server_that_is_not_there(worker, seed):
+    with Scene(worker, seed, calls=5) as s:
+        s.server.kill()
+        name = s.fleet.start()
+        complaints = s.fleet.finish()
+        told = s.answers(name)
+        expect(complaints, [a.number("err") for a in told] == 5 * [EHOSTDOWN], f"told {[a.values for a in told]}")
+        expect(complaints, told[-1].at - told[0].at < 500e6, "the breaker does not open")
+        alone = s.fleet.start(down_run=1)
+        complaints += s.fleet.finish()
+        expect(complaints, all(a.what == "accept" and a["alone"] == "1" for a in s.answers(alone)),
+               f"told {[a.values for a in s.answers(alone)]}")
+        return complaints
+
+
+@case
+def wrong_password_is_told(worker, seed):
+    with Scene(worker, seed) as s:
+        s.server.command("CONFIG", "SET", "requirepass", "right")
+        s.fleet.url = f"redis://:wrong@127.0.0.1:{s.server.port}"
+        name = s.fleet.start()
+        complaints = s.fleet.finish()
+        expect(complaints, s.answers(name)[0].number("err") == EHOSTDOWN, str(s.answers(name)[0].values))
+        expect(complaints, "WRONGPASS" in s.fleet.report() and "wrong@" not in s.fleet.report(), s.fleet.report())
+        return complaints
+
+
+@case
+def server_that_evicts_runs_nothing_once(worker, seed):
+    with Scene(worker, seed, "--maxmemory", "100mb", "--maxmemory-policy", "volatile-lru", mode=2) as s:
+        name = s.fleet.start()
+        complaints = s.fleet.finish()
+        expect(complaints, s.answers(name)[0].number("err") == ENOTSUP, str(s.answers(name)[0].values))
+        expect(complaints, "noeviction" in s.fleet.report(), f"it was told: {s.fleet.report()!r}")
+        plain = s.fleet.start(mode=0)
+        complaints += s.fleet.finish()
+        expect(complaints, s.answers(plain)[0].what == "accept", str(s.answers(plain)[0].values))
+        return complaints
+
+
+@case
+def cable_of_the_leader_is_cut(worker, seed):
+    """Hosts are network name spaces; a link that goes down says nothing."""
+    if os.geteuid() != 0 or shutil.which("ip") is None:
+        return None
+    with Cable(f"weft{os.getpid() % 10000}{seed % 10}") as cable, Scene(worker, seed, sleep_ms=5000) as s:
+        s.server.close()
+        s.server = Server(host=cable.here)
+        s.fleet.url = s.server.url
+        leader = s.fleet.start(prefix=["ip", "netns", "exec", cable.name])
+        s.fleet.wait_for("start", leader)
+        s.waiters(2, sleep_ms=300)
+        s.settled(2)
+        cable.cut()
+        lost = s.fleet.wait_for("lost", leader)
+        second = s.fleet.wait_for("start", count=2)
+        cable.mend()
+        complaints = s.finish(most_runs=2, lapses=[(0, lost.at + 20_000_000)])
+        took = (second.at - lost.at) / 1e6
+        expect(complaints, 0 < took < LEASE + GRACE + POLL + SLACK, f"I6: taken over {took:.0f} ms after the lease")
+        return complaints
+
+
+class Cable:
+    """A name space that is joined to this one by a pair of devices."""
+
+    def __init__(self, name):
+        self.name, self.device = name, f"{name[:12]}a"
+        octet = 10 + hash(name) % 200
+        self.here, self.there = f"10.{octet}.77.1", f"10.{octet}.77.2"
+
+    def ip(self, *words, check=True):
+        subprocess.run(["ip", *words], check=check, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def __enter__(self):
+        self.ip("netns", "add", self.name)
+        self.ip("link", "add", self.device, "type", "veth", "peer", "name", "eth0", "netns", self.name)
+        self.ip("addr", "add", f"{self.here}/24", "dev", self.device)
+        self.ip("link", "set", self.device, "up")
+        self.ip("netns", "exec", self.name, "ip", "addr", "add", f"{self.there}/24", "dev", "eth0")
+        self.ip("netns", "exec", self.name, "ip", "link", "set", "eth0", "up")
+        return self
+
+    def cut(self):
+        self.ip("link", "set", self.device, "down")
+
+    def mend(self):
+        self.ip("link", "set", self.device, "up")
+
+    def __exit__(self, *_):
+        self.ip("netns", "del", self.name, check=False)
+        self.ip("link", "del", self.device, check=False)
+
+
+# ---- all at once ----
+
+
+def walk(worker, seed, seconds):
+    """Processes come and go, the server and the way to it break; the invariants that hold in all faults."""
+    settings = {"tasks": 4, "calls": 10**6, "keys": 6, "sleep_ms": 60, "pause_ms": 30, "fail_pct": 5, "cancel_pct": 5,
+                "wait_ms": 8000}
+    with Scene(worker, seed, **settings) as s:
+        proxy = s.proxy()
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            alive = [n for n in s.fleet.processes if n not in s.fleet.killed]
+            if len(alive) < 4:
+                s.fleet.start(url=s.random.choice([proxy.url, s.server.url]))
+                continue
+            time.sleep(s.random.uniform(0.05, 0.6))
+            s.random.choice([lambda: s.fleet.kill(s.random.choice(alive)), lambda: blink(s, alive), proxy.cut,
+                             lambda: hiccup(s), lambda: s.server.command("CLIENT", "KILL", "TYPE", "pubsub")])()
+        for name in s.fleet.processes:
+            if name not in s.fleet.killed:
+                s.fleet.kill(name)
+        # Leases lapse only through freezes here, which are shorter than one.
+        return s.finish(quiet=False, lapses=[])
+
+
+def blink(s, alive):
+    name = s.random.choice(alive)
+    s.fleet.freeze(name)
+    time.sleep(LEASE / 4000)
+    s.fleet.thaw(name)
+
+
+def hiccup(s):
+    s.server.freeze()
+    time.sleep(s.random.uniform(0.1, 1.0))
+    s.server.thaw()
+
+
+@case
+def everything_breaks_at_random(worker, seed):
+    return walk(worker, seed, 120 if LONG else 6)
+
+
+def attempt(worker, name, seed):
+    try:
+        return cases[name](worker, seed)
+    except Exception:
+        return [traceback.format_exc()]
+
+
+def run_case(worker, name, seed, times):
+    """Complaints of the first time that has some; None: it cannot be run here."""
+    for i in range(times):
+        result = attempt(worker, name, seed + i)
+        complaints = result[0] if isinstance(result, tuple) else result
+        if complaints is None or complaints:
+            return complaints and [f"seed {seed + i}"] + list(complaints)[:8]
+    return []
+
+
+def main():
+    tally = Tally()
+    global other_clock
+    worker, other_clock, chosen = *map(os.path.abspath, sys.argv[1:3]), sys.argv[3:] or list(cases)
+    seed = int(os.environ.get("WEFT_TEST_SEED", time.time_ns() % 10**6))
+    print(f"# seed {seed}")
+    if PROGRAM is None:
+        for name in chosen:
+            tally.skip(name, "no redis-server")
+        return tally.finish()
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        times = 5 if LONG else 1
+        started = {name: pool.submit(run_case, worker, name, seed, 1 if name.startswith("everything") else times)
+                   for name in reversed(chosen)}
+        for name in chosen:
+            complaints = started[name].result()
+            if complaints is None:
+                tally.skip(name, "not on this machine, or not as this user")
+            else:
+                tally.check(name, complaints)
+    for kind, values in takeovers.items():
+        print("\n".join(checker.histogram(f"takeovers noticed by {kind}", values)))
+    print("\n".join(checker.histogram("wake-ups", lags)))
+    return tally.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
