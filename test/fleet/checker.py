@@ -69,9 +69,9 @@ def tell(events):
     for e in events:
         story.last = max(story.last, e.at)
         if e.what == "fault" and e["kind"] == "kill":
-            # One that killed itself did so after its last event.
-            own = [x.at for x in events if x.process == e["process"]]
-            story.deaths[e["process"]] = max([at for at in own if at <= e.at], default=e.at)
+            story.deaths[e["process"]] = e.at
+        elif e.what == "fault" and e["kind"] == "died":  # by its own hand, after its last event
+            story.deaths[e["process"]] = max(x.at for x in events if x.process == e["process"])
         elif e.what == "start" and e.number("e"):
             run = Run(e.process, e.key, e.number("e"), e.at, took_over=e.number("n"))
             running[e.process, e.key, e.number("e")] = run

@@ -89,7 +89,7 @@ class Fleet:
                 process.kill()
                 continue
             if status == -signal.SIGKILL and name not in self.killed:
-                self.fault("kill", name)  # by its own hand: crash=
+                self.fault("died", name)  # by its own hand: crash=
                 self.killed.add(name)
             elif status != 0 and name not in self.killed:
                 complaints.append(f"{name} ended with {status}: {self.report()}")

@@ -154,7 +154,7 @@ class Model:
             return self.waits(a, self.epoch(), until - self.now, kept)
         if int(m.get("oa", self.now + 1)) > self.now:
             m["oa"] = str(self.now)
-        grace = max(200, GRACE // 5) if until > self.now else GRACE
+        grace = a["quick"] if until > self.now else GRACE
         end = int(m["oa"]) + (int(m["l"]) if m["o"] == "?" else grace)
         return self.waits(a, self.epoch(), end - self.now, kept) if end > self.now else None
 
@@ -240,7 +240,7 @@ class Model:
 
 
 ARGUMENTS = {
-    "join": "attempt inbox hint mode fp key who lease grace mret known max_deaths once max_age big key_size",
+    "join": "attempt inbox hint mode fp key who lease grace mret known max_deaths once max_age big key_size quick",
     "renew": "attempt hint epoch lease mret reclaim once",
     "complete": "attempt payload bytes epoch ending err deaths took fresh stale linger mret reclaim inline",
     "abort": "attempt mret",
@@ -289,7 +289,7 @@ class Walk:
         return {
             "attempt": attempt, "inbox": process, "hint": channel(process) if rng.random() < 0.7 else "",
             "mode": pick("cckkkkrpg"), "fp": pick(["", "", "", "a", "b"]) if rng.random() < 0.2 else "",
-            "key_size": 4,
+            "key_size": 4, "quick": pick([GRACE, GRACE // 5]),
             "key": "user" if rng.random() < 0.98 else "other", "who": "me", "lease": LEASE, "grace": GRACE,
             "mret": pick(MRETS), "known": known if script != "join" or attempt != epoch else 0,
             "max_deaths": pick([0, 0, 0, 2]), "once": int(rng.random() < 0.1), "epoch": epoch,

@@ -16,7 +16,10 @@
 /* After so long without any reply the connection is given up. */
 #define STALLED (5 * WEFT_SECOND)
 #define FIRST_PAUSE WEFT_MS(10)
-#define LONGEST_PAUSE WEFT_SECOND
+/* Well below a grace: an owner that lives comes back before it is replaced. */
+#define LONGEST_PAUSE WEFT_MS(250)
+/* … and after so long all who are to come back have. */
+#define SETTLED (2 * WEFT_SECOND)
 
 enum { READ_BYTES = 64 * 1024 };
 
@@ -386,6 +389,7 @@ static bool establish(weft__redis_conn *c)
 	c->reason[0] = '\0';
 	pthread_mutex_lock(&c->lock);
 	c->up = !c->stop;
+	c->up_since = weft_now();
 	c->unsent = c->oldest;
 	c->unsent_offset = 0;
 	flush(c);
@@ -556,6 +560,16 @@ void weft__redis_conn_fini(weft__redis_conn *c)
 	fail_all(c);
 	weft__fleet_fd_close(c->bell);
 	pthread_mutex_destroy(&c->lock);
+}
+
+bool weft__redis_conn_has_settled(weft__redis_conn *c)
+{
+	bool settled;
+
+	pthread_mutex_lock(&c->lock);
+	settled = c->up && weft_now() - c->up_since > SETTLED;
+	pthread_mutex_unlock(&c->lock);
+	return settled;
 }
 
 bool weft__redis_conn_is_up(weft__redis_conn *c)

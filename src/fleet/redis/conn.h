@@ -80,7 +80,7 @@ struct weft__redis_conn {
 	bool up;
 	bool stop;
 	bool suspect;		/* what answers is not the server to speak to */
-	weft_time down_since;
+	weft_time down_since, up_since;
 };
 
 /* Start the thread. url and channel must live as long as *c. 0 or an errno. */
@@ -91,6 +91,12 @@ int weft__redis_conn_init(weft__redis_conn *c, const weft__redis_url *url,
 void weft__redis_conn_fini(weft__redis_conn *c);
 
 bool weft__redis_conn_is_up(weft__redis_conn *c);
+
+/*
+ * Has it been up for so long that others, whose connections broke when this one
+ * did, have had the time to come back, too?
+ */
+bool weft__redis_conn_has_settled(weft__redis_conn *c);
 
 /*
  * Send a command.

@@ -71,6 +71,21 @@ static const char *mode_of(const weft__fleet_ask *ask)
 	return ask->mode == WEFT_FLEET_CALL ? "c" : "k";
 }
 
+/*
+ * How long an owner whose lease is good, but whose inbox is gone, has to say that
+ * it lives. Where all inboxes broke, as with the server, that may take as long as
+ * connecting does.
+ */
+static weft_duration quick_grace(weft__redis *e, const weft__fleet_ask *ask)
+{
+	weft_duration d = ask->grace / 5;
+
+	if (!weft__redis_conn_has_settled(&e->commands))
+		return ask->grace;
+	d = d > WEFT_MS(200) ? d : WEFT_MS(200);
+	return d < ask->grace ? d : ask->grace;
+}
+
 static void join_words(weft__redis *e, const weft__fleet_ask *ask,
 		       char fingerprint[20], weft__redis_words *w)
 {
@@ -99,6 +114,7 @@ static void join_words(weft__redis *e, const weft__fleet_ask *ask,
 	weft__redis_ms(w, ask->max_age);
 	weft__redis_number(w, WEFT__REDIS_HEAD + WEFT__REDIS_PIECE);
 	weft__redis_number(w, (int64_t)ask->key.size);
+	weft__redis_ms(w, quick_grace(e, ask));
 }
 
 static long long integer_at(const redisReply *reply, size_t at)

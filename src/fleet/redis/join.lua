@@ -18,7 +18,7 @@
 local attempt, inbox, hint, mode, fp, key, who = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local lease, grace, mret = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local known, max_deaths, once = tonumber(ARGV[11]), tonumber(ARGV[12]), ARGV[13]
-local max_age, big, key_size = tonumber(ARGV[14]), tonumber(ARGV[15]), ARGV[16]
+local max_age, big, key_size, quick = tonumber(ARGV[14]), tonumber(ARGV[15]), ARGV[16], tonumber(ARGV[17])
 
 local m = redis.call('HMGET', M, 'e', 'o', 's', 'u', 'l', 'oa', 'ib', 'fp', 'k', 'n', 'am')
 local e, o, s, deaths = number(m[1]), m[2], m[3], number(m[10])
@@ -103,9 +103,9 @@ if s == 'run' then
 	end
 	local pause = o == '?' and l or grace
 	if o ~= '?' and left > 0 then -- an owner that lives says so as soon as its inbox breaks
-		pause = math.min(grace, math.max(200, grace / 5))
+		pause = quick
 	end
-	left = math.floor(orphaned + pause - now)
+	left = orphaned + pause - now
 	if left > 0 then
 		return wait(e, left)
 	end
