@@ -222,11 +222,12 @@ class Model:
 
     def abort(self, a):
         if self.m.get("o") != a["attempt"] or self.m["s"] != "run":
-            return 0
+            return [0, 0]
         self.put(a["mret"], s="idle")
         self.drop("oa")
+        waited = len(self.w)
         self.wake(b"A 00ff")
-        return 1
+        return [1, waited]
 
     def forget(self, a):
         had = int(self.r is not None)

@@ -44,12 +44,14 @@ local function keep_record(mret)
 end
 
 -- Tell the processes that wait. An ACL without the channels must not undo what
--- was decided: they find out by themselves, a little later.
+-- was decided: they find out by themselves, a little later. Returns how many.
 local function wake(message)
-	for _, inbox in ipairs(redis.call('SMEMBERS', W)) do
+	local inboxes = redis.call('SMEMBERS', W)
+	for _, inbox in ipairs(inboxes) do
 		redis.pcall('PUBLISH', inbox, message)
 	end
 	redis.call('DEL', W)
+	return #inboxes
 end
 
 local function hash_of_key()

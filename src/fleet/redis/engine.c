@@ -326,6 +326,12 @@ static void post_renewal(weft__redis *e, weft__fleet_lease *lease)
 	lease->priv = r;
 }
 
+/* Of a reply {said, how many processes wait}. */
+static void note_waiters(weft__fleet_lease *lease, const redisReply *reply)
+{
+	weft_atomic_store(&lease->waiters, (int)integer_at(reply, 1), relaxed);
+}
+
 static void await_renewal(weft__redis *e, weft__fleet_lease *lease,
 			  weft_time until)
 {
@@ -343,7 +349,7 @@ static void await_renewal(weft__redis *e, weft__fleet_lease *lease,
 		return;
 	said = integer_at(reply, 0);
 	lease->renewed = said > 0 ? 0 : said < 0 ? -ESTALE : -EOWNERDEAD;
-	lease->waiters = (int)integer_at(reply, 1);
+	note_waiters(lease, reply);
 	freeReplyObject(reply);
 }
 
@@ -454,9 +460,11 @@ static int redis_abort(weft__fleet_engine *engine, weft__fleet_lease *lease)
 	weft__redis_text(&w, lease->ask->attempt.hex);
 	add_record(&w, lease->ask);
 	err = weft__redis_do(e, &weft__redis_abort, &w, NULL, &reply);
-	if (err == 0)
-		freeReplyObject(reply);
-	return err;
+	if (err != 0)
+		return err;
+	note_waiters(lease, reply);
+	freeReplyObject(reply);
+	return 0;
 }
 
 /* The record lapses by itself. */
