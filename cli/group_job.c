@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "env.h"
 #include "group.h"
 
 #include <errno.h>
@@ -8,12 +9,6 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-extern char **environ;
-
-/* How often to look whether those are gone who were asked to end. */
-#define LOOK_FIRST WEFT_MS(1)
-#define LOOK_LAST WEFT_MS(50)
 
 /* The ends of the pipes that the child gets. */
 typedef struct child_ends {
@@ -64,40 +59,19 @@ static void close_child_ends(const child_ends *ends)
 	close(ends->out);
 }
 
-/* Our environment, and the number of the job and of the try. */
-static char **make_env(const group_job *job, char text[2][40])
-{
-	size_t n = 0, to = 0;
-	char **env;
-
-	while (environ[n] != NULL)
-		n++;
-	env = malloc((n + 3) * sizeof(char *));
-	if (env == NULL)
-		return NULL;
-	for (size_t i = 0; i < n; i++)
-		if (strncmp(environ[i], "WEFT_JOB=", 9) != 0 &&
-		    strncmp(environ[i], "WEFT_TRY=", 9) != 0)
-			env[to++] = environ[i];
-	snprintf(text[0], 40, "WEFT_JOB=%lld", (long long)job->number);
-	snprintf(text[1], 40, "WEFT_TRY=%d", job->tries);
-	env[to++] = text[0];
-	env[to++] = text[1];
-	env[to] = NULL;
-	return env;
-}
-
 static int start_child(group_job *job, const child_ends *ends)
 {
 	group_run *r = job->run;
-	char text[2][40];
+	char number[40], try[40], *more[] = {number, try};
 	keeper_command command = {.argv = job->argv, .in = r->null,
 				  .out = ends->out, .err = ends->err,
-				  .keep = -1};
+				  .keep = {-1, -1}, .keep_as = -1};
 	int err = -ENOMEM;
 
 	job->child.pid = 0;
-	command.env = make_env(job, text);
+	snprintf(number, sizeof(number), "WEFT_JOB=%lld", (long long)job->number);
+	snprintf(try, sizeof(try), "WEFT_TRY=%d", job->tries);
+	command.env = env_with(more, 2);
 	if (command.env != NULL)
 		err = keeper_start(&r->keeper, &job->child, &command);
 	free(command.env);
@@ -158,20 +132,6 @@ static void judge(group_job *job, bool timed_out, bool stopped)
 			number);
 }
 
-/* Its time is over: ask, then kill. The keeper does so itself after a stop. */
-static void end_child(group_job *job)
-{
-	keeper *k = &job->run->keeper;
-	weft_ctx grace;
-
-	weft_ctx_init_timeout(&grace, NULL, k->grace);
-	keeper_end(k, &job->child, SIGTERM);
-	if (weft_waitgroup_wait_ctx(&job->child.running, &grace) != 0)
-		keeper_end(k, &job->child, SIGKILL);
-	weft_waitgroup_wait(&job->child.running);
-	weft_ctx_fini(&grace);
-}
-
 static void wait_for_child(group_job *job, weft_ctx *ctx)
 {
 	const group_options *o = &job->run->options;
@@ -184,29 +144,12 @@ static void wait_for_child(group_job *job, weft_ctx *ctx)
 		weft_ctx_init(&time, ctx);
 	err = weft_waitgroup_wait_ctx(&job->child.running, &time);
 	if (err == -ETIMEDOUT)
-		end_child(job);
+		keeper_end_child(&job->run->keeper, &job->child,
+				 job->run->keeper.grace);
 	else
 		weft_waitgroup_wait(&job->child.running);
 	weft_ctx_fini(&time);
 	judge(job, err == -ETIMEDOUT, weft_ctx_done(&job->run->keeper.stop));
-}
-
-/* What the command leaves in its process group ends with it. */
-static void end_leftovers(group_job *job)
-{
-	keeper *k = &job->run->keeper;
-	weft_time kill_at = weft_now() + k->grace, give_up = kill_at + k->grace;
-	weft_duration pause = LOOK_FIRST;
-
-	if (keeper_is_gone(k, &job->child))
-		return;
-	keeper_end(k, &job->child, SIGTERM);
-	while (!keeper_is_gone(k, &job->child) && weft_now() <= give_up) {
-		weft_sleep(NULL, pause);
-		pause = 2 * pause < LOOK_LAST ? 2 * pause : LOOK_LAST;
-		if (weft_now() >= kill_at)
-			keeper_end(k, &job->child, SIGKILL);
-	}
 }
 
 static bool is_failure(const group_job *job)
@@ -249,7 +192,7 @@ static void run_child(group_job *job, weft_ctx *ctx)
 					     "no memory for a task");
 	wait_for_child(job, ctx);
 	tell_others(job);
-	end_leftovers(job);
+	keeper_end_leftovers(&job->run->keeper, &job->child);
 	weft_ctx_cancel(&job->reading, -ECANCELED);
 	weft_waitgroup_wait(&readers);
 	weft_ctx_fini(&job->reading);

@@ -96,8 +96,12 @@ static void become(const keeper *k, const keeper_command *command)
 	    dup2(command->out, STDOUT_FILENO) < 0 ||
 	    dup2(command->err, STDERR_FILENO) < 0)
 		return;
-	if (command->keep >= 0)
-		fcntl(command->keep, F_SETFD, 0);
+	if (command->keep[1] >= 0)
+		fcntl(command->keep[1], F_SETFD, 0);
+	if (command->keep[0] == command->keep_as)
+		fcntl(command->keep[0], F_SETFD, 0);
+	else if (command->keep[0] >= 0)
+		dup2(command->keep[0], command->keep_as);
 	setrlimit(RLIMIT_NOFILE, &k->files_before);
 	sigaction(SIGTTIN, &ignore, NULL);
 	sigaction(SIGTTOU, &ignore, NULL);
@@ -187,11 +191,23 @@ static void end(void *arg)
 	signal_group(r->child->pid, r->signal);
 }
 
-void keeper_end(keeper *k, keeper_child *c, int signal)
+void keeper_signal(keeper *k, keeper_child *c, int signal)
 {
 	request r = {.k = k, .child = c, .signal = signal};
 
 	weft_loop_call(&k->door, end, &r);
+}
+
+void keeper_end_child(keeper *k, keeper_child *c, weft_duration grace)
+{
+	weft_ctx time;
+
+	weft_ctx_init_timeout(&time, NULL, grace);
+	keeper_signal(k, c, SIGTERM);
+	if (weft_waitgroup_wait_ctx(&c->running, &time) != 0)
+		keeper_signal(k, c, SIGKILL);
+	weft_waitgroup_wait(&c->running);
+	weft_ctx_fini(&time);
 }
 
 static void look(void *arg)
@@ -201,12 +217,28 @@ static void look(void *arg)
 	r->gone = kill(-r->child->pid, 0) != 0;
 }
 
-bool keeper_is_gone(keeper *k, keeper_child *c)
+static bool is_gone(keeper *k, keeper_child *c)
 {
 	request r = {.k = k, .child = c};
 
 	weft_loop_call(&k->door, look, &r);
 	return r.gone;
+}
+
+void keeper_end_leftovers(keeper *k, keeper_child *c)
+{
+	weft_time kill_at = weft_now() + k->grace, give_up = kill_at + k->grace;
+	weft_duration pause = WEFT_MS(1);
+
+	if (is_gone(k, c))
+		return;
+	keeper_signal(k, c, SIGTERM);
+	while (!is_gone(k, c) && weft_now() <= give_up) {
+		weft_sleep(NULL, pause);
+		pause = 2 * pause < AGAIN ? 2 * pause : AGAIN;
+		if (weft_now() >= kill_at)
+			keeper_signal(k, c, SIGKILL);
+	}
 }
 
 /* The groups first, and at once: reading /proc takes its time. */
@@ -270,9 +302,9 @@ static void stop_for_signal(keeper *k, int signal)
 
 static void go_on(keeper *k)
 {
-	if (k->on_continue != NULL)
-		k->on_continue(k, k->on_continue_arg);
-	signal_all(k, SIGCONT);
+	bool may = k->on_continue == NULL || k->on_continue(k->on_continue_arg);
+
+	signal_all(k, may ? SIGCONT : SIGKILL);
 }
 
 /*

@@ -37,7 +37,8 @@ typedef struct keeper_command {
 	char **argv;
 	char **env;
 	int in, out, err; /* become 0, 1 and 2 */
-	int keep;	  /* one more that it gets, under its number; or -1 */
+	int keep[2];	  /* more that it gets; or -1 */
+	int keep_as;	  /* the number of the first; the second keeps its own */
 } keeper_command;
 
 typedef struct keeper keeper;
@@ -45,8 +46,8 @@ struct keeper {
 	weft_duration grace;
 	weft_ctx interrupt; /* cancelled when a signal stops us */
 	weft_ctx stop;	    /* below it: when everything is to stop */
-	/* Before children go on that stopped with us; may say no by stopping. */
-	void (*on_continue)(keeper *k, void *arg);
+	/* May children go on that have stopped with us? If not they are killed. */
+	bool (*on_continue)(void *arg);
 	void *on_continue_arg;
 
 	/* The main thread's own. */
@@ -92,11 +93,14 @@ void keeper_die(keeper *k, int signal);
  */
 int keeper_start(keeper *k, keeper_child *c, const keeper_command *command);
 
-/* End it: send SIGTERM or SIGKILL to its group and to all its descendants. */
-void keeper_end(keeper *k, keeper_child *c, int signal);
+/* Send SIGTERM or SIGKILL to its group and to all its descendants. */
+void keeper_signal(keeper *k, keeper_child *c, int signal);
 
-/* Whether its process group has no member left. */
-bool keeper_is_gone(keeper *k, keeper_child *c);
+/* End it: ask, and after the grace kill; return when it has ended. */
+void keeper_end_child(keeper *k, keeper_child *c, weft_duration grace);
+
+/* A child has ended: what it left in its process group ends with it. */
+void keeper_end_leftovers(keeper *k, keeper_child *c);
 
 /* Have everything stop, as a signal would: SIGTERM, and after the grace SIGKILL. */
 void keeper_stop(keeper *k);
