@@ -15,6 +15,7 @@ enum cli_status {
 	CLI_OK = 0,
 	CLI_BAD_RESULT = 1,
 	CLI_TROUBLE = 2,
+	CLI_NOTHING = 66,	 /* there is nothing for the key */
 	CLI_UNAVAILABLE = 69,	 /* the engine cannot be reached */
 	CLI_LOST = 70,		 /* a lease was lost, or who ran it has died */
 	CLI_NO_RESOURCES = 71,	 /* no memory, process or descriptor */
@@ -28,7 +29,14 @@ enum cli_status {
 
 /* argv[0] is the command's own name. Each returns an exit status. */
 int cmd_demo(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
+int cmd_flight(int argc, char **argv);
+int cmd_forget(int argc, char **argv);
 int cmd_group(int argc, char **argv);
+int cmd_ls(int argc, char **argv);
+int cmd_once(int argc, char **argv);
+int cmd_show(int argc, char **argv);
+int cmd_wait(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 
 /* Print one line on stderr. Returns CLI_TROUBLE. */

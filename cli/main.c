@@ -10,6 +10,13 @@ static const char help[] =
 	"usage: weft COMMAND [OPTION...]\n"
 	"\n"
 	"  group     run commands at the same time; the first failure ends the others\n"
+	"  flight    one run of a command for all who ask at the same time\n"
+	"  once      one run of a command for ever, or for a while\n"
+	"  ls        list the keys that run or are kept\n"
+	"  show      what a key is doing\n"
+	"  wait      wait for a key's run, and end as it does\n"
+	"  forget    have a key run anew\n"
+	"  doctor    examine the place where runs are shared\n"
 	"  demo      a hot key expires and everyone asks at once: the same flood of\n"
 	"            questions unprotected, behind one lock, and with singleflight\n"
 	"  version   print the version\n"
@@ -53,7 +60,11 @@ int main(int argc, char **argv)
 		const char *word;
 		int (*run)(int argc, char **argv);
 	} commands[] = {
-		{"group", cmd_group},	    {"demo", cmd_demo},
+		{"group", cmd_group},	    {"flight", cmd_flight},
+		{"once", cmd_once},	    {"ls", cmd_ls},
+		{"show", cmd_show},	    {"wait", cmd_wait},
+		{"forget", cmd_forget},	    {"doctor", cmd_doctor},
+		{"demo", cmd_demo},
 		{"version", cmd_version},   {"--version", cmd_version},
 		{"help", cmd_help},	    {"--help", cmd_help},
 		{"-h", cmd_help},

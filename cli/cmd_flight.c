@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+#include "shared.h"
+
+static const char help[] =
+	"usage: weft flight [OPTION...] KEY [--] COMMAND [WORD...]\n"
+	"\n"
+	"One run for all who ask: whoever calls with a KEY while a command runs for\n"
+	"it, on this machine or on others that share the place, gets that run's\n"
+	"output and exit status.\n"
+	"\n"
+	"      --at URL          the place ($WEFT_AT, or dir:)\n"
+	"      --keep TIME       a success is good for later callers, so long\n"
+	"      --share-for TIME  the end of a run is shared so long after it\n"
+	"      --wait TIME       for a run that is another's; then status 75\n"
+	"      --max-run TIME    end a command that takes longer, status 124\n"
+	"      --lease TIME      a machine that is not heard of is given up after (3s)\n"
+	"      --grace TIME      from SIGTERM to SIGKILL (1s)\n"
+	"      --fp auto|off     notice a KEY that is in use for another command\n"
+	"      --strict          … and exit with status 76 then\n"
+	"      --stdin           give it our stdin, read to its end\n"
+	"      --no-detach       a signal to us ends the run, whoever waits\n"
+	"      --status-file FILE  write what the exit status means, as JSON\n"
+	"  -E, --own-status N    exit with N when it is weft that failed (66 to 76)\n"
+	"  -h, --help            print this\n"
+	"\n"
+	"TIME is a number with ms, s, m, h or d; without one of them, seconds.\n";
+
+int cmd_flight(int argc, char **argv)
+{
+	static shared_options o;
+	const char *fp = "auto";
+	const cli_option table[] = {
+		SHARED_OPTIONS(&o),
+		{"keep", 0, CLI_TIME, &o.call.keep, 0.001, 3650 * 86400.0},
+		{"share-for", 0, CLI_TIME, &o.call.share_for, 0.001, 86400},
+		{"fp", 0, CLI_TEXT, &fp, 0, 0},
+	};
+	const cli_options options = {"weft flight", help, table,
+				     sizeof(table) / sizeof(table[0])};
+	int status;
+
+	(void)argc;
+	shared_options_init(&o, options.command);
+	if (shared_options_read(&o, &options, argv, &status) != 0)
+		return status;
+	status = shared_options_fingerprint(&o, fp);
+	if (status != CLI_OK)
+		return status;
+	if (o.call.keep > 0 && o.call.share_for > 0)
+		return cli_trouble(o.command, "--keep is more than --share-for: "
+				   "only one can be had");
+	o.call.mode = o.call.keep > 0 ? WEFT_FLEET_CACHE : WEFT_FLEET_CALL;
+	return shared_main(&o);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a command printed and how it ended, as bytes: what is kept of a run,
+ * and what goes through a socket while it runs. A record is a row of pieces,
+ * each with a header of eight bytes; the last one says how it ended. Readable
+ * on every machine of a fleet.
+ */
+#ifndef WEFT_CLI_RECORD_H
+#define WEFT_CLI_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum record_kind {
+	RECORD_STDOUT = 1,
+	RECORD_STDERR = 2,
+	RECORD_END = 3,
+};
+
+#define RECORD_HEADER_BYTES 8
+
+void record_header(unsigned char header[RECORD_HEADER_BYTES],
+		   enum record_kind kind, size_t size_bytes);
+
+/* Returns false for what is no header. */
+bool record_read_header(const unsigned char header[RECORD_HEADER_BYTES],
+			enum record_kind *kind, size_t *size_bytes);
+
+/* How a command ended, or why there is no command that could have. */
+typedef struct record_end {
+	int status;	/* to exit with */
+	bool own;	/* it is weft's own failure */
+	bool cut;	/* there was more output than is kept */
+	char why[16];	/* exited, killed, timed-out, not-run, done, trouble … */
+} record_end;
+
+#define RECORD_END_BYTES 64
+
+/* As text, for people with strings(1). Returns its size. */
+size_t record_end_write(char text[RECORD_END_BYTES], const record_end *end);
+bool record_end_read(const char *text, size_t size_bytes, record_end *end);
+
+#endif

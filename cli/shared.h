@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * weft flight and weft once: what they share. The parts, in reading order:
+ *
+ *   cmd_flight.c, cmd_once.c    the options of each, and the call they make
+ *   shared_options.c            what their options have in common
+ *   shared_front.c              the process that the caller sees, and the one
+ *                               behind it that stays while others wait
+ *   shared_call.c               the call to the fleet, and what comes of it
+ *   shared_run.c                the function of the call: it runs the command
+ *   record.c                    output and ending as bytes
+ *   place.c                     where calls are shared; also for ls, show, …
+ */
+#ifndef WEFT_CLI_SHARED_H
+#define WEFT_CLI_SHARED_H
+
+#include "cli.h"
+#include "keeper.h"
+#include "options.h"
+#include "place.h"
+#include "printer.h"
+#include "record.h"
+
+#include <weft/fleet.h>
+
+typedef struct shared_options {
+	const char *command; /* "weft flight" */
+	place_options place;
+	weft_duration wait; /* for another's run; 0: as long as it takes */
+	weft_duration max_run; /* 0: no limit */
+	weft_duration grace;
+	weft_duration every; /* 0: the key is as it is */
+	bool strict, no_detach, use_stdin, no_fingerprint;
+	bool fail_is_final; /* a command that failed is done, too */
+	int own_status;
+	const char *status_file;
+	const char *key;
+	char **argv;
+	weft_fleet_call call; /* but key, fn and arg */
+} shared_options;
+
+/* Options that both have, for the tables. */
+#define SHARED_OPTIONS(o)                                                      \
+	{"at", 0, CLI_TEXT, &(o)->place.url, 0, 0},                            \
+	{"lease", 0, CLI_TIME, &(o)->call.lease, 0.05, 86400},                 \
+	{"wait", 0, CLI_TIME, &(o)->wait, 0.001, 365 * 86400},                 \
+	{"max-run", 0, CLI_TIME, &(o)->max_run, 0.001, 365 * 86400},           \
+	{"grace", 0, CLI_TIME, &(o)->grace, 0, 86400},                         \
+	{"strict", 0, CLI_FLAG_ON, &(o)->strict, 0, 0},                        \
+	{"no-detach", 0, CLI_FLAG_ON, &(o)->no_detach, 0, 0},                  \
+	{"stdin", 0, CLI_FLAG_ON, &(o)->use_stdin, 0, 0},                      \
+	{"status-file", 0, CLI_TEXT, &(o)->status_file, 0, 0},                 \
+	{"own-status", 'E', CLI_WHOLE, &(o)->own_status, 1, 255}
+
+void shared_options_init(shared_options *o, const char *command);
+
+/*
+ * Read options, KEY, perhaps more options, and the command.
+ * Returns 0 to go on, or -1 when *status is what to exit with.
+ */
+int shared_options_read(shared_options *o, const cli_options *options,
+			char **argv, int *status);
+
+/* --fp. Returns CLI_OK or CLI_TROUBLE. */
+int shared_options_fingerprint(shared_options *o, const char *fp);
+
+/* Everything else. Returns what to exit with. */
+int shared_main(shared_options *o);
+
+typedef struct shared_call {
+	const shared_options *options;
+	const char *key; /* with the tick, if it has one */
+	int in;		 /* stdin of the command */
+	int front;	 /* a socket to the front; -1: there is none */
+	keeper keeper;
+	weft_fleet *fleet;
+	char warning[200]; /* of the place, while it was opened */
+	spool_store store;
+	printer printer;
+	printer_item output;
+	weft_ctx ctx; /* the caller's */
+
+	weft_mutex lock;      /* of what follows */
+	bool leading, late;   /* the run has begun; the wait was over before */
+	bool lost;	      /* the lease, while it ran */
+	weft_fleet_run *run;  /* while the command runs */
+	record_end end;
+	char trouble[256]; /* for stderr */
+} shared_call;
+
+/* Make the call. Returns 0; how it ended is in s->end. */
+int shared_call_make(shared_call *s);
+
+/* The function of the call; arg: shared_call. */
+int shared_run(weft_ctx *ctx, void *arg, weft_fleet_run *run);
+
+/* Whether the lease is held still, after a stop; arg: shared_call. */
+bool shared_may_continue(void *arg);
+
+/* Our own failure, if there was none before. */
+__attribute__((format(printf, 3, 4))) void
+shared_trouble(shared_call *s, int status, const char *fmt, ...);
+
+#endif

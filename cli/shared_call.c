@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: MIT */
+#include "shared.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+void shared_trouble(shared_call *s, int status, const char *fmt, ...)
+{
+	va_list args;
+
+	weft_mutex_lock(&s->lock);
+	if (s->trouble[0] == '\0') {
+		va_start(args, fmt);
+		vsnprintf(s->trouble, sizeof(s->trouble), fmt, args);
+		va_end(args);
+		s->end = (record_end){.status = status, .own = true,
+				      .why = "trouble"};
+	}
+	weft_mutex_unlock(&s->lock);
+}
+
+static void note(shared_call *s, const char *text)
+{
+	char line[512];
+	int size = snprintf(line, sizeof(line), "%s: %.400s\n",
+			    s->options->command, text);
+
+	spool_write(&s->output.output, STDERR_FILENO, line, (size_t)size);
+	printer_wake(&s->printer);
+}
+
+/* While the place is opened this may be the reason why it cannot be. */
+static void warn(void *arg, const char *line)
+{
+	shared_call *s = arg;
+
+	if (s->fleet != NULL)
+		note(s, line);
+	else
+		snprintf(s->warning, sizeof(s->warning), "%s", line);
+}
+
+/* Printing: through the socket to the front, or at once. */
+
+static void print_frame(printer *p, printer_item *item, const spool_frame *f)
+{
+	shared_call *s = p->arg;
+	unsigned char header[RECORD_HEADER_BYTES];
+
+	(void)item;
+	if (s->front >= 0) {
+		record_header(header, (enum record_kind)f->stream, f->size);
+		printer_write(p, s->front, (char *)header, sizeof(header));
+		printer_write(p, s->front, f->data, f->size);
+	} else {
+		printer_write(p, f->stream, f->data, f->size);
+	}
+}
+
+static void cannot_write(printer *p)
+{
+	shared_call *s = p->arg;
+
+	if (p->err != -EPIPE)
+		shared_trouble(s, CLI_IO, "cannot write the output: %s",
+			       strerror(-p->err));
+	weft_ctx_cancel(&s->ctx, -EPIPE);
+}
+
+/* A record that was made elsewhere, or before. */
+static bool replay(shared_call *s, const weft_bytes *bytes)
+{
+	const unsigned char *at = bytes->data, *end = at + bytes->size;
+	enum record_kind kind;
+	size_t size;
+
+	while (end - at >= RECORD_HEADER_BYTES &&
+	       record_read_header(at, &kind, &size) &&
+	       size <= (size_t)(end - at - RECORD_HEADER_BYTES)) {
+		at += RECORD_HEADER_BYTES;
+		if (kind == RECORD_END)
+			return record_end_read((const char *)at, size, &s->end);
+		spool_write(&s->output.output, (int)kind, at, size);
+		at += size;
+	}
+	return false;
+}
+
+/* The end alone, of a record whose output was printed as it came. */
+static bool read_end(shared_call *s, const weft_bytes *bytes)
+{
+	const unsigned char *at = bytes->data, *end = at + bytes->size;
+	enum record_kind kind;
+	size_t size;
+
+	while (end - at >= RECORD_HEADER_BYTES &&
+	       record_read_header(at, &kind, &size) && kind != RECORD_END)
+		at += RECORD_HEADER_BYTES + size;
+	return end - at >= RECORD_HEADER_BYTES && kind == RECORD_END &&
+	       record_end_read((const char *)at + RECORD_HEADER_BYTES, size, &s->end);
+}
+
+/* The wait for another's run; one's own is not cut short by it. */
+static void watch_wait(void *arg, weft_ctx *ctx)
+{
+	shared_call *s = arg;
+
+	if (weft_sleep(ctx, s->options->wait) != 0)
+		return;
+	weft_mutex_lock(&s->lock);
+	s->late = !s->leading;
+	weft_mutex_unlock(&s->lock);
+	if (s->late)
+		weft_ctx_cancel(&s->ctx, -ETIMEDOUT);
+}
+
+/* Processes elsewhere that wait for our run; where that cannot be known, yes. */
+static bool others_wait(shared_call *s, weft_ctx *ctx)
+{
+	weft_fleet_entry entry;
+
+	return weft_fleet_show(s->fleet, ctx, weft_key_str(s->key), &entry) == 0 &&
+	       entry.state == WEFT_FLEET_RUNNING && entry.waiters != 0;
+}
+
+/* The caller has left: so do we, unless others wait for what we run. */
+static void watch_front(void *arg, weft_ctx *ctx)
+{
+	shared_call *s = arg;
+	bool leading;
+
+	if (weft_wait_fd(ctx, s->front, POLLIN | POLLRDHUP) < 0)
+		return;
+	do {
+		weft_mutex_lock(&s->lock);
+		leading = s->leading;
+		weft_mutex_unlock(&s->lock);
+	} while (leading && others_wait(s, ctx) &&
+		 weft_sleep(ctx, WEFT_SECOND) == 0);
+	weft_ctx_cancel(&s->ctx, -ECANCELED);
+}
+
+typedef struct watcher {
+	void (*fn)(void *arg, weft_ctx *ctx);
+	shared_call *call;
+	weft_ctx *ctx;
+} watcher;
+
+static void watch(void *arg)
+{
+	watcher *w = arg;
+
+	weft_task_name("watcher");
+	w->fn(w->call, w->ctx);
+}
+
+static uint64_t hash(uint64_t h, const void *data, size_t size)
+{
+	const unsigned char *at = data;
+
+	for (size_t i = 0; i < size; i++)
+		h = (h ^ at[i]) * 0x100000001b3u;
+	return h;
+}
+
+/* Of the words of the command, and of what it reads. */
+static uint64_t fingerprint(const shared_call *s)
+{
+	uint64_t h = 0xcbf29ce484222325u;
+	char block[4096];
+	off_t at = 0;
+	ssize_t n;
+
+	if (s->options->no_fingerprint)
+		return 0;
+	for (char **word = s->options->argv; *word != NULL; word++)
+		h = hash(h, *word, strlen(*word) + 1);
+	while (s->options->use_stdin &&
+	       (n = pread(s->in, block, sizeof(block), at)) > 0) {
+		h = hash(h, block, (size_t)n);
+		at += n;
+	}
+	return h != 0 ? h : 1;
+}
+
+static int nothing(weft_ctx *ctx, void *arg, weft_fleet_run *run)
+{
+	(void)ctx, (void)arg, (void)run;
+	return 0;
+}
+
+/*
+ * The place's clock, in ns since 1970: for a directory ours. A token is about
+ * the time at which it was given, by the clock that decides: so ask for one.
+ */
+static int place_time(shared_call *s, int64_t *now)
+{
+	struct timespec t;
+	weft_fleet_call call = {.key = weft_key_str("weft clock"), .fn = nothing};
+	weft_fleet_info info;
+	int err;
+
+	if (strncmp(place_url(&s->options->place), "dir:", 4) == 0) {
+		clock_gettime(CLOCK_REALTIME, &t);
+		*now = t.tv_sec * WEFT_SECOND + t.tv_nsec;
+		return 0;
+	}
+	err = weft_fleet_do(s->fleet, &s->ctx, &call, NULL, &info);
+	*now = (int64_t)info.token * 1000;
+	return err;
+}
+
+/* KEY@TICK: the multiple of --every, in s since 1970, that is nearest. */
+static int set_key(shared_call *s, char *room, size_t room_bytes)
+{
+	weft_duration every = s->options->every;
+	int64_t now, tick;
+	int err;
+
+	s->key = s->options->key;
+	if (every == 0)
+		return 0;
+	err = place_time(s, &now);
+	if (err != 0)
+		return err;
+	tick = (now + every / 2) / every * every;
+	snprintf(room, room_bytes, tick % WEFT_SECOND == 0 ? "%s@%lld" : "%s@%lld.%03d",
+		 s->options->key, (long long)(tick / WEFT_SECOND),
+		 (int)(tick % WEFT_SECOND / WEFT_MS(1)));
+	s->key = room;
+	return 0;
+}
+
+/* Whether what the other fingerprint belongs to is there at all, or just over. */
+static bool is_in_use(shared_call *s)
+{
+	weft_fleet_entry entry;
+
+	return weft_fleet_show(s->fleet, &s->ctx, weft_key_str(s->key), &entry) == 0 &&
+	       entry.state != WEFT_FLEET_IDLE;
+}
+
+/* What the key is in use for may be another command: say so, and share it. */
+static int do_call(shared_call *s, weft_bytes *bytes, weft_fleet_info *info)
+{
+	weft_fleet_call call = s->options->call;
+	int err;
+
+	call.key = weft_key_str(s->key);
+	call.fn = shared_run;
+	call.arg = s;
+	call.fingerprint = fingerprint(s);
+	err = weft_fleet_do(s->fleet, &s->ctx, &call, bytes, info);
+	if (err != -EBADMSG || info->answered ||
+	    (s->options->strict && is_in_use(s)))
+		return err;
+	call.fingerprint = 0;
+	err = weft_fleet_do(s->fleet, &s->ctx, &call, bytes, info);
+	if (info->answered && !info->led)
+		note(s, "the key is in use for another command, whose result "
+			"this is");
+	return err;
+}
+
+static void set_own_end(shared_call *s, int err)
+{
+	int status;
+	const char *words = place_error(err, &status);
+
+	if (s->lost)
+		shared_trouble(s, CLI_LOST, "%s: the lease was lost; the command "
+			       "was ended", s->key);
+	else if (err == -ECANCELED && !s->late)
+		s->end = (record_end){.status = CLI_LOST, .own = true,
+				      .why = "stopped"};
+	else
+		shared_trouble(s, status, "%s: %s", s->key, words);
+}
+
+/*
+ * Weft's own trouble in a run is told here as it is; who has waited for the run
+ * is given its end.
+ */
+static void call_place(shared_call *s)
+{
+	char key[8192];
+	weft_bytes bytes = {0};
+	weft_fleet_info info = {0};
+	int err = set_key(s, key, sizeof(key));
+	bool good;
+
+	if (err == 0)
+		err = do_call(s, &bytes, &info);
+	if (info.answered && s->trouble[0] == '\0' && !s->lost) {
+		good = info.led ? read_end(s, &bytes) : replay(s, &bytes);
+		if (!good)
+			shared_trouble(s, CLI_UNAVAILABLE, "%s: what is kept of "
+				       "it was not written by weft", s->key);
+	} else if (s->trouble[0] == '\0') {
+		set_own_end(s, err);
+	}
+	if (s->end.cut && !info.led)
+		note(s, "there was more output than is kept");
+	s->key = s->options->key;
+	weft_bytes_release(&bytes);
+}
+
+static void open_and_call(shared_call *s)
+{
+	const weft_fleet_options options = {.warn = warn, .warn_arg = s};
+	const char *url = place_url(&s->options->place);
+	int err = weft_fleet_open(&s->fleet, url, &options);
+	weft_waitgroup watchers = {0};
+	weft_ctx watching;
+	watcher waits = {watch_wait, s, &watching}, leaves = {watch_front, s, &watching};
+
+	if (err != 0) {
+		shared_trouble(s, err == -EINVAL ? CLI_TROUBLE : CLI_UNAVAILABLE,
+			       "%s: %s", url, s->warning[0] != '\0'
+						      ? s->warning
+						      : strerror(-err));
+		return;
+	}
+	if (s->warning[0] != '\0')
+		note(s, s->warning);
+	weft_ctx_init(&watching, NULL);
+	if ((s->options->wait > 0 && weft_waitgroup_go(&watchers, watch, &waits) != 0) ||
+	    (s->front >= 0 && weft_waitgroup_go(&watchers, watch, &leaves) != 0))
+		shared_trouble(s, CLI_NO_RESOURCES, "no memory for a task");
+	else
+		call_place(s);
+	weft_ctx_cancel(&watching, -ECANCELED);
+	weft_waitgroup_wait(&watchers);
+	weft_ctx_fini(&watching);
+	weft_fleet_close(s->fleet);
+}
+
+static int make(void *arg)
+{
+	shared_call *s = arg;
+
+	weft_task_name("call");
+	weft_ctx_init(&s->ctx, &s->keeper.stop);
+	printer_add(&s->printer, &s->output);
+	open_and_call(s);
+	if (s->trouble[0] != '\0')
+		note(s, s->trouble);
+	spool_close(&s->output.output);
+	printer_wake(&s->printer);
+	printer_finish(&s->printer, &s->keeper.interrupt);
+	weft_ctx_fini(&s->ctx);
+	return 0;
+}
+
+int shared_call_make(shared_call *s)
+{
+	static const printer_style style = {.frame = print_frame};
+	int err;
+
+	s->printer.style = &style;
+	s->printer.arg = s;
+	s->printer.on_error = cannot_write;
+	spool_store_init(&s->store);
+	spool_init(&s->output.output, &s->store);
+	err = printer_start(&s->printer);
+	return err != 0 ? err : keeper_run(&s->keeper, make, s);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+#include "shared.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void shared_options_init(shared_options *o, const char *command)
+{
+	o->command = command;
+	o->grace = WEFT_SECOND;
+}
+
+static int read_words(shared_options *o, const cli_options *options, char **argv,
+		      int *status)
+{
+	int at = 1;
+
+	if (cli_options_read(options, argv, &at, status) != 0)
+		return -1;
+	*status = CLI_TROUBLE;
+	if (argv[at] == NULL || strcmp(argv[at], "--") == 0 || argv[at][0] == '\0')
+		return cli_trouble(o->command, "no key (see %s --help)",
+				   o->command);
+	o->key = argv[at++];
+	if (cli_options_read(options, argv, &at, status) != 0)
+		return -1;
+	*status = CLI_TROUBLE;
+	if (argv[at] != NULL && strcmp(argv[at], "--") == 0)
+		at++;
+	if (argv[at] == NULL)
+		return cli_trouble(o->command, "no command (see %s --help)",
+				   o->command);
+	o->argv = &argv[at];
+	return 0;
+}
+
+int shared_options_read(shared_options *o, const cli_options *options,
+			char **argv, int *status)
+{
+	if (read_words(o, options, argv, status) != 0)
+		return -1;
+	if (strlen(o->key) > 4096)
+		return cli_trouble(o->command, "the key is longer than 4096 bytes");
+	*status = CLI_OK;
+	return 0;
+}
+
+int shared_options_fingerprint(shared_options *o, const char *fp)
+{
+	o->no_fingerprint = strcmp(fp, "off") == 0;
+	if (o->no_fingerprint || strcmp(fp, "auto") == 0)
+		return CLI_OK;
+	return cli_trouble(o->command, "--fp: '%s' is neither auto nor off", fp);
+}

@@ -1,0 +1,517 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""weft flight, once, ls, show, wait, forget, doctor, with several processes:  test_shared.py PATH/TO/weft"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import command
+from command import CommandTest, Terminal, is_alive, until, weft
+
+UNTIL_GO = "until [ -e go ]; do sleep 0.01; done"
+# Says that it runs, in a file with a line for each run.
+RUN = "echo $$ >>runs; "
+
+
+class SharedTest(CommandTest):
+    def setUp(self):
+        super().setUp()
+        self.env["WEFT_AT"] = f"dir:{self.dir}/place"
+
+    def flight(self, key, script, *options, **more):
+        return self.weft("flight", *options, key, "--", "sh", "-c", script, **more)
+
+    def once(self, key, script, *options, **more):
+        return self.weft("once", *options, key, "--", "sh", "-c", script, **more)
+
+    def start_flight(self, key, script, *options, **more):
+        return self.start("flight", *options, key, "--", "sh", "-c", script, **more)
+
+    def runs(self):
+        path = self.dir / "runs"
+        return [int(word) for word in path.read_text().split()] if path.exists() else []
+
+    def wait_for_runs(self, count):
+        until(lambda: len(self.runs()) == count, f"{count} runs have begun")
+        return self.runs()[-1]
+
+    def show(self, key):
+        done = self.weft("show", "--json", key)
+        return json.loads(done.stdout) if done.returncode == 0 else {}
+
+    def wait_for_waiters(self, key, count):
+        until(lambda: self.show(key).get("waiters", 0) >= count, f"{count} wait")
+
+    def go(self):
+        (self.dir / "go").touch()
+
+    def behind(self, key):
+        """The process that runs a key's command."""
+        return self.show(key)["pid"]
+
+    def kill_behind(self, process, key):
+        os.kill(self.behind(key), signal.SIGKILL)
+        self.assertEqual(self.finish(process).returncode, 70)
+
+
+class Everywhere:
+    """What holds over every engine."""
+
+    def test_all_who_ask_share_one_run(self):
+        script = RUN + "echo out; echo err >&2; " + UNTIL_GO + "; echo more; exit 3"
+        all_of_them = [self.start_flight("k", script) for _ in range(5)]
+        self.wait_for_runs(1)
+        self.wait_for_waiters("k", 4)
+        self.go()
+        for process in all_of_them:
+            done = self.finish(process)
+            self.assert_done(done, 3, "out\nmore\n")
+            self.assertEqual(done.stderr, "err\n")
+        self.assertEqual(len(self.runs()), 1)
+
+    def test_once_is_replayed(self):
+        script = RUN + "echo out; echo err >&2; exit 6"
+        for _ in range(3):
+            done = self.once("k", script)
+            self.assert_done(done, 6, "out\n")
+            self.assertEqual(done.stderr, "err\n")
+        self.assertEqual(len(self.runs()), 1)
+
+    def test_once_every_meets_at_the_nearest_tick(self):
+        self.once("job", RUN, "--every", "1h")
+        self.once("job", RUN, "--every", "1h")
+        self.assertEqual(len(self.runs()), 1)
+        (key,) = [json.loads(line)["key"] for line in self.weft("ls", "--json").stdout.splitlines()]
+        name, _, tick = key.partition("@")
+        self.assertEqual((name, int(tick) % 3600), ("job", 0))
+        self.assertLessEqual(abs(int(tick) - time.time()), 1800 + 60)
+
+    def test_death_of_the_leader_is_a_takeover(self):
+        script = RUN + "[ $(wc -l <runs) = 2 ] || exec sleep 1000; echo second; echo $WEFT_EPOCH >epoch"
+        leader = self.start_flight("k", script)
+        first = self.wait_for_runs(1)
+        waiter = self.start_flight("k", script)
+        self.wait_for_waiters("k", 1)
+        start = time.monotonic()
+        os.kill(self.behind("k"), signal.SIGKILL)
+        self.assert_done(self.finish(waiter), 0, "second\n")
+        self.takeover_seconds = time.monotonic() - start
+        self.assertLess(self.takeover_seconds, 3, "the lease need not lapse")
+        done = self.finish(leader)
+        self.assert_done(done, 70, "")
+        self.assertIn("was killed", done.stderr)
+        self.assertFalse(is_alive(first), "the first command died with its leader")
+
+    def test_lost_lease_ends_the_work(self):
+        script = RUN + "[ $(wc -l <runs) = 1 ] && exec sleep 1000; echo second"
+        leader = self.start_flight("k", script, "--lease", "200ms")
+        first = self.wait_for_runs(1)
+        behind = self.behind("k")
+        waiter = self.start_flight("k", script, "--lease", "200ms")
+        self.wait_for_waiters("k", 1)
+        os.kill(behind, signal.SIGSTOP)
+        self.assert_done(self.finish(waiter), 0, "second\n")
+        self.assertTrue(is_alive(first))
+        os.kill(behind, signal.SIGCONT)
+        done = self.finish(leader)
+        self.assert_done(done, 70, "")
+        self.assertIn("lease was lost", done.stderr)
+        self.assertFalse(is_alive(first))
+
+    def test_other_command_is_told(self):
+        self.once("k", "echo one")
+        done = self.once("k", "echo two")
+        self.assert_done(done, 0, "one\n")
+        self.assertIn("in use for another command", done.stderr)
+        done = self.once("k", "echo two", "--fp", "off")
+        self.assertEqual((done.stdout, done.stderr), ("one\n", ""))
+        self.assert_trouble(self.once("k", "echo two", "--strict"), "another command", status=76)
+        self.assert_done(self.once("k", "echo one", "--strict"), 0, "one\n")
+
+    def test_last_caller_that_leaves_ends_the_run(self):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+            script = "trap 'touch tidied; exit' TERM; echo $$ >pid; while :; do sleep 0.01; done"
+            process = self.start_flight("k", script)
+            pid = self.pid_in("pid")
+            process.send_signal(number)
+            self.assertEqual(process.wait(60), -number)
+            until(lambda: not is_alive(pid), "the command is gone")
+            self.assertTrue((self.dir / "tidied").exists(), "it was asked to end")
+            for name in ("pid", "tidied"):
+                (self.dir / name).unlink()
+
+    def test_at_most_once_is_not_repeated(self):
+        script = RUN + "exec sleep 1000"
+        process = self.start("once", "--at-most-once", "k", "sh", "-c", script)
+        self.wait_for_runs(1)
+        self.kill_behind(process, "k")
+        self.assert_trouble(self.once("k", script, "--at-most-once"), "lost", status=70)
+        self.assertEqual(self.show("k")["state"], "lost")
+        self.weft("forget", "k")
+        self.assert_done(self.once("k", RUN, "--at-most-once", "--fp", "off"), 0)
+        self.assertEqual(len(self.runs()), 2)
+
+
+class InDirectory(Everywhere, SharedTest):
+    # One run for all
+
+    def test_calls_after_another_run_anew(self):
+        for _ in range(2):
+            self.assert_done(self.flight("k", RUN + "echo x"), 0, "x\n")
+        self.assertEqual(len(self.runs()), 2)
+
+    def test_output_and_its_order_are_exact(self):
+        data = os.urandom(1_000_000)
+        (self.dir / "data").write_bytes(data)
+        script = RUN + "cat data; echo first >&2; sleep 0.05; echo second; sleep 0.05; echo third >&2; " + UNTIL_GO
+        leader = self.start("flight", "k", "sh", "-c", script, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.wait_for_runs(1)
+        with open(self.dir / "both", "wb") as both:
+            waiter = self.start("flight", "k", "sh", "-c", script, stdout=both, stderr=subprocess.STDOUT)
+            self.wait_for_waiters("k", 1)
+            self.go()
+            self.assertEqual((waiter.wait(60), leader.wait(60)), (0, 0))
+        self.assertEqual((self.dir / "both").read_bytes(), data + b"first\nsecond\nthird\n")
+
+    def test_leader_sees_output_as_it_comes(self):
+        process = self.start_flight("k", "echo early; " + UNTIL_GO)
+        self.assertEqual(process.stdout.readline(), "early\n")
+        self.go()
+        self.assert_done(self.finish(process), 0, "")
+
+    def test_slow_reader_of_one_holds_up_nobody(self):
+        script = RUN + UNTIL_GO + "; head -c 3000000 /dev/zero; touch written"
+        slow = self.start_flight("k", script)
+        self.wait_for_runs(1)
+        other = self.start_flight("k", script)
+        self.wait_for_waiters("k", 1)
+        self.go()
+        self.assertEqual(len(self.finish(other).stdout), 3_000_000)
+        self.assertIsNone(slow.poll())
+        self.assertEqual(len(self.finish(slow).stdout), 3_000_000)
+
+    def test_statuses_are_passed_on(self):
+        for script, status in [("exit 1", 1), ("exit 255", 255), ("exit 70", 70), ("kill -9 $$", 137)]:
+            self.assert_done(self.flight(f"k{status}", script), status, "")
+
+    def test_program_that_is_not_there(self):
+        self.assert_trouble(self.weft("flight", "k", "no-such-program"), "No such file", status=127)
+        self.assert_trouble(self.weft("flight", "k2", "/"), "denied", status=126)
+
+    def test_environment(self):
+        done = self.flight("the key", "echo $WEFT_KEY; echo $WEFT_EPOCH; [ -e /dev/fd/$WEFT_LEASE_FD ] && echo open")
+        key, epoch, lease = done.stdout.splitlines()
+        self.assertEqual((key, lease), ("the key", "open"))
+        later = int(self.flight("the key", "echo $WEFT_EPOCH").stdout)
+        self.assertGreater(later, int(epoch))
+
+    def test_stdin_is_empty_unless_wanted(self):
+        self.assert_done(self.flight("k", "cat", input="text"), 0, "")
+        self.assert_done(self.flight("k", "cat", "--stdin", input="text"), 0, "text")
+
+    def test_what_is_kept_is_given_to_later_ones(self):
+        for _ in range(3):
+            self.assert_done(self.flight("k", RUN + "echo $$ x >&2; echo y", "--keep", "60s"), 0, "y\n")
+        self.assertEqual(len(self.runs()), 1)
+        self.assert_done(self.flight("k2", RUN + "exit 1", "--keep", "60s"), 1)
+        self.assert_done(self.flight("k2", RUN + "exit 0", "--keep", "60s", "--fp", "off"), 0)
+        self.assertEqual(len(self.runs()), 3, "a failure is not kept")
+
+    def test_end_of_a_run_is_shared_for_a_while(self):
+        for _ in range(2):
+            self.flight("k", RUN, "--share-for", "60s")
+        self.assertEqual(len(self.runs()), 1)
+
+    def test_nothing_is_left_of_the_command(self):
+        self.assert_done(self.flight("k", "setsid sh -c 'echo $$ >pid.a; sleep 1000' &"
+                                     " sh -c 'echo $$ >pid.b; sleep 1000' &"
+                                     " until [ -s pid.a ] && [ -s pid.b ]; do sleep 0.01; done"), 0)
+        self.assertFalse(is_alive(self.pid_in("pid.b")))
+        pid = self.pid_in("pid.a")
+        until(lambda: not is_alive(pid), "who left the group is gone")
+
+    def test_many_keys_and_callers(self):
+        script = "echo $WEFT_KEY >>runs.all; sleep 0.3; echo done $WEFT_KEY"
+        processes = [(key, self.start_flight(key, script)) for key in ("a", "b", "c") for _ in range(4)]
+        for key, process in processes:
+            self.assert_done(self.finish(process), 0, f"done {key}\n")
+        self.assertLess(len((self.dir / "runs.all").read_text().split()), 12)
+
+    # Who waits how long
+
+    def test_wait_is_bounded_by_wait(self):
+        leader = self.start_flight("k", RUN + UNTIL_GO)
+        self.wait_for_runs(1)
+        done = self.flight("k", RUN + UNTIL_GO, "--wait", "50ms")
+        self.assert_trouble(done, "k:", status=75)
+        self.go()
+        self.assert_done(self.finish(leader), 0)
+
+    def test_wait_is_not_for_the_own_run(self):
+        self.assert_done(self.flight("k", "sleep 0.2; echo x", "--wait", "20ms"), 0, "x\n")
+
+    def test_max_run(self):
+        start = time.monotonic()
+        self.assert_done(self.flight("k", "echo $$ >pid; echo begun; sleep 1000", "--max-run", "200ms"), 124, "begun\n")
+        self.assertLess(time.monotonic() - start, 10)
+        self.assertFalse(is_alive(self.pid_in("pid")))
+
+    # Callers that leave, leaders that die
+
+    def test_run_goes_on_while_others_wait(self):
+        script = RUN + UNTIL_GO + "; echo result"
+        leader = self.start_flight("k", script)
+        self.wait_for_runs(1)
+        waiter = self.start_flight("k", script)
+        self.wait_for_waiters("k", 1)
+        leader.send_signal(signal.SIGINT)
+        self.assertEqual(leader.wait(60), -signal.SIGINT)
+        time.sleep(0.1)
+        self.go()
+        self.assert_done(self.finish(waiter), 0, "result\n")
+        self.assertEqual(len(self.runs()), 1)
+
+    def test_no_detach_ends_the_run_with_us(self):
+        script = RUN + "trap 'echo got it; exit 1' INT; while [ ! -e go ]; do sleep 0.01; done; echo result"
+        leader = self.start_flight("k", script, "--no-detach")
+        first = self.wait_for_runs(1)
+        waiter = self.start_flight("k", script)
+        self.wait_for_waiters("k", 1)
+        leader.send_signal(signal.SIGINT)
+        self.assert_done(self.finish(leader), -signal.SIGINT, "got it\n")
+        self.assertFalse(is_alive(first))
+        self.wait_for_runs(2)
+        self.go()
+        self.assert_done(self.finish(waiter), 0, "result\n")
+
+    def test_control_c_in_a_terminal(self):
+        terminal = Terminal(self, weft, "flight", "k", "sh", "-c", "echo $$ >pid; echo ready; exec sleep 1000")
+        terminal.until("ready")
+        terminal.type("\x03")
+        self.assertEqual(os.WTERMSIG(terminal.wait()), signal.SIGINT)
+        pid = self.pid_in("pid")
+        until(lambda: not is_alive(pid), "the command is gone")
+
+    def test_detached_run_does_not_hold_the_callers_pipe(self):
+        script = RUN + UNTIL_GO + "; echo result"
+        leader = self.start_flight("k", script)
+        self.wait_for_runs(1)
+        waiter = self.start_flight("k", script)
+        self.wait_for_waiters("k", 1)
+        leader.kill()
+        self.assertEqual(leader.stdout.read(), "", "the end comes while the run goes on")
+        self.go()
+        self.assert_done(self.finish(waiter), 0, "result\n")
+
+    def test_lost_lease_can_be_read_by_what_outlives_us(self):
+        away = "setsid sh -c 'read x <&$WEFT_LEASE_FD; echo $? >told' & sleep 1000"
+        leader = self.start_flight("k", RUN + away)
+        self.wait_for_runs(1)
+        self.assertFalse((self.dir / "told").exists())
+        os.kill(self.behind("k"), signal.SIGKILL)
+        until(lambda: (self.dir / "told").exists(), "the end of the lease is seen")
+        self.assertEqual(self.finish(leader).returncode, 70)
+
+    def test_key_stays_taken_while_descendants_run(self):
+        """They have the lock: a wrapper that was killed does not let a second run begin beside them."""
+        away = "[ -e pid ] && exit; setsid sh -c 'echo $$ >pid; exec sleep 1000' & exec sleep 1000"
+        leader = self.start_flight("k", RUN + away)
+        pid = self.pid_in("pid")
+        os.kill(self.behind("k"), signal.SIGKILL)
+        self.assertEqual(self.finish(leader).returncode, 70)
+        self.assertEqual(self.flight("k", RUN + away, "--wait", "300ms").returncode, 75)
+        os.kill(pid, signal.SIGKILL)
+        self.assert_done(self.flight("k", RUN + away), 0)
+        self.assertEqual(len(self.runs()), 2)
+
+    def test_stop_and_continue_looks_at_the_lease(self):
+        """Ctrl-Z with --no-detach: the command goes on only if the lease is held still."""
+        script = RUN + "[ $(wc -l <runs) = 1 ] || exit 0; while :; do echo x >>ticks; sleep 0.01; done"
+        leader = self.start_flight("k", script, "--no-detach", "--lease", "200ms", preexec_fn=os.setpgrp)
+        first = self.wait_for_runs(1)
+        until(lambda: (self.dir / "ticks").exists(), "it ticks")
+        leader.send_signal(signal.SIGTSTP)
+        until(lambda: command.state_of(leader.pid) == "T" and command.state_of(first) == "T", "both have stopped")
+        self.assert_done(self.flight("k", script, "--lease", "200ms"), 0)
+        ticks = (self.dir / "ticks").stat().st_size
+        leader.send_signal(signal.SIGCONT)
+        self.assert_done(self.finish(leader), 70)
+        self.assertLessEqual((self.dir / "ticks").stat().st_size - ticks, 4, "it hardly ran again")
+
+    # Once
+
+    def test_once_at_the_same_time(self):
+        processes = [self.start("once", "k", "sh", "-c", RUN + "sleep 0.2; echo x") for _ in range(6)]
+        for process in processes:
+            self.assert_done(self.finish(process), 0, "x\n")
+        self.assertEqual(len(self.runs()), 1)
+
+    def test_once_may_retry_what_failed(self):
+        script = RUN + "[ $(wc -l <runs) = 2 ]"
+        self.assertEqual([self.once("k", script, "--retry-failed").returncode for _ in range(3)], [1, 0, 0])
+        self.assertEqual(len(self.runs()), 2)
+
+    def test_once_for_a_while(self):
+        self.once("k", RUN, "--ttl", "100ms")
+        until(lambda: self.show("k").get("state") != "kept", "its time is over")
+        self.once("k", RUN, "--ttl", "100ms")
+        self.assertEqual(len(self.runs()), 2)
+
+    def test_forget_makes_it_run_again(self):
+        self.once("k", RUN)
+        self.assert_done(self.weft("forget", "k"), 0, "")
+        self.once("k", RUN)
+        self.assertEqual(len(self.runs()), 2)
+
+    def test_run_that_was_cut_short_is_repeated(self):
+        script = RUN + "[ $(wc -l <runs) = 1 ] && exec sleep 1000; echo again"
+        process = self.start("once", "k", "sh", "-c", script)
+        self.wait_for_runs(1)
+        self.kill_behind(process, "k")
+        self.assert_done(self.once("k", script), 0, "again\n")
+
+    def test_at_most_once_keeps_how_it_was_ended(self):
+        script = RUN + "exec sleep 1000"
+        process = self.start("once", "--at-most-once", "k", "sh", "-c", script)
+        self.wait_for_runs(1)
+        process.terminate()
+        process.wait(60)
+        until(lambda: self.show("k")["state"] == "kept", "its end is kept")
+        self.assert_done(self.once("k", script, "--at-most-once"), 143)
+        self.assertEqual(len(self.runs()), 1)
+
+    def test_key_that_kills_is_given_up(self):
+        script = RUN + "exec sleep 1000"
+        for n in range(2):
+            process = self.start("once", "--max-tries", "2", "k", "sh", "-c", script)
+            self.wait_for_runs(n + 1)
+            self.kill_behind(process, "k")
+        self.assert_trouble(self.once("k", script, "--max-tries", "2"), "died", status=70)
+        self.assertEqual(len(self.runs()), 2)
+
+    # The same key for something else
+
+    def test_other_input_is_another_command(self):
+        self.once("k", "cat", "--stdin", input="a")
+        self.assert_trouble(self.once("k", "cat", "--stdin", "--strict", input="b"), "another", status=76)
+        self.assert_done(self.once("k", "cat", "--stdin", "--strict", input="a"), 0, "a")
+
+    def test_one_after_the_other_is_no_other_use(self):
+        self.assert_done(self.flight("k", "echo one", "--strict"), 0, "one\n")
+        done = self.flight("k", "echo two", "--strict")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "two\n", ""))
+
+    # Looking at keys
+
+    def test_ls_and_show(self):
+        process = self.start_flight("running one", RUN + UNTIL_GO)
+        self.wait_for_runs(1)
+        self.once("kept\nkey", "echo x")
+        rows = {row["key"]: row for row in map(json.loads, self.weft("ls", "--json").stdout.splitlines())}
+        states = {key: row["state"] for key, row in rows.items()}
+        self.assertEqual(states, {"running one": "running", "kept\nkey": "kept"})
+        self.assertTrue(is_alive(rows["running one"]["pid"]))
+        lines = self.weft("ls").stdout.splitlines()
+        self.assertEqual(len(lines), 2)
+        self.assertTrue(any(line.endswith("  kept?key") for line in lines), lines)
+        shown = self.weft("show", "running one").stdout
+        for word in ("state      running", "waiters    0", f":{rows['running one']['pid']}", "lease"):
+            self.assertIn(word, shown)
+        self.assertIn("kept       for ever", self.weft("show", "kept\nkey").stdout)
+        self.assert_trouble(self.weft("show", "none"), "none", status=66)
+        self.go()
+        self.finish(process)
+
+    def test_wait_ends_as_the_run_does(self):
+        process = self.start_flight("k", RUN + UNTIL_GO + "; echo out; echo err >&2; exit 9")
+        self.wait_for_runs(1)
+        waiter = self.start("wait", "k")
+        self.wait_for_waiters("k", 1)
+        self.assert_trouble(self.weft("wait", "--wait", "30ms", "k"), "k", status=75)
+        self.go()
+        done = self.finish(waiter)
+        self.assert_done(done, 9, "out\n")
+        self.assertEqual(done.stderr, "err\n")
+        self.assert_done(self.finish(process), 9)
+        self.assert_trouble(self.weft("wait", "nothing"), "nothing", status=66)
+
+    def test_doctor(self):
+        done = self.weft("doctor", "--json")
+        self.assert_done(done, 0)
+        facts = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual({fact["verdict"] for fact in facts}, {"fine"})
+        self.assertIn("0700", done.stdout)
+        self.assertIn(f"dir:{self.dir}/place", self.weft("doctor").stdout)
+
+    # Trouble
+
+    def test_own_failures_are_told_apart(self):
+        for options, status in [([], 69), (["-E", "200"], 200)]:
+            done = self.flight("k", "true", "--at", "dir:/proc/nowhere", "--status-file", "why", *options)
+            self.assert_trouble(done, "/proc/nowhere", status=status)
+            why = json.loads((self.dir / "why").read_text())
+            self.assertEqual(why, {"end": "trouble", "status": status, "own": True})
+        self.assert_done(self.flight("k", "exit 69", "--status-file", "why", "-E", "200"), 69)
+        self.assertEqual(json.loads((self.dir / "why").read_text()), {"end": "exited", "status": 69, "own": False})
+
+    def test_arguments_that_are_wrong(self):
+        for args, word in [
+            (["flight"], "no key"), (["flight", "k"], "no command"), (["flight", "k", "--"], "no command"),
+            (["flight", "--", "true"], "no key"), (["flight", "--what", "k", "true"], "--what"),
+            (["flight", "--at", "ftp://x", "k", "true"], "ftp://x"),
+            (["flight", "--lease", "1ms", "k", "true"], "'1ms'"),
+            (["flight", "--keep", "1", "--share-for", "1", "k", "true"], "--keep"),
+            (["flight", "x" * 5000, "true"], "4096"),
+            (["flight", "--fp", "maybe", "k", "true"], "maybe"), (["flight", "--status-file", "/", "k", "true"], "/"),
+            (["once"], "no key"), (["once", "k"], "no command"), (["once", "--every", "0", "k", "true"], "'0'"),
+            (["once", "--at-most-once", "--retry-failed", "k", "true"], "--retry-failed"),
+            (["once", "--max-tries", "0", "k", "true"], "'0'"), (["ls", "k"], "'k'"), (["show"], "no key"),
+            (["show", "a", "b"], "'b'"), (["wait"], "no key"), (["forget"], "no key"), (["doctor", "x"], "'x'"),
+            (["ls", "--at", "x:y"], "x:y"),
+        ]:
+            self.assert_trouble(self.weft(*args), word)
+        self.assertFalse((self.dir / "place").exists())
+
+    def test_output_that_cannot_be_written(self):
+        with open("/dev/full", "w") as full:
+            self.assert_done(self.flight("k", "echo x", stdout=full), 74)
+            self.assert_done(self.flight("k", "echo x", "--no-detach", stdout=full), 74)
+
+    def test_place_of_another_user_is_refused(self):
+        if os.getuid() != 0:
+            self.skipTest("needs root")
+        (self.dir / "place").mkdir()
+        os.chown(self.dir / "place", 65534, 65534)
+        self.assertEqual(self.flight("k", "touch ran").returncode, 69)
+        self.assertFalse((self.dir / "ran").exists())
+
+    def test_works_without_home_and_terminal(self):
+        env = {"PATH": os.environ["PATH"], "WEFT_AT": self.env["WEFT_AT"]}
+        self.assert_done(self.flight("k", "echo ok", env=env, start_new_session=True), 0, "ok\n")
+
+
+class OverRedis(Everywhere, SharedTest):
+    def setUp(self):
+        super().setUp()
+        if not shutil.which("redis-server"):
+            self.skipTest("no redis-server")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        server = subprocess.Popen(["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "",
+                                   "--dir", str(self.dir)], stdout=subprocess.DEVNULL)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.kill)
+        until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0, "the server listens")
+        self.env["WEFT_AT"] = f"redis://127.0.0.1:{port}"
+        if "redis" in (done := self.weft("ls")).stderr and done.returncode:
+            self.skipTest(f"no engine for redis: {done.stderr.strip()}")
+
+
+if __name__ == "__main__":
+    command.main()
