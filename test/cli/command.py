@@ -17,6 +17,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
 from tally import run_unittests  # noqa: E402
 
 LIMIT_SECONDS = 60
+# Who starts us in the background may ignore these, and so would what we start.
+for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
 weft = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else None
 
 
