@@ -254,7 +254,6 @@ static void stop_all(keeper *k, int signal)
 	k->kill_at = weft_now() + k->grace;
 	signal_all(k, signal);
 	procs_signal_descendants(k->self, signal);
-	procs_signal_descendants(k->self, SIGCONT);
 	weft_ctx_cancel(&k->stop, -ECANCELED);
 }
 

@@ -105,9 +105,12 @@ int procs_signal_descendants(pid_t root, int signal)
 
 	read_all(&all);
 	find_descendants(&all, root);
-	for (const proc *p = all.list; p < all.list + all.count; p++)
-		if (p->found && kill(p->pid, signal) == 0)
-			sent++;
+	for (const proc *p = all.list; p < all.list + all.count; p++) {
+		if (!p->found || kill(p->pid, signal) != 0)
+			continue;
+		kill(p->pid, SIGCONT);
+		sent++;
+	}
 	free(all.list);
 	return sent;
 }

@@ -10,7 +10,8 @@
 
 /*
  * Send a signal to every process that descends from root, whatever its process
- * group or session; not to root itself, nor to the dead.
+ * group or session; not to root itself, nor to the dead. Who is stopped is
+ * continued, to hear of it.
  *
  * Returns how many it was sent to. What may not be signalled does not count.
  */
