@@ -10,6 +10,7 @@
 #	make soak SECONDS=3600 [SEED=7]         everything mixed, for so long
 #	make bench, make bench-quick            measure, against the peers
 #	make inline-report                      what becomes of fast paths where they are called
+#	make static                             the weft command that needs no library
 #	make install [PREFIX=/usr/local] [DESTDIR=]
 #	make clean
 
@@ -65,6 +66,12 @@ bench bench-quick:
 inline-report:
 	@tools/setup test
 	@tools/inline_report.py
+
+.PHONY: static
+static:
+	@tools/setup static
+	@tools/build release weft-static
+	@ls -l build/release/weft-static
 
 install:
 	@tools/setup build
