@@ -45,7 +45,7 @@ check:
 		build/asan:unit,trap,fault,stress build/tsan:unit,trap,fault,stress
 	@WEFT_TEST_SEEDS=100 tools/run_tests -t 20 build/gcc:sim
 	@WEFT_TEST_SEEDS=5 tools/run_tests -t 20 build/asan:sim
-	@tools/run_tests build/gcc:model
+	@tools/run_tests build/gcc:model,peers
 
 mutants:
 	@tools/setup test
