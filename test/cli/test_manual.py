@@ -94,6 +94,22 @@ class Manual(CommandTest):
         main = (root / "cli" / "main.c").read_text()
         self.assertEqual(set(re.findall(r'\{"([a-z]+)", cmd_', main)), commands)
 
+    def complete(self, *words):
+        script = 'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _weft; echo "${COMPREPLY[*]}"'
+        argv = ["bash", "-c", script, "bash", root / "cli" / "completion" / "weft", weft, *words]
+        done = subprocess.run(argv, capture_output=True, text=True)
+        self.assertEqual(done.stderr, "")
+        return set(done.stdout.split())
+
+    def test_completion_knows_commands_and_options(self):
+        self.assertEqual(self.complete(""), words_of_help())
+        self.assertEqual(self.complete("fl"), {"flight"})
+        for name in ("group", "once", "doctor"):
+            expected = {option for option in tables()[name] if option.startswith("--")}
+            self.assertEqual(self.complete(name, "-"), expected)
+        self.assertEqual(self.complete("group", "--ti"), {"--timeout"})
+        self.assertIn("xargs", self.complete("group", "--", "xarg"))
+
     def test_pages_are_well_formed(self):
         for page in sorted((root / "cli" / "man").glob("*.1")):
             text = page.read_text()
