@@ -187,6 +187,12 @@ class Group(CommandTest):
         why = json.loads((self.dir / "why").read_text())
         self.assertEqual([why[key] for key in ("job", "done", "failed", "stopped", "not_run")], [2, 1, 1, 0, 2])
 
+    def test_status_file_tells_stopped_from_failed(self):
+        lines = ["touch up; exec sleep 1000", "until [ -e up ]; do sleep 0.01; done; exit 9"]
+        self.shell(*lines, options=["-j2", "--status-file", "why"])
+        why = json.loads((self.dir / "why").read_text())
+        self.assertEqual([why[key] for key in ("job", "done", "failed", "stopped", "not_run")], [2, 0, 1, 1, 0])
+
     def test_own_status_moves_only_our_own(self):
         options = ["-E", "200", "--timeout", "50ms"]
         self.assert_done(self.shell(FOREVER, options=options), 200)
@@ -220,6 +226,11 @@ class Group(CommandTest):
         nice = "trap 'echo tidied up; exit 0' TERM; touch up; while :; do sleep 0.01; done"
         done = self.shell(nice, "until [ -e up ]; do sleep 0.01; done; exit 1", options=["-j2"])
         self.assert_done(done, 1, "tidied up\n")
+
+    def test_who_has_left_the_group_is_asked_first_too(self):
+        away = "setsid sh -c 'trap \"touch heard; exit\" TERM; touch up; while :; do sleep 0.01; done' 2>err &"
+        self.assert_done(self.shell(away + " until [ -e up ]; do sleep 0.01; done"), 0)
+        self.assertTrue((self.dir / "heard").exists())
 
     def test_stopped_ones_hear_it_too(self):
         stopped = "echo $$ >pid; kill -STOP $$"
@@ -327,12 +338,12 @@ class Group(CommandTest):
         self.assert_done(self.finish(process), 0, "")
 
     def test_lines_do_not_tear(self):
-        writer = ("import sys, os\nfor n in range(200):\n os.write(1, b'x' * 300)\n"
+        writer = ("import sys, os, time\nfor n in range(40):\n os.write(1, b'x' * 300)\n time.sleep(0.002)\n"
                   " os.write(1, sys.argv[1].encode() * 300 + b'\\n')")
         (self.dir / "writer.py").write_text(writer)
         done = self.group("-j0", "--ungroup", "python3", "writer.py", ":::", "a", "b", "c")
         lines = done.stdout.splitlines()
-        self.assertEqual(len(lines), 600)
+        self.assertEqual(len(lines), 120)
         for line in lines:
             self.assertIn(line, ["x" * 300 + letter * 300 for letter in "abc"])
 

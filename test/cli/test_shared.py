@@ -297,6 +297,18 @@ class InDirectory(Everywhere, SharedTest):
         pid = self.pid_in("pid")
         until(lambda: not is_alive(pid), "the command is gone")
 
+    def test_control_c_does_not_take_it_from_others(self):
+        script = RUN + "echo ready; " + UNTIL_GO + "; echo result"
+        terminal = Terminal(self, weft, "flight", "k", "--", "sh", "-c", script)
+        terminal.until("ready")
+        waiter = self.start_flight("k", script)
+        self.wait_for_waiters("k", 1)
+        terminal.type("\x03")
+        self.assertEqual(os.WTERMSIG(terminal.wait()), signal.SIGINT)
+        self.go()
+        self.assert_done(self.finish(waiter), 0, "ready\nresult\n")
+        self.assertEqual(len(self.runs()), 1)
+
     def test_detached_run_does_not_hold_the_callers_pipe(self):
         script = RUN + UNTIL_GO + "; echo result"
         leader = self.start_flight("k", script)
