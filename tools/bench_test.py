@@ -2,11 +2,15 @@
 # SPDX-License-Identifier: MIT
 """Tests of the benchmark's driver and table, without a benchmark."""
 
+import json
 import pathlib
 import sys
 import tempfile
 import unittest
+import xml.etree.ElementTree
 
+import bench_docs
+import bench_plot
 import bench_table
 from bench_measure import Failed, Skipped, alternate, run_once, summary
 from bench_rows import ROWS
@@ -122,6 +126,75 @@ class Table(unittest.TestCase):
                       "go": summary(lag, "go", 1, [line(1, **tail, p999_ns=40)])}
         self.assertIn("met", bench_table.verdict(lag, lag.goals[0], by_subject))
         self.assertEqual(bench_table.cell(lag, "go", by_subject), "1.00 / 2.00 / 40.0 (0.75)")
+
+
+class Pictures(unittest.TestCase):
+    def draw(self, *results):
+        return bench_plot.draw(list(results), ABOUT)
+
+    def test_bench_picture_has_a_dot_for_each_subject_of_a_row(self):
+        pictures = self.draw(result(SPAWN, "weft", 50), result(SPAWN, "go", 1000), result(SPAWN, "tokio", 400))
+        self.assertEqual(["rows.svg"], list(pictures))
+        picture = xml.etree.ElementTree.fromstring(pictures["rows.svg"])
+        titles = [title.text for title in picture.iter("{http://www.w3.org/2000/svg}title")]
+        self.assertLessEqual({"weft: 1.00", "go: 20.00", "tokio: 8.00"}, set(titles))
+
+    def test_bench_picture_of_growth_has_a_curve_for_each_subject(self):
+        sizes = [row for row in ROWS if row.bench == "growth_timers"]
+        results = [summary(row, subject, 2, [line(100) | {"n": row.n}]) for row in sizes for subject in ("weft", "go")]
+        self.assertEqual(2, self.draw(*results)["growth.svg"].count("<polyline"))
+
+    def test_bench_picture_keeps_what_is_out_of_all_proportion_on_the_paper(self):
+        pictures = self.draw(result(SPAWN, "weft", 1), result(SPAWN, "go", 1e9))
+        picture = xml.etree.ElementTree.fromstring(pictures["rows.svg"])
+        dots = [float(dot.get("cx")) for dot in picture.iter("{http://www.w3.org/2000/svg}circle")]
+        self.assertLess(max(dots), float(picture.get("width")))
+
+    def test_bench_subjects_all_have_a_colour(self):
+        self.assertEqual(set(bench_table.ORDER), set(bench_plot.COLOURS))
+        self.assertLessEqual({subject for row in ROWS for subject in row.subjects}, set(bench_table.ORDER))
+
+
+class Documents(unittest.TestCase):
+    def root(self, folder, *results):
+        root = pathlib.Path(folder)
+        (root / "docs").mkdir()
+        (root / "README.md").write_text("before\n<!-- figures front -->\nold\n<!-- end of figures -->\nafter\n")
+        (root / "docs" / "benchmarks.md").write_text(
+            "<!-- figures full -->\n<!-- end of figures -->\n<!-- figures memory -->\n<!-- end of figures -->\n")
+        if results:
+            (root / "build").mkdir()
+            about = ABOUT | {"date": "2026-01-02 03:04 UTC", "cpu": "Intel(R) Xeon(R) CPU @ 2 GHz"}
+            (root / "build" / "results.json").write_text(json.dumps(results))
+            (root / "build" / "machine.json").write_text(json.dumps(about))
+            (root / "bench").mkdir()
+            bench_docs.take(root, root / "build")
+        return root
+
+    def test_bench_documents_say_so_when_nothing_is_recorded(self):
+        with tempfile.TemporaryDirectory() as folder:
+            root = self.root(folder)
+            self.assertEqual(f"before\n<!-- figures front -->\n{bench_docs.NOTHING}<!-- end of figures -->\nafter\n",
+                             bench_docs.contents(root)[root / "README.md"])
+
+    def test_bench_documents_have_the_recorded_figures_with_their_origin(self):
+        with tempfile.TemporaryDirectory() as folder:
+            root = self.root(folder, result(SPAWN, "weft", 50), result(SPAWN, "go", 1000))
+            text = bench_docs.contents(root)[root / "README.md"]
+            self.assertIn("| spawn_join, P=1 | 50.0 ns | go 1,000, 0.05 x | go 1,000, 0.05 x |", text)
+            self.assertIn("bench/results/2026-01-02-2x-intel-xeon-cpu-2-ghz.json", text)
+            self.assertTrue(text.startswith("before\n") and text.endswith("after\n"))
+            self.assertIn("Missing: go", bench_docs.contents(root)[root / "docs" / "benchmarks.md"])
+
+    def test_bench_documents_that_were_changed_by_hand_are_noticed(self):
+        with tempfile.TemporaryDirectory() as folder:
+            root = self.root(folder, result(SPAWN, "weft", 50), result(SPAWN, "go", 1000))
+            for path, text in bench_docs.contents(root).items():
+                path.write_text(text)
+            self.assertEqual([], bench_docs.check(root))
+            readme = root / "README.md"
+            readme.write_text(readme.read_text().replace("50.0 ns", "5.0 ns"))
+            self.assertEqual(1, len(bench_docs.check(root)))
 
 
 if __name__ == "__main__":
