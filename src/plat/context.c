@@ -75,6 +75,10 @@ void weft__context_init_thread(weft__context *context)
 
 void weft__context_fini(weft__context *context)
 {
+#if WEFT__ASAN
+	/* What its last frames left poisoned. */
+	ASAN_UNPOISON_MEMORY_REGION(context->low, context->size_bytes);
+#endif
 #if WEFT__TSAN
 	__tsan_destroy_fiber(context->fiber);
 #endif

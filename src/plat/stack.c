@@ -34,6 +34,9 @@ weft__stack_region weft__stacks;
 
 static struct {
 	weft__lock lock;
+	uint32_t *given_back;	/* their indices; room for all, of which only
+				   what was used once costs memory */
+	size_t given_back_count;
 	size_t carved;		/* stacks in use or once in use */
 	size_t opened;		/* stacks that are readable and writable */
 	int self;		/* pidfd of this process; 0 untried, -1 none */
@@ -130,7 +133,18 @@ static int open_with_protection(char *low[], int count)
 	return opened;
 }
 
-static int carve(char *low[], int count)
+/* Their guards are still there. */
+static int carve_given_back(char *low[], int count)
+{
+	int got = 0;
+
+	while (got < count && state.given_back_count > 0)
+		low[got++] = stack_low(
+			state.given_back[--state.given_back_count]);
+	return got;
+}
+
+static int carve_new(char *low[], int count)
 {
 	size_t first = state.carved;
 	size_t room;
@@ -157,9 +171,11 @@ int weft__stack_carve(char *low[], int count)
 	char *top_page[WEFT__STACK_BATCH];
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	int saved_errno = weft__errno_get();
+	int got;
 
 	weft__lock_take(&state.lock);
-	count = carve(low, count);
+	got = carve_given_back(low, count);
+	count = got > 0 ? got : carve_new(low, count);
 	/* In one call, because a fault for each costs ten times as much. */
 	for (int i = 0; i < count; i++)
 		top_page[i] = low[i] + WEFT__STACK_BYTES - page;
@@ -168,6 +184,34 @@ int weft__stack_carve(char *low[], int count)
 	weft__lock_drop(&state.lock);
 	weft__errno_set(saved_errno);
 	return count;
+}
+
+bool weft__stack_give_back(char *low[], int count)
+{
+	char *start[WEFT__STACK_BATCH];
+	bool noted;
+
+	weft__lock_take(&state.lock);
+	if (state.given_back == NULL) {
+		size_t most = weft__stacks.size_bytes / WEFT__STACK_BYTES;
+		void *p = mmap(NULL, most * sizeof *state.given_back,
+			       PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+		state.given_back = p != MAP_FAILED ? p : NULL;
+	}
+	noted = state.given_back != NULL;
+	for (int i = 0; noted && i < count; i++) {
+		start[i] = low[i] + WEFT__GUARD_BYTES;
+		state.given_back[state.given_back_count++] =
+			(uint32_t)(((uintptr_t)low[i] - weft__stacks.base) /
+				   WEFT__STACK_BYTES);
+	}
+	if (noted)
+		advise(start, count, WEFT__STACK_BYTES - WEFT__GUARD_BYTES,
+		       MADV_DONTNEED);
+	weft__lock_drop(&state.lock);
+	return noted;
 }
 
 size_t weft__stack_count(void)

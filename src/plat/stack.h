@@ -47,6 +47,13 @@ extern weft__stack_region weft__stacks;
  */
 int weft__stack_carve(char *low[], int count);
 
+/*
+ * Give the memory of up to WEFT__STACK_BATCH stacks that nobody uses back to the
+ * system, all bytes of it; they are carved again before new ones. False: there
+ * is no memory to note them in, and nothing has happened.
+ */
+bool weft__stack_give_back(char *low[], int count);
+
 /* How many stacks were ever carved; the i-th begins at base + i * STACK_BYTES. */
 size_t weft__stack_count(void);
 

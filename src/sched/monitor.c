@@ -3,7 +3,8 @@
  * The monitor: a thread that keeps the others going. Once a tick it looks for
  * workers that do not come back from their task while others wait, and lends
  * their place; it fires timers that such a worker is late with, and those of
- * plain threads. It sleeps when everybody does.
+ * plain threads; it gives memory back that nobody needs any more. It sleeps when
+ * everybody does.
  */
 #include "sched/sched.h"
 
@@ -100,9 +101,10 @@ weft_time weft__timers_next(void)
 	return next;
 }
 
-/* All workers asleep for a while: sleep until one is woken. */
-static void sleep_deeply(void)
+/* All workers asleep for a while: sleep until one is woken, or until then. */
+static void sleep_deeply(weft_time then)
 {
+	weft_time timer;
 	bool deep;
 
 	weft__lock_take(&weft__rt.lock);
@@ -114,10 +116,12 @@ static void sleep_deeply(void)
 	weft__lock_drop(&weft__rt.lock);
 	if (deep)
 		weft__deadlock_look();
-	while (weft_atomic_load(&weft__rt.monitor_word, acquire) == 1)
+	while (weft_atomic_load(&weft__rt.monitor_word, acquire) == 1) {
+		timer = weft__timers_next();
 		if (!weft__futex_wait(&weft__rt.monitor_word, 1,
-				      weft__timers_next()))
+				      timer < then ? timer : then))
 			break;
+	}
 	weft_atomic_store(&weft__rt.monitor_word, 0, relaxed);
 }
 
@@ -141,13 +145,14 @@ static weft_time next_look(void)
 
 void *weft__monitor_main(void *unused)
 {
+	weft_time trim = WEFT_NEVER;
 	uint32_t quiet = 0;
 
 	(void)unused;
 	while (!weft_atomic_load(&weft__rt.monitor_stop, acquire)) {
 		quiet = all_idle() ? quiet + 1 : 0;
 		if (quiet > QUIET_TICKS) {
-			sleep_deeply();
+			sleep_deeply(trim);
 			quiet = 0;
 		} else {
 			weft__futex_wait(&weft__rt.monitor_stop, 0, next_look());
@@ -155,6 +160,7 @@ void *weft__monitor_main(void *unused)
 		weft__dump_if_asked();
 		weft__timers_run(&weft__rt.timers, weft_now());
 		look_around(weft_now());
+		trim = weft__stack_trim(weft_now());
 	}
 	return NULL;
 }

@@ -306,6 +306,13 @@ static inline bool weft__task_pinned(const weft__task *task)
 /* Give the spares that w keeps to all. */
 void weft__stack_flush(weft__worker *w);
 
+/*
+ * The monitor's: give memory of stacks back that nobody has needed lately, a
+ * part of it each time. Returns when to call it again; WEFT_NEVER: not before
+ * some worker has run.
+ */
+weft_time weft__stack_trim(weft_time now);
+
 /* ---- memory of tasks: taskpool.c ---- */
 
 weft__task *weft__task_alloc(weft__worker *w);	/* w NULL: a plain thread */

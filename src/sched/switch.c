@@ -11,11 +11,23 @@
 enum {
 	SPARES_MAX = 32,	/* kept by a worker; half go when it is full */
 	YIELD_TO = 64,		/* tasks that one yield lets run, at most */
+	DEPOT_KEPT = 256,	/* stacks that stay there for the next load */
+	DEPOT_WALK_MAX = 4096,	/* of those that are in use, past the rest */
+	TRIM_BATCHES = 8,	/* given back by one look of the monitor */
 };
 
+#define TRIM_AFTER (1 * WEFT_SECOND)
+
+/*
+ * Stacks for all workers, each suspended in its loop, or new; the last one in
+ * is the first one out. What has lain below the fewest that there were in a
+ * second, nobody has needed.
+ */
 static struct {
 	weft__lock lock;
-	weft__stack *stacks;	/* each suspended in its loop, or new */
+	weft__stack *stacks;
+	size_t count;
+	size_t fewest;		/* since the last look at it */
 } depot;
 
 static void loop(void *stack);
@@ -40,16 +52,32 @@ static weft__stack *spare_pop(weft__worker *w)
 	return s;
 }
 
+/* With the depot locked. */
+static void depot_push(weft__stack *s)
+{
+	s->next = depot.stacks;
+	depot.stacks = s;
+	depot.count++;
+}
+
+static weft__stack *depot_pop(void)
+{
+	weft__stack *s = depot.stacks;
+
+	if (s != NULL) {
+		depot.stacks = s->next;
+		depot.count--;
+		if (depot.count < depot.fewest)
+			depot.fewest = depot.count;
+	}
+	return s;
+}
+
 static void spares_give(weft__worker *w, uint32_t keep)
 {
-	weft__stack *s;
-
 	weft__lock_take(&depot.lock);
-	while (w->spare_count > keep) {
-		s = spare_pop(w);
-		s->next = depot.stacks;
-		depot.stacks = s;
-	}
+	while (w->spare_count > keep)
+		depot_push(spare_pop(w));
 	weft__lock_drop(&depot.lock);
 }
 
@@ -85,10 +113,8 @@ static void take_from_depot(weft__worker *w)
 	weft__stack *s;
 
 	weft__lock_take(&depot.lock);
-	while (w->spare_count < SPARES_MAX / 2 && (s = depot.stacks) != NULL) {
-		depot.stacks = s->next;
+	while (w->spare_count < SPARES_MAX / 2 && (s = depot_pop()) != NULL)
 		spare_push(w, s);
-	}
 	weft__lock_drop(&depot.lock);
 }
 
@@ -102,6 +128,88 @@ weft__stack *weft__stack_get(weft__worker *w)
 	if (w->spares == NULL)
 		carve_spares(w);
 	return spare_pop(w);
+}
+
+/* ---- giving memory back: the monitor's ---- */
+
+static struct {
+	weft__stack *stacks;	/* taken out of the depot to be given back */
+	weft_time next;		/* when to look at the depot; 0: not now */
+} trim;
+
+/* Cut off the depot what nobody has needed, beyond those that are to stay. */
+static weft__stack *cut_unneeded(void)
+{
+	weft__stack *cut = NULL;
+
+	weft__lock_take(&depot.lock);
+	if (depot.fewest > DEPOT_KEPT) {
+		size_t stay = depot.count - depot.fewest + DEPOT_KEPT;
+		weft__stack *last = depot.stacks;
+
+		if (stay <= DEPOT_WALK_MAX) {
+			for (size_t i = 1; i < stay; i++)
+				last = last->next;
+			cut = last->next;
+			last->next = NULL;
+			depot.count = stay;
+		}
+	}
+	depot.fewest = depot.count;
+	weft__lock_drop(&depot.lock);
+	return cut;
+}
+
+static bool depot_is_large(void)
+{
+	bool large;
+
+	weft__lock_take(&depot.lock);
+	large = depot.count > DEPOT_KEPT;
+	weft__lock_drop(&depot.lock);
+	return large;
+}
+
+/* They were finished to be given back; as new ones they stay after all. */
+static void keep_batch(char *low[], int count)
+{
+	weft__lock_take(&depot.lock);
+	while (count-- > 0)
+		depot_push(stack_new(low[count]));
+	weft__lock_drop(&depot.lock);
+}
+
+/* False: there is nothing left to give, or no memory to note it in. */
+static bool give_back_batch(void)
+{
+	char *low[WEFT__STACK_BATCH];
+	weft__stack *s;
+	int n = 0;
+
+	while (n < WEFT__STACK_BATCH && (s = trim.stacks) != NULL) {
+		trim.stacks = s->next;
+		weft__context_fini(&s->context);
+		low[n++] = (char *)((uintptr_t)s &
+				    -(uintptr_t)WEFT__STACK_BYTES);
+	}
+	if (n == 0 || weft__stack_give_back(low, n))
+		return n > 0;
+	keep_batch(low, n);
+	return false;
+}
+
+weft_time weft__stack_trim(weft_time now)
+{
+	if (trim.stacks != NULL) {
+		for (int i = 0; i < TRIM_BATCHES && give_back_batch(); i++)
+			;
+	} else if (trim.next == 0) {
+		trim.next = depot_is_large() ? now + TRIM_AFTER : 0;
+	} else if (now >= trim.next) {
+		trim.stacks = cut_unneeded();
+		trim.next = 0;
+	}
+	return trim.stacks != NULL ? now : trim.next != 0 ? trim.next : WEFT_NEVER;
 }
 
 /* ---- commits: on the stack that was switched to, for the one left ---- */
@@ -146,8 +254,7 @@ static void commit_leave(void *stack, void *unused)
 
 	(void)unused;
 	weft__lock_take(&depot.lock);
-	s->next = depot.stacks;
-	depot.stacks = s;
+	depot_push(s);
 	weft__lock_drop(&depot.lock);
 }
 
