@@ -71,8 +71,11 @@ long bench_status_bytes(const char *key);
 /* What is resident now, page tables included. */
 long bench_resident(void);
 
-/* How long after its work a bench that notes bench_kept looks. */
-enum { BENCH_KEPT_SECONDS = 3 };
+/* How long after its end a bench of n things looks what stays. */
+static inline int64_t bench_kept_seconds(long n)
+{
+	return 3 + n / 125000;
+}
 
 /* Let this process have count descriptors besides those it begins with. */
 void bench_allow_descriptors(long count);

@@ -137,7 +137,7 @@ double blocked_rss(long n)
 	bench_resident_each = (bench_resident() - before) / n;
 	weft_waitgroup_done(&c.gate);
 	weft_waitgroup_wait(&c.returned);
-	weft_sleep(NULL, BENCH_KEPT_SECONDS * WEFT_SECOND);
+	weft_sleep(NULL, bench_kept_seconds(n) * WEFT_SECOND);
 	long kept = bench_resident() - before;
 	bench_kept_each = kept > 0 ? kept / n : 0;
 	return ns;

@@ -162,7 +162,7 @@ def aligned(table):
 
 def footer(results, about):
     yield "ns per operation, medians; in brackets weft / this one. Tails: p50 / p99 / p99.9, compared at p99.9."
-    yield "blocked_rss: bytes per parked task, and those that stay 3 s after all have ended."
+    yield "blocked_rss: bytes per parked task, and those that stay some seconds after all have ended."
     yield "cold: weft's first pass. noise: (max - min) / median, in the order of the columns."
     yield "P: workers, or CPUs for threads. CPU time: that of the second pass, a crowd's gathering included."
     yield "bare: the fewest instructions that could do it. go_yield: a spawner that yields every 128 tasks."

@@ -95,7 +95,8 @@ type result struct {
 // keptEach by one that looks what stays, keptAfter the end of all.
 var residentEach, keptEach int64 = 0, -1
 
-const keptAfter = 3 * time.Second
+// keptAfter is how long after its end a bench of n things looks what stays.
+func keptAfter(n int) time.Duration { return time.Duration(3+n/125_000) * time.Second }
 
 func main() {
 	if len(os.Args) < 2 {

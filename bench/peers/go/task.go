@@ -130,7 +130,7 @@ func blockedRSS(n int) float64 {
 	returned.Wait()
 	// What a program would do that wants the memory back now.
 	debug.FreeOSMemory()
-	time.Sleep(keptAfter)
+	time.Sleep(keptAfter(n))
 	keptEach = max(0, resident()-before) / int64(n)
 	return ns
 }

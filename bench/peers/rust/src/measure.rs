@@ -58,7 +58,11 @@ pub fn runtime() -> Runtime {
 /// Set by a bench that measures memory: bytes per operation, and those that stay.
 pub static RESIDENT_EACH: AtomicI64 = AtomicI64::new(0);
 pub static KEPT_EACH: AtomicI64 = AtomicI64::new(-1);
-pub const KEPT_AFTER: Duration = Duration::from_secs(3);
+
+/// How long after its end a bench of n things looks what stays.
+pub fn kept_after(n: usize) -> Duration {
+    Duration::from_secs(3 + n as u64 / 125_000)
+}
 
 impl Bench {
     fn pass(&self, runtime: Option<&Runtime>, run: Run) -> f64 {

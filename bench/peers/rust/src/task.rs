@@ -151,7 +151,7 @@ async fn blocked_rss(n: usize) -> f64 {
     RESIDENT_EACH.store((resident() - before) / n as i64, Relaxed);
     gate.notify_waiters();
     returned.wait().await;
-    sleep(KEPT_AFTER).await;
+    sleep(kept_after(n)).await;
     KEPT_EACH.store((resident() - before).max(0) / n as i64, Relaxed);
     ns
 }
