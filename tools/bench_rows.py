@@ -106,7 +106,7 @@ ROWS = [
         row("flight_stampede", 1_000, GO, sized=True, goals=(goal(0.2, "go"),)),
         row("flight_stampede", 100_000, GO, sized=True, goals=(goal(0.2, "go"),)),
         row("ctx_cancel_fan", 1_000, BOTH, sized=True, goals=(goal(0.25, "go"),)),
-        row("ctx_cancel_fan", 100_000, BOTH, sized=True, goals=(goal(0.25, "go"),)),
+        row("ctx_cancel_fan", 100_000, (*BOTH, "bare"), sized=True, goals=(goal(0.25, "go"),)),
     ),
     *rows(
         "Once, wait group, locks",
@@ -167,7 +167,7 @@ ROWS = [
     *rows(
         "Growth",
         *growing("growth_spawn", (1_000, 10_000, 100_000, M, 10 * M), (*SPAWN, "tokio", "tbb", "openmp")),
-        *growing("growth_waiters", TO_MILLION, BOTH),
+        *growing("growth_waiters", TO_MILLION, (*BOTH, "bare")),
         *growing("growth_keys", TO_MILLION, GO),
         *growing("growth_ctx_deep", TO_MILLION, BOTH),
         *growing("growth_ctx_wide", TO_MILLION, BOTH),

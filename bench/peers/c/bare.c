@@ -2,6 +2,8 @@
 /* The subject "bare": the fewest instructions that could do the work. */
 #include "bench.h"
 
+#include <sys/mman.h>
+
 const char *bench_version(void)
 {
 	return "the machine";
@@ -121,7 +123,51 @@ static double spawn_join(long n)
 	return ns;
 }
 
+/*
+ * What a crowd of n tasks with stacks of their own costs the machine, when all
+ * are woken: their records lie in a page each, at the distance of stacks, and
+ * point to each other. Whoever wakes them follows the pointers, and each that
+ * goes on touches some lines of its page.
+ */
+enum { STRIDE = 256 * 1024, RECORD = STRIDE - 1024, LINES = 16 };
+
+struct record {
+	struct record *next;
+};
+
+static double wake_crowd(long n)
+{
+	size_t bytes = (size_t)n * STRIDE;
+	char *stacks = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (stacks == MAP_FAILED)
+		bench_skip("so much address space is not to be had here");
+	madvise(stacks, bytes, MADV_NOHUGEPAGE);
+	struct record *first = NULL;
+	for (long i = n; i--;) {
+		struct record *r = (struct record *)(void *)(
+			stacks + (size_t)i * STRIDE + RECORD);
+		r->next = first;
+		first = r;
+	}
+	long rounds = bench_fan_rounds(n), touched = 0;
+	int64_t start = bench_now();
+	for (long round = rounds; round; round--) {
+		for (struct record *r = first; r; r = r->next)
+			touched++;
+		for (struct record *r = first; r; r = r->next)
+			for (int line = 1; line < LINES; line++)
+				((volatile char *)r)[64 * line % 1024]++;
+	}
+	double ns = bench_per_op(start, n * rounds);
+	BENCH_CHECK(touched == n * rounds);
+	munmap(stacks, bytes);
+	return ns;
+}
+
 const struct bench benches[] = {
+	{"ctx_cancel_fan", wake_crowd, .cold = false},
+	{"growth_waiters", wake_crowd, .cold = false},
 	{"spawn_join", spawn_join, .cold = false},
 	{"once_hit", once_hit, .cold = false},
 	{"waitgroup_add_done", waitgroup_add_done, .cold = false},
