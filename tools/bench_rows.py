@@ -70,8 +70,8 @@ def goal(ratio, *subjects, **options):
 
 def growing(bench, sizes, subjects, **options):
     """A row for each size, of which a quick run takes the middle ones."""
-    return [row(bench, n, subjects, sized=True, procs=(2,), rounds_most=2, in_quick=n == 10_000, **options)
-            for n in sizes]
+    return [row(bench, n, subjects, sized=True, procs=(2,), rounds_most=2 if n < M else 1, in_quick=n == 10_000,
+                **options) for n in sizes]
 
 
 TO_MILLION = (1, 1_000, 10_000, 100_000, M)
