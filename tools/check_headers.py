@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Check that every public header compiles alone, twice in a row, without a warning, as C11 and as
-C++17, with gcc and clang:  check_headers.py [ROOT]
+C++17, with gcc and clang; the umbrella also in a debug build:  check_headers.py [ROOT]
 """
 
 import concurrent.futures
@@ -23,8 +23,10 @@ WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 
 
 def complaints(root, compiler, header):
-    """What the compiler says about a translation unit that is this header, twice."""
+    """What the compiler says about a translation unit that is this header, twice, after a macro if any."""
+    header, _, macro = header.partition(" ")
     unit = f"#include <{header}>\n#include <{header}>\nint weft_header_check;\n"
+    unit = f"#define {macro}\n{unit}" if macro else unit
     command = [compiler, *COMPILERS[compiler], *WARNINGS, "-fsyntax-only", "-I", root / "include", "-"]
     result = subprocess.run(command, input=unit, capture_output=True, text=True)
     return [result.stderr or f"exit status {result.returncode}"] if result.returncode else []
@@ -33,6 +35,7 @@ def complaints(root, compiler, header):
 def main():
     root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parents[1]).resolve()
     headers = sorted(p.relative_to(root / "include").as_posix() for p in (root / "include").rglob("*.h"))
+    headers += ["weft.h WEFT_DEBUG"] if "weft.h" in headers else []
     tally = Tally()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for compiler in COMPILERS:

@@ -85,6 +85,29 @@ struct weft_priv_link {
 	weft_priv_link *prev;
 };
 
+/*
+ * Private: in debug builds (debug.h) an object passes through one of these at
+ * each call that uses it, or makes it new. Panics if it is a copy.
+ */
+WEFT_API void weft_debug_used(const void *object, size_t size_bytes,
+			      const char *type);
+WEFT_API void weft_debug_fresh(void *object, const char *type);
+
+#ifdef WEFT_DEBUG
+#define WEFT_PRIV_USED(type, object)                                           \
+	__extension__({                                                        \
+		type *weft_priv_object = (object);                             \
+		weft_debug_used(weft_priv_object, sizeof(type), #type);        \
+		weft_priv_object;                                              \
+	})
+#define WEFT_PRIV_FRESH(type, object)                                          \
+	__extension__({                                                        \
+		type *weft_priv_object = (object);                             \
+		weft_debug_fresh(weft_priv_object, #type);                     \
+		weft_priv_object;                                              \
+	})
+#endif
+
 WEFT_END
 
 #endif

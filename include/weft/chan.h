@@ -295,4 +295,37 @@ WEFT_API int weft_select_ctx(weft_case *cases, weft_ctx *ctx,
 
 WEFT_END
 
+#ifdef WEFT_DEBUG
+/* Private: the cases, after a look at their channels. */
+__attribute__((unused)) static inline weft_case *
+weft_priv_used_by(weft_case *cases, int n)
+{
+	for (int i = 0; i < n; i++)
+		weft_debug_used(cases[i].priv_chan, sizeof(weft_chan),
+				"weft_chan");
+	return cases;
+}
+
+#define weft_chan_init(o, elem_size, capacity)                                 \
+	weft_chan_init(WEFT_PRIV_FRESH(weft_chan, o), elem_size, capacity)
+#define weft_chan_fini(o) weft_chan_fini(WEFT_PRIV_USED(weft_chan, o))
+#define weft_chan_send(o, elem)                                                \
+	weft_chan_send(WEFT_PRIV_USED(weft_chan, o), elem)
+#define weft_chan_send_ctx(o, ctx, elem)                                       \
+	weft_chan_send_ctx(WEFT_PRIV_USED(weft_chan, o), ctx, elem)
+#define weft_chan_recv(o, elem)                                                \
+	weft_chan_recv(WEFT_PRIV_USED(weft_chan, o), elem)
+#define weft_chan_recv_ctx(o, ctx, elem)                                       \
+	weft_chan_recv_ctx(WEFT_PRIV_USED(weft_chan, o), ctx, elem)
+#define weft_chan_try_send(o, elem)                                            \
+	weft_chan_try_send(WEFT_PRIV_USED(weft_chan, o), elem)
+#define weft_chan_try_recv(o, elem)                                            \
+	weft_chan_try_recv(WEFT_PRIV_USED(weft_chan, o), elem)
+#define weft_chan_close(o) weft_chan_close(WEFT_PRIV_USED(weft_chan, o))
+#define weft_chan_len(o) weft_chan_len(WEFT_PRIV_USED(weft_chan, o))
+#define weft_select(cases, n) weft_select(weft_priv_used_by(cases, n), n)
+#define weft_select_ctx(cases, ctx, n)                                         \
+	weft_select_ctx(weft_priv_used_by(cases, n), ctx, n)
+#endif
+
 #endif

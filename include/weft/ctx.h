@@ -22,6 +22,7 @@
  *     exception: who has learnt that it is cancelled may call weft_ctx_fini()
  *     and free it even while the weft_ctx_cancel() that did it, of this
  *     context or of an ancestor, is still on its way out.
+ *   - A copy of an initialised context is caught: "weft_ctx is copied".
  *
  *	static void worker(void *arg)
  *	{
@@ -65,7 +66,7 @@ struct weft_ctx {
 	uint32_t priv_lock;
 	uint32_t priv_flags;
 	uint32_t priv_child_count;
-	uint32_t priv_spare;
+	uint32_t priv_stamp;	/* of where it was initialised; 0: nowhere */
 	weft_priv_link priv_sibling;
 	weft_priv_link priv_children;
 	weft_priv_link priv_waiters;
@@ -253,7 +254,7 @@ typedef struct weft_ctx_after weft_ctx_after;
 struct weft_ctx_after {
 	weft_ctx *priv_ctx;	/* its address; used only while it is linked */
 	uint32_t priv_state;
-	uint32_t priv_spare;
+	uint32_t priv_stamp;	/* of where it was started */
 	weft_priv_link priv_link;
 	unsigned char priv_room[128] __attribute__((aligned(8)));
 	WEFT_PRIV_NOCOPY(weft_ctx_after)

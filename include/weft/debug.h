@@ -1,18 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * For debug builds of programs that use weft: notices a task that waits while
- * it holds a pthread mutex.
- *
- * Such a task may go on at another thread, which may not unlock the mutex; and
- * the other tasks of its thread that want the mutex block the thread that it
- * would need. A weft_mutex has no such trouble. To be told, define WEFT_DEBUG
- * and have <pthread.h> included before this header, in every file:
+ * For debug builds of programs that use weft: what they notice with WEFT_DEBUG
+ * defined, in every file. It changes no layout, and nothing where it is not
+ * defined.
  *
  *	cc -DWEFT_DEBUG -include pthread.h -include weft/debug.h …
  *
- * A task that waits with a mutex locked is reported on stderr then, with its
- * stack, and goes on. Pinned tasks (task.h) may do so. Without WEFT_DEBUG this
- * header does nothing.
+ *   - A weft object that was copied after its first use, or moved, or that was
+ *     neither initialised nor all zero: at the first use of the copy, it
+ *     panics, "weft_mutex is copied, or was not zero at first". What every
+ *     build notices of copies is in the comment of each type. This build may be
+ *     mistaken about objects that files without WEFT_DEBUG were the first to
+ *     use, or calls through function pointers; and where an object has ended it
+ *     does not notice a copy of the same type.
+ *   - A task that waits while it holds a pthread mutex. It may go on at another
+ *     thread, which may not unlock the mutex; and the other tasks of its thread
+ *     that want the mutex block the thread that it would need. A weft_mutex has
+ *     no such trouble. It is reported on stderr, with its stack, and goes on.
+ *     Pinned tasks (task.h) may do so. For this <pthread.h> has to be included
+ *     before this header.
  */
 #ifndef WEFT_DEBUG_H
 #define WEFT_DEBUG_H

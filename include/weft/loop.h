@@ -42,6 +42,7 @@ struct weft_loop {
 	int priv_fd;
 	uint32_t priv_lock;
 	uint32_t priv_stepper;      /* who is in a step */
+	uint32_t priv_stamp;        /* of where it was initialised */
 	weft_priv_link priv_calls;  /* handed over, not begun */
 	WEFT_PRIV_NOCOPY(weft_loop)
 };

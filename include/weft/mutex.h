@@ -143,4 +143,14 @@ WEFT_API weft_locker weft_mutex_locker(weft_mutex *m);
 
 WEFT_END
 
+#ifdef WEFT_DEBUG
+#define weft_mutex_try_lock(o)                                                 \
+	weft_mutex_try_lock(WEFT_PRIV_USED(weft_mutex, o))
+#define weft_mutex_lock(o) weft_mutex_lock(WEFT_PRIV_USED(weft_mutex, o))
+#define weft_mutex_lock_ctx(o, ctx)                                            \
+	weft_mutex_lock_ctx(WEFT_PRIV_USED(weft_mutex, o), ctx)
+#define weft_mutex_unlock(o) weft_mutex_unlock(WEFT_PRIV_USED(weft_mutex, o))
+#define weft_mutex_locker(o) weft_mutex_locker(WEFT_PRIV_USED(weft_mutex, o))
+#endif
+
 #endif

@@ -11,6 +11,14 @@
 
 #define WEFT__CACHE_LINE 64
 
+/* Where an object was initialised, as a number: a copy has another's. Never 0. */
+static inline uint32_t weft__stamp(const void *object)
+{
+	uint64_t address = (uintptr_t)object;
+
+	return (uint32_t)(address >> 2 ^ address >> 34) | 1;
+}
+
 #define weft__container(ptr, type, member)                                     \
 	((type *)(void *)((char *)(ptr) - offsetof(type, member)))
 

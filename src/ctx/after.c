@@ -139,10 +139,17 @@ static int start_timer(weft_ctx_after *a, const weft_ctx *c)
 	return weft__timer_start(timer, c->priv_deadline, fire);
 }
 
+static void check_not_copied(const weft_ctx_after *a)
+{
+	if (unlikely(a->priv_stamp != 0 && a->priv_stamp != weft__stamp(a)))
+		weft_panic("weft_ctx_after is copied");
+}
+
 static void prepare(weft_ctx_after *a, weft_ctx *c)
 {
 	weft__bucket *b;
 
+	check_not_copied(a);
 	b = lock_bucket(a);	/* of the last context, for the last start */
 	if (a->priv_state != IDLE) {
 		weft__lot_unlock(b);
@@ -150,6 +157,7 @@ static void prepare(weft_ctx_after *a, weft_ctx *c)
 	}
 	a->priv_state = SETUP;
 	weft__lot_unlock(b);
+	a->priv_stamp = weft__stamp(a);
 	a->priv_ctx = c;
 }
 
@@ -178,9 +186,12 @@ int weft_ctx_after_start(weft_ctx_after *a, weft_ctx *c, weft_fn fn, void *arg)
 
 bool weft_ctx_after_stop(weft_ctx_after *a)
 {
-	weft__bucket *b = lock_bucket(a);
-	bool prevented = take(a, IDLE);
+	weft__bucket *b;
+	bool prevented;
 
+	check_not_copied(a);
+	b = lock_bucket(a);
+	prevented = take(a, IDLE);
 	weft__lot_unlock(b);
 	if (prevented && a->priv_ctx != NULL)
 		weft__timer_stop(&room_of(a)->timer);

@@ -111,6 +111,12 @@ void *weft_ctx_value(const weft_ctx *c, const void *key)
 	return NULL;
 }
 
+static void clear(weft_ctx *c)
+{
+	memset(c, 0, sizeof *c);
+	c->priv_stamp = weft__stamp(c);
+}
+
 static void attach(weft_ctx *c, weft_ctx *parent)
 {
 	int err;
@@ -118,6 +124,7 @@ static void attach(weft_ctx *c, weft_ctx *parent)
 	c->priv_parent = parent;
 	if (parent == NULL)
 		return;
+	weft__ctx_check_not_copied(parent);
 	weft__ctx_lock(parent);
 	err = weft_atomic_load(&parent->priv_err, relaxed);
 	if (err == 0) {	/* C4 */
@@ -137,7 +144,7 @@ void weft_ctx_init_deadline(weft_ctx *c, weft_ctx *parent, weft_time when)
 
 	if (when < earliest)
 		earliest = when > 0 ? when : 1;	/* 0 says "none" */
-	memset(c, 0, sizeof *c);
+	clear(c);
 	if (earliest != WEFT_NEVER)
 		c->priv_deadline = earliest;
 	attach(c, parent);
@@ -161,7 +168,7 @@ void weft_ctx_init_value(weft_ctx *c, weft_ctx *parent, const void *key,
 {
 	if (key == NULL)
 		weft_panic("nil key");
-	memset(c, 0, sizeof *c);
+	clear(c);
 	c->priv_deadline = parent ? parent->priv_deadline : 0;
 	c->priv_key = key;
 	c->priv_value = value;
@@ -170,7 +177,7 @@ void weft_ctx_init_value(weft_ctx *c, weft_ctx *parent, const void *key,
 
 void weft_ctx_init_detached(weft_ctx *c, weft_ctx *parent)
 {
-	memset(c, 0, sizeof *c);
+	clear(c);
 	c->priv_parent = parent;
 }
 
@@ -281,6 +288,7 @@ void weft_ctx_cancel(weft_ctx *c, int cause)
 {
 	walk k = {.cause = cause != 0 ? cause : -ECANCELED};
 
+	weft__ctx_check_not_copied(c);
 	weft__ctx_lock(c);
 	if (end_one(c, &k))
 		end_below(c, &k);
@@ -308,6 +316,7 @@ void weft_ctx_fini(weft_ctx *c)
 	walk k = {.cause = -ECANCELED};
 	bool parent, awaited;
 
+	weft__ctx_check_not_copied(c);
 	weft__ctx_lock(c);
 	parent = c->priv_child_count > 0;
 	awaited = !weft__list_empty(&c->priv_waiters);

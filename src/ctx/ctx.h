@@ -29,6 +29,7 @@
 #include "sched/waiter.h"
 
 #include <weft/ctx.h>
+#include <weft/panic.h>
 
 /*
  * Sleep until somebody claims w, or ctx is done, at which w claims itself or
@@ -95,6 +96,13 @@ static inline void weft__ctx_lock(weft_ctx *c)
 static inline void weft__ctx_unlock(weft_ctx *c)
 {
 	weft__lock_drop((weft__lock *)&c->priv_lock);
+}
+
+/* One of zero bytes was initialised nowhere: its copies are not known. */
+static inline void weft__ctx_check_not_copied(const weft_ctx *c)
+{
+	if (unlikely(c->priv_stamp != 0 && c->priv_stamp != weft__stamp(c)))
+		weft_panic("weft_ctx is copied");
 }
 
 /* WEFT_NEVER if there is none. */

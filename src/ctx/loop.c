@@ -50,13 +50,21 @@ int weft_loop_init(weft_loop *l)
 
 	memset(l, 0, sizeof *l);
 	l->priv_fd = fd;
+	l->priv_stamp = weft__stamp(l);
 	return fd < 0 ? fd : 0;
+}
+
+static void check_not_copied(const weft_loop *l)
+{
+	if (unlikely(l->priv_stamp != weft__stamp(l)))
+		weft_panic("weft_loop is copied");
 }
 
 void weft_loop_fini(weft_loop *l)
 {
 	bool waiting;
 
+	check_not_copied(l);
 	weft__lock_take(lock_of(l));
 	waiting = !weft__list_empty(&l->priv_calls);
 	weft__lock_drop(lock_of(l));
@@ -136,12 +144,13 @@ static void step_over(const step *s)
 
 int weft_loop_step(weft_loop *l)
 {
-	__attribute__((cleanup(step_over), unused)) step s = {
-		l, weft_atomic_load(&l->priv_stepper, relaxed)};
 	size_t count;
 	int made = 0;
 	call *c;
 
+	check_not_copied(l);
+	__attribute__((cleanup(step_over), unused)) step s = {
+		l, weft_atomic_load(&l->priv_stepper, relaxed)};
 	weft__event_clear(l->priv_fd); /* L1 */
 	count = count_calls(l);
 	weft_atomic_store(&l->priv_stepper, weft__flow_mark(), relaxed);
@@ -219,6 +228,7 @@ int weft_loop_call_ctx(weft_loop *l, weft_ctx *ctx, weft_fn fn, void *arg)
 	call c = {.fn = fn, .arg = arg};
 	int err = 0;
 
+	check_not_copied(l);
 	if (weft_atomic_load(&l->priv_stepper, relaxed) == weft__flow_mark()) {
 		make(&c);
 	} else {

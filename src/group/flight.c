@@ -155,6 +155,7 @@ static weft__flight_table *make_table(weft_flight *f)
 
 	if (fresh == NULL)
 		return NULL;
+	fresh->owner = f;
 	if (weft_atomic_cas(&f->priv_table, &table, (void *)fresh, acq_rel,
 			    acquire))
 		return fresh;
@@ -164,7 +165,11 @@ static weft__flight_table *make_table(weft_flight *f)
 
 static weft__flight_table *table_of(weft_flight *f)
 {
-	return weft_atomic_load(&f->priv_table, acquire);
+	weft__flight_table *t = weft_atomic_load(&f->priv_table, acquire);
+
+	if (unlikely(t != NULL && t->owner != f))
+		weft_panic("weft_flight is copied");
+	return t;
 }
 
 /* q->key may point into *q: q stays where it is. */

@@ -52,6 +52,7 @@ typedef struct weft__flight_shard {
 
 typedef struct weft__flight_table {
 	void *block;		/* what was allocated */
+	const void *owner;	/* the flight: a copy has another address */
 	uint32_t shard_mask;
 	weft__flight_shard shards[];
 } weft__flight_table;
