@@ -262,7 +262,9 @@ struct weft_flight_counters {
 	uint64_t kept;      /* callers who were given a kept result … */
 	uint64_t stale;     /* … that was beyond its ttl */
 	uint64_t refreshed; /* calls that were started to replace a kept result */
-	uint64_t evicted;   /* kept results that had to make room */
+	uint64_t dropped;   /* kept results that were let go: replaced, forgotten,
+	                       found to be past their time … */
+	uint64_t evicted;   /* … or that had to make room */
 	size_t running;     /* calls that run now */
 	size_t entries;     /* results kept now, past their time or not */
 };

@@ -567,8 +567,7 @@ static void unlink_ended(call *c, weft_time now, call **out)
 		weft__flight_link(c->shard, &old->entry);
 		weft__keep_insert(old, out);
 	} else {
-		old->old = *out;
-		*out = old;
+		weft__keep_drop(old, out);
 	}
 }
 
@@ -578,11 +577,9 @@ static void unlink_ended(call *c, weft_time now, call **out)
  */
 static void keep(call *c, call **out)
 {
-	if (c->old != NULL) {
-		c->old->old = *out;
-		*out = c->old;
-		c->old = NULL;
-	}
+	if (c->old != NULL)
+		weft__keep_drop(c->old, out);
+	c->old = NULL;
 	if (c->task == NULL)
 		weft_atomic_add(&c->refs, 1, relaxed);
 	weft__keep_insert(c, out);
@@ -1094,7 +1091,8 @@ static bool forget(weft_flight *f, weft_key key, uint32_t most)
 			weft__flight_unlink(q.shard, &c->entry);
 			weft_atomic_or(&c->state, FORGOTTEN, release);
 			behind = has(c, DYING) && c->slept_on;
-			out = c->old;
+			if (c->old != NULL)
+				weft__keep_drop(c->old, &out);
 			c->old = NULL;
 		}
 	}
@@ -1204,6 +1202,7 @@ void weft_flight_count(weft_flight *f, weft_flight_counters *counters)
 		counters->kept += s->hits;
 		counters->stale += s->stale;
 		counters->refreshed += s->refreshed;
+		counters->dropped += s->dropped;
 		counters->evicted += s->evicted;
 		counters->running += s->running;
 		counters->entries += s->kept;

@@ -99,6 +99,9 @@ void weft__keep_insert(weft__call *c, weft__call **out);
 /* c is none of the kept ones any more; its reference is the caller's. */
 void weft__keep_remove(weft__call *c);
 
+/* c, whose reference is the caller's, will not be given any more: to *out. */
+void weft__keep_drop(weft__call *c, weft__call **out);
+
 /* Take c, which is kept, out of the table: it goes to *out. */
 void weft__keep_evict(weft__call *c, weft__call **out);
 

@@ -122,12 +122,18 @@ void weft__keep_remove(call *c)
 	c->shard->kept--;
 }
 
+void weft__keep_drop(call *c, call **out)
+{
+	c->shard->dropped++;
+	c->old = *out;
+	*out = c;
+}
+
 void weft__keep_evict(call *c, call **out)
 {
 	weft__flight_unlink(c->shard, &c->entry);
 	weft__keep_remove(c);
-	c->old = *out;
-	*out = c;
+	weft__keep_drop(c, out);
 }
 
 static void evict_one(shard *s, call **out)

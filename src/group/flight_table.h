@@ -47,7 +47,8 @@ typedef struct weft__flight_shard {
 	uint64_t hits;
 	uint64_t stale;		/* hits that were not fresh */
 	uint64_t refreshed;
-	uint64_t evicted;
+	uint64_t dropped;	/* kept ones that were let go … */
+	uint64_t evicted;	/* … to make room */
 } __attribute__((aligned(WEFT__CACHE_LINE))) weft__flight_shard;
 
 typedef struct weft__flight_table {

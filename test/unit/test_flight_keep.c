@@ -387,6 +387,33 @@ TEST_FLAVOURS(flight_keeps_no_more_than_it_may)
 	}
 }
 
+/* Whatever is kept is kept still, or was let go. */
+TEST_FLAVOURS(flight_counts_every_kept_result_that_it_lets_go)
+{
+	scene s = {.flight = {.drop = drop, .ttl = WEFT_SECOND,
+			      .stale = WEFT_SECOND, .max_entries = 6}};
+	weft_flight_counters c;
+
+	for (int i = 0; i < 500; i++) {
+		uint64_t n = test_random() % 10;
+
+		if (test_random() % 8 == 0)
+			weft_flight_forget(&s.flight, weft_key_u64(n));
+		else
+			ask_for(&s, weft_key_u64(n), NULL);
+		weft__flight_shift_clock(WEFT_SECOND / 8);
+		c = counters(&s);
+		CHECK_EQ(c.led, s.runs);
+		CHECK_EQ(c.led, c.entries + c.dropped);
+		CHECK_EQ(live, c.entries);
+		CHECK_LE(c.evicted + c.refreshed, c.dropped);
+	}
+	CHECK_LT(0, c.evicted);
+	CHECK_LT(0, c.refreshed);
+	CHECK_LT(c.evicted + c.refreshed, c.dropped);
+	end(&s);
+}
+
 TEST_FLAVOURS(flight_evicts_what_was_not_asked_for_lately)
 {
 	scene s = {.flight = {.drop = drop, .ttl = WEFT_SECOND,
