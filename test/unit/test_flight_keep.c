@@ -4,6 +4,7 @@
 #include "test.h"
 
 #include <weft/chan.h>
+#include <weft/ctx.h>
 #include <weft/flight.h>
 #include <weft/panic.h>
 
@@ -560,4 +561,116 @@ TEST_FLAVOURS(flight_drops_every_kept_value_once)
 	test_join_all();
 	CHECK(counters(&s).entries <= 20);
 	end(&s);
+}
+
+/* ---- every ending, every way to ask, every way to leave ---- */
+
+static void drop_or_exit(void *value)
+{
+	drop(value);
+	if (test_random() % 4 == 0)
+		weft_exit();
+}
+
+static int end_at_random(weft_ctx *ctx, void *arg, void **value)
+{
+	scene *s = *(scene **)arg;
+	uint64_t n = test_random();
+
+	weft_atomic_add(&s->runs, 1, relaxed);
+	if (n % 4 != 0) {
+		weft_atomic_add(&live, 1, relaxed);
+		*value = malloc(sizeof(int));
+	}
+	if (n / 4 % 4 == 0)
+		weft_yield();
+	if (n / 16 % 4 == 0)
+		weft_sleep(ctx, WEFT_US(200));
+	switch (n / 64 % 8) {
+	case 0:
+		weft_panic("at random");
+	case 1:
+		weft_exit();
+	case 2:
+		return -EIO;
+	default:
+		return 0;
+	}
+}
+
+typedef struct {
+	scene *scene;
+	weft_key key;
+	weft_ctx *ctx;
+	uint64_t how;
+} request;
+
+static void release(weft_result *r)
+{
+	if (test_random() % 4 == 0)
+		weft_yield();
+	weft_result_release(r);
+}
+
+static void ask_at_random(void *arg)
+{
+	request *q = arg;
+	weft_flight *f = &q->scene->flight;
+	weft_result r = {.err = 0};
+	weft_chan c;
+
+	switch (q->how % 4) {
+	case 0:
+		r = weft_flight_do(f, q->key, end_at_random, &q->scene);
+		break;
+	case 1:
+		r = weft_flight_do_ctx_copy(f, q->ctx, q->key, end_at_random,
+					    &q->scene, sizeof q->scene);
+		break;
+	case 2:
+		CHECK_EQ(weft_chan_init(&c, sizeof r, q->how / 4 % 2), 0);
+		weft_flight_do_chan(f, q->key, end_at_random, &q->scene, &c);
+		CHECK(weft_chan_recv(&c, &r));
+		weft_chan_fini(&c);
+		break;
+	case 3:
+		CHECK(weft_flight_forget_unshared(f, q->key) || true);
+		if (q->how / 4 % 4 == 0)
+			weft_flight_forget(f, q->key);
+		weft__flight_shift_clock(WEFT_MS(3));
+	}
+	release(&r);	/* an exit of drop's is ours */
+}
+
+static void ask_often(void *s)
+{
+	weft_ctx ctx;
+
+	for (int i = 0; i < 300 / test_slowdown(); i++) {
+		request q = {.scene = s,
+			     .key = weft_key_u64(test_random() % 6),
+			     .how = test_random()};
+
+		weft_ctx_init_timeout(&ctx, NULL,
+				      WEFT_US(test_random() % 400));
+		q.ctx = q.how / 64 % 2 ? &ctx : NULL;
+		weft_try(ask_at_random, &q, NULL);
+		weft_ctx_fini(&ctx);
+	}
+}
+
+TEST_FLAVOURS(flight_drops_every_value_once_whatever_happens)
+{
+	scene s = {.flight = {.drop = drop_or_exit, .ttl = WEFT_MS(20),
+			      .error_ttl = WEFT_MS(5), .early = 1,
+			      .stale = WEFT_MS(10), .max_entries = 4}};
+	weft_flight_counters c;
+
+	for (int i = 0; i < CROWD; i++)
+		test_start(ask_often, &s);
+	test_join_all();
+	weft_flight_count(&s.flight, &c);
+	weft_flight_fini(&s.flight);
+	CHECK_EQ(live, 0);
+	CHECK_EQ(s.runs, c.led);
 }
