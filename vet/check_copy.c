@@ -236,6 +236,7 @@ struct size_search {
 	vet_unit *unit;
 	CXType type;
 	bool offset, object;
+	bool part; /* of a struct that holds none: the head of one that does */
 };
 
 /* sizeof(struct s *): libclang shows only the struct, so read the words. */
@@ -260,16 +261,19 @@ static enum CXChildVisitResult size_of(CXCursor c, CXCursor parent,
 				       CXClientData data)
 {
 	struct size_search *s = data;
-	bool type_name = c.kind == CXCursor_TypeRef;
+	CXType type = clang_getCursorType(c);
+	bool pointer;
 
 	if (c.kind == CXCursor_MemberRef && clang_isExpression(parent.kind))
 		s->offset = true; /* offsetof: a part, chosen on purpose */
 	if (parent.kind != CXCursor_UnaryExpr)
 		return CXChildVisit_Recurse;
-	if (holds_object(clang_getCursorType(c)) &&
-	    !(type_name && has_star(s->unit, parent))) {
+	pointer = c.kind == CXCursor_TypeRef && has_star(s->unit, parent);
+	if (!pointer && holds_object(type)) {
 		s->object = true;
-		s->type = clang_getCursorType(c);
+		s->type = type;
+	} else if (!pointer && vet_is_record(type)) {
+		s->part = true;
 	}
 	return CXChildVisit_Continue;
 }
@@ -311,7 +315,8 @@ static void check_bytes(vet_unit *u, CXCursor call, const char *name)
 		    CXType_Pointer)
 			clang_visitChildren(arg, size_of, &size);
 	}
-	if (copier && !size.offset && (object || size.object))
+	if (copier && !size.offset &&
+	    (size.object || (object && !size.part)))
 		found(u, call, what, object ? type : size.type);
 	free(what);
 }

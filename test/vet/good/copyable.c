@@ -20,6 +20,27 @@ weft_result ask(weft_flight *f, weft_key key)
 	return r;
 }
 
+/* The head of a struct that is not copied itself. */
+struct head {
+	int key;
+	long size_bytes;
+};
+
+struct body {
+	struct head head;
+	weft_mutex lock;
+};
+
+void copy_head(struct body *to, const struct body *from, struct head *out);
+void copy_head(struct body *to, const struct body *from, struct head *out)
+{
+	memcpy(to, from, sizeof(struct head));
+	memcpy(to, from, sizeof from->head);
+	memcpy(out, from, sizeof *out);
+	memcpy(to, out, sizeof(*out));
+	to->head = from->head;
+}
+
 void wait(weft_cond *c, weft_locker locker, weft_duration d, weft_chan *ch)
 {
 	weft_locker copy = locker;
