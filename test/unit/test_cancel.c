@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* pthread_cancel() of plain threads that are inside the library. */
+#include "proc.h"
 #include "queue.h"
 #include "test.h"
 
@@ -66,10 +67,12 @@ static void go_and_wait(void *arg)
 	weft_waitgroup_wait(wg);
 }
 
+/* With something to say while it does. */
 TEST(a_thread_that_is_being_cancelled_may_start_the_first_task)
 {
 	weft_waitgroup wg = {0};
 
+	workers("a few");
 	cancel_in(go_and_wait, &wg);
 	go_and_wait(&wg);
 }

@@ -294,6 +294,22 @@ TEST_FLAVOURS(an_exit_during_a_panic_cancels_the_panic)
 	check_order(&l, "21");
 }
 
+static void panic_exit_panic(void *arg)
+{
+	log *l = arg;
+
+	WEFT_DEFER(panic_second, l);
+	any_then_exit(l);
+}
+
+/* What an exit in a defer has made an exit stays one. */
+TEST_FLAVOURS(a_panic_after_an_exit_during_a_panic_leaves_it_an_exit)
+{
+	log l = {.how = PANIC};
+
+	CHECK_EQ(weft_try(panic_exit_panic, &l, NULL), WEFT_EXITED);
+}
+
 TEST_FLAVOURS(a_panic_during_an_exit_leaves_it_an_exit)
 {
 	weft_panic_info info;
