@@ -178,6 +178,7 @@ static const vet_argument byte_copiers[] = {
 	{"bcopy", 0},	     {"bcopy", 1},	   {"qsort", 0},
 	{"qsort_r", 0},	     {"realloc", 0},	   {"reallocarray", 0},
 	{"weft_go_copy", 1}, {"weft_group_go_copy", 2},
+	{"weft_group_go_copy_ctx", 3},
 	{"weft_flight_do_ctx_copy", 4},
 	{"weft_chan_send", 1}, {"weft_chan_send_ctx", 2},
 	{"weft_chan_try_send", 1},

@@ -247,6 +247,22 @@ WEFT_API void weft_flight_do_chan(weft_flight *f, weft_key key,
 				  weft_chan *results);
 
 /*
+ * As weft_flight_do_chan(), but where that has to wait, wait no longer than
+ * until ctx is done, and return what is refused instead of sending it. What has
+ * begun is not ended by ctx, whose values the function is given.
+ *
+ * Returns   0            a result will come
+ *           -ECANCELED   ctx was cancelled first; nothing will come
+ *           -ETIMEDOUT   ctx's deadline passed first; nothing will come
+ *           -ENOMEM, -EDEADLK   refusals, as above; nothing will come
+ * Context   a task or a plain thread; may switch tasks, to wait until a call
+ *           that every caller has left is over.
+ */
+WEFT_API int weft_flight_do_chan_ctx(weft_flight *f, weft_ctx *ctx,
+				     weft_key key, weft_flight_fn fn, void *arg,
+				     weft_chan *results) WEFT_PRIV_WARN_UNUSED;
+
+/*
  * The panic that a result stands for.
  *
  * Returns   true    *info tells it

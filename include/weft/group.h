@@ -249,6 +249,18 @@ WEFT_API int weft_group_go_ctx(weft_group *g, weft_ctx *ctx, weft_group_fn fn,
 			       void *arg) WEFT_PRIV_WARN_UNUSED;
 
 /*
+ * As weft_group_go_copy() and weft_group_go_into(), in the manner of
+ * weft_group_go_ctx(): wait for room no longer than until ctx is done, leave the
+ * group's error alone, and return what that does. *value is NULL then.
+ */
+WEFT_API int weft_group_go_copy_ctx(weft_group *g, weft_ctx *ctx,
+				    weft_group_fn fn, const void *arg,
+				    size_t size) WEFT_PRIV_WARN_UNUSED;
+WEFT_API int weft_group_go_into_ctx(weft_group *g, weft_ctx *ctx,
+				    weft_group_value_fn fn, void *arg,
+				    void **value) WEFT_PRIV_WARN_UNUSED;
+
+/*
  * Wait until every task has ended, cancel the group's context, and take it off
  * its parent.
  *
@@ -305,6 +317,12 @@ WEFT_END
 	weft_group_try_go(WEFT_PRIV_USED(weft_group, o), fn, arg)
 #define weft_group_go_ctx(o, ctx, fn, arg)                                     \
 	weft_group_go_ctx(WEFT_PRIV_USED(weft_group, o), ctx, fn, arg)
+#define weft_group_go_copy_ctx(o, ctx, fn, arg, size)                          \
+	weft_group_go_copy_ctx(WEFT_PRIV_USED(weft_group, o), ctx, fn, arg,    \
+			       size)
+#define weft_group_go_into_ctx(o, ctx, fn, arg, value)                         \
+	weft_group_go_into_ctx(WEFT_PRIV_USED(weft_group, o), ctx, fn, arg,    \
+			       value)
 #define weft_group_wait(o) weft_group_wait(WEFT_PRIV_USED(weft_group, o))
 #define weft_group_wait_ctx(o, ctx)                                            \
 	weft_group_wait_ctx(WEFT_PRIV_USED(weft_group, o), ctx)

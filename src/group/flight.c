@@ -978,8 +978,8 @@ static listener *listener_new(weft_chan *results)
 	return l;
 }
 
-static int do_for_listener(weft_flight *f, weft_key key, const task_plan *plan,
-			   listener *l)
+static int do_for_listener(weft_flight *f, weft_ctx *ctx, weft_key key,
+			   const task_plan *plan, listener *l)
 {
 	question q;
 	call *c;
@@ -988,11 +988,30 @@ static int do_for_listener(weft_flight *f, weft_key key, const task_plan *plan,
 	if (!ask(&q, f, key))
 		return -ENOMEM;
 	q.listener = l;
-	err = join_or_start(&q, NULL, plan, &c);
+	err = join_or_start(&q, ctx, plan, &c);
 	if (err == 0 && q.kept != NULL) {
 		l->result = kept_result(q.kept);
 		deliver(l, plan->site);
 	}
+	return err;
+}
+
+static int do_chan(weft_flight *f, weft_ctx *ctx, weft_key key,
+		   const task_plan *plan, weft_chan *results)
+{
+	listener *l;
+	int err = ctx != NULL ? weft_ctx_err(ctx) : 0;
+
+	if (results->priv_elem_bytes != sizeof(weft_result))
+		weft_panic("flight: the channel is not one of weft_result");
+	if (err != 0)
+		return err;
+	l = listener_new(results);
+	if (l == NULL)
+		return -ENOMEM;
+	err = do_for_listener(f, ctx, key, plan, l);
+	if (err != 0)
+		weft__free(l);
 	return err;
 }
 
@@ -1004,19 +1023,24 @@ void weft_flight_do_chan(weft_flight *f, weft_key key, weft_flight_fn fn,
 		.arg = arg,
 		.site = __builtin_return_address(0),
 	};
-	weft_result refusal;
-	listener *l;
-	int err;
+	int err = do_chan(f, NULL, key, &plan, results);
+	weft_result refusal = refused(err);
 
-	if (results->priv_elem_bytes != sizeof(weft_result))
-		weft_panic("flight: the channel is not one of weft_result");
-	l = listener_new(results);
-	err = l != NULL ? do_for_listener(f, key, &plan, l) : -ENOMEM;
-	if (err == 0)
-		return;
-	weft__free(l);
-	refusal = refused(err);
-	weft_chan_send(results, &refusal);
+	if (err != 0)
+		weft_chan_send(results, &refusal);
+}
+
+int weft_flight_do_chan_ctx(weft_flight *f, weft_ctx *ctx, weft_key key,
+			    weft_flight_fn fn, void *arg, weft_chan *results)
+{
+	task_plan plan = {
+		.values = ctx,
+		.fn = fn,
+		.arg = arg,
+		.site = __builtin_return_address(0),
+	};
+
+	return do_chan(f, ctx, key, &plan, results);
 }
 
 weft_result weft_flight_do_ctx(weft_flight *f, weft_ctx *ctx, weft_key key,

@@ -510,6 +510,16 @@ bool weft_group_try_go(weft_group *g, weft_group_fn fn, void *arg)
 	return false;
 }
 
+static inline __attribute__((always_inline)) int
+go_ctx(weft_group *g, weft_ctx *ctx, const work *w)
+{
+	int err = launch(g, ctx, w);
+
+	if (unlikely(err != 0))
+		weft_waitgroup_done(&g->priv_tasks);
+	return err;
+}
+
 int weft_group_go_ctx(weft_group *g, weft_ctx *ctx, weft_group_fn fn, void *arg)
 {
 	work w = {
@@ -517,11 +527,36 @@ int weft_group_go_ctx(weft_group *g, weft_ctx *ctx, weft_group_fn fn, void *arg)
 		.arg = arg,
 		.site = __builtin_return_address(0),
 	};
-	int err = launch(g, ctx, &w);
 
-	if (unlikely(err != 0))
-		weft_waitgroup_done(&g->priv_tasks);
-	return err;
+	return go_ctx(g, ctx, &w);
+}
+
+int weft_group_go_copy_ctx(weft_group *g, weft_ctx *ctx, weft_group_fn fn,
+			   const void *arg, size_t size)
+{
+	work w = {
+		.fn = fn,
+		.arg = (void *)(uintptr_t)arg,
+		.copy_bytes = size,
+		.copy = true,
+		.site = __builtin_return_address(0),
+	};
+
+	return go_ctx(g, ctx, &w);
+}
+
+int weft_group_go_into_ctx(weft_group *g, weft_ctx *ctx, weft_group_value_fn fn,
+			   void *arg, void **value)
+{
+	work w = {
+		.value_fn = fn,
+		.value = value,
+		.arg = arg,
+		.site = __builtin_return_address(0),
+	};
+
+	*value = NULL;
+	return go_ctx(g, ctx, &w);
 }
 
 /* ---- waiting ---- */

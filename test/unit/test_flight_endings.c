@@ -375,6 +375,57 @@ TEST_FLAVOURS(flight_do_chan_sends_a_refusal)
 	weft_flight_fini(&f);
 }
 
+static int ask_by_channel_with_ctx(weft_ctx *ctx, void *arg, void **value)
+{
+	weft_chan c;
+
+	(void)value;
+	CHECK_EQ(weft_chan_init(&c, sizeof(weft_result), 0), 0);
+	return weft_flight_do_chan_ctx(arg, ctx, key(), ask_again, arg, &c);
+}
+
+static int stay(weft_ctx *ctx, void *until, void **value)
+{
+	(void)ctx;
+	*value = until;
+	weft_ctx_wait(until);
+	return 0;
+}
+
+TEST_FLAVOURS(flight_do_chan_ctx_says_why_nothing_will_come)
+{
+	weft_flight f = {0};
+	weft_ctx soon, done, until = {0};
+	weft_result r;
+	weft_chan c;
+
+	CHECK_EQ(weft_chan_init(&c, sizeof r, 1), 0);
+	weft_ctx_init(&done, NULL);
+	weft_ctx_cancel(&done, 0);
+	CHECK_EQ(weft_flight_do_chan_ctx(&f, &done, key(), stay, &until, &c),
+		 -ECANCELED);
+	CHECK_EQ(weft_flight_do(&f, key(), ask_by_channel_with_ctx, &f).err,
+		 -EDEADLK);
+	weft_ctx_init_timeout(&soon, NULL, WEFT_MS(1));
+	CHECK_EQ(weft_flight_do_ctx(&f, &soon, key(), stay, &until).err,
+		 -ETIMEDOUT);
+	weft_ctx_fini(&soon);
+	weft_ctx_init_timeout(&soon, NULL, WEFT_MS(1));
+	/* Behind that call, which all have left. */
+	CHECK_EQ(weft_flight_do_chan_ctx(&f, &soon, key(), stay, &until, &c),
+		 -ETIMEDOUT);
+	CHECK_EQ(weft_chan_len(&c), 0);
+	weft_ctx_cancel(&until, 0);
+	CHECK_EQ(weft_flight_do_chan_ctx(&f, NULL, key(), stay, &until, &c), 0);
+	CHECK(weft_chan_recv(&c, &r));
+	CHECK(r.value == &until);
+	weft_flight_fini(&f);
+	weft_ctx_fini(&soon);
+	weft_ctx_fini(&done);
+	weft_ctx_fini(&until);
+	weft_chan_fini(&c);
+}
+
 static int nothing(weft_ctx *ctx, void *arg, void **value)
 {
 	(void)ctx;

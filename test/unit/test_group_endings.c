@@ -428,3 +428,54 @@ TEST_FLAVOURS(group_is_not_waited_for_by_its_own_tasks)
 	weft_group_go(&g, wait_for_own, &g);
 	CHECK_EQ(weft_group_wait(&g), 0);
 }
+
+/* ---- results and copies, with a context ---- */
+
+static int double_it(weft_ctx *ctx, void *number, void **value)
+{
+	(void)ctx;
+	*(int *)number *= 2;
+	*value = number;
+	return 0;
+}
+
+static int add_copy(weft_ctx *ctx, void *copy)
+{
+	struct {
+		int *sum, number;
+	} *c = copy;
+
+	(void)ctx;
+	weft_atomic_add(c->sum, c->number, relaxed);
+	return 0;
+}
+
+TEST_FLAVOURS(group_go_copy_ctx_and_go_into_ctx_say_why_they_did_not_start)
+{
+	weft_group g = {0};
+	weft_ctx soon;
+	int sum = 0, number = 21;
+	void *value = &g;
+	struct {
+		int *sum, number;
+	} work = {&sum, 7};
+
+	weft_group_set_limit(&g, 0);
+	weft_ctx_init_timeout(&soon, NULL, WEFT_MS(1));
+	CHECK_EQ(weft_group_go_copy_ctx(&g, &soon, add_copy, &work, sizeof work),
+		 -ETIMEDOUT);
+	CHECK_EQ(weft_group_go_into_ctx(&g, &soon, double_it, &number, &value),
+		 -ETIMEDOUT);
+	CHECK(value == NULL);
+	weft_group_set_limit(&g, 2);
+	CHECK_EQ(weft_group_go_copy_ctx(&g, &soon, add_copy, &work, sizeof work),
+		 0);
+	work.number = 0;
+	CHECK_EQ(weft_group_go_into_ctx(&g, &soon, double_it, &number, &value),
+		 0);
+	CHECK_EQ(weft_group_wait(&g), 0);
+	CHECK_EQ(sum, 7);
+	CHECK(value == &number);
+	CHECK_EQ(number, 42);
+	weft_ctx_fini(&soon);
+}
