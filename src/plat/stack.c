@@ -4,6 +4,7 @@
 
 #include "plat/lock.h"
 #include "plat/thread.h"
+#include "plat/watch.h"
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -79,7 +80,9 @@ static bool advise(char *start[], int count, size_t length, int advice)
 	int done = 0;
 
 	if (state.self == 0) {
-		state.self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+		state.self = weft__watched()
+				     ? -1
+				     : (int)syscall(SYS_pidfd_open, getpid(), 0);
 		if (state.self == 0)
 			state.self = -1;
 	}
@@ -179,6 +182,9 @@ int weft__stack_carve(char *low[], int count)
 	/* In one call, because a fault for each costs ten times as much. */
 	for (int i = 0; i < count; i++)
 		top_page[i] = low[i] + WEFT__STACK_BYTES - page;
+	for (int i = 0; i < count; i++)
+		weft__watch_stack(low[i] + WEFT__GUARD_BYTES,
+				  low[i] + WEFT__STACK_BYTES);
 	if (count > 0)
 		advise(top_page, count, page, MADV_POPULATE_WRITE);
 	weft__lock_drop(&state.lock);

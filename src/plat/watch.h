@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* What is told to a checker of memory that runs the whole program: valgrind. */
+#ifndef WEFT_SRC_PLAT_WATCH_H
+#define WEFT_SRC_PLAT_WATCH_H
+
+#include "base/base.h"
+
+/*
+ * Memory from low to high is a stack from now on. Without that a switch to it
+ * looks like a very large frame, whose memory may not be read. Costs a few
+ * instructions where nobody checks.
+ */
+void weft__watch_stack(char *low, char *high);
+
+/* Does one run this program? It does not know the newest system calls. */
+bool weft__watched(void);
+
+#endif
