@@ -33,7 +33,7 @@ static inline int grave_rounds(void)
 {
 	if (test_long())
 		test_limit(300);
-	return test_long() ? 100000 : 2000;
+	return test_emulated() ? 200 : test_long() ? 100000 : 2000;
 }
 
 #endif

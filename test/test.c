@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -112,9 +113,14 @@ bool test_long(void)
 	return from_environment("WEFT_TEST_LONG", 0) != 0;
 }
 
+bool test_emulated(void)
+{
+	return from_environment("WEFT_TEST_LIMIT", 1) > 1;
+}
+
 int test_slowdown(void)
 {
-	return SLOWDOWN;
+	return test_emulated() ? 10 : SLOWDOWN;
 }
 
 bool test_simulated(void)
@@ -291,6 +297,36 @@ static void run_in_process(test_case *c)
 #endif
 }
 
+/* On whatever stack it finds. */
+static void take_signal(int number)
+{
+	static uint64_t taken;
+
+	(void)number;
+	weft_atomic_add(&taken, 1, relaxed);
+}
+
+/* For those who sleep, by the clock, and, by CPU time, for those who run. */
+static void send_signals(const char *how)
+{
+	struct sigaction action = {.sa_handler = take_signal};
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL,
+				 .sigev_signo = SIGUSR2};
+	struct itimerspec each = {{0, 1000000}, {0, 1000000}};
+	struct itimerval each_of_cpu = {{0, 1000}, {0, 1000}};
+	timer_t timer;
+
+	action.sa_flags = strcmp(how, "restart") == 0 ? SA_RESTART : 0;
+	if (sigaction(SIGUSR2, &action, NULL) != 0 ||
+	    sigaction(SIGPROF, &action, NULL) != 0 ||
+	    timer_create(CLOCK_MONOTONIC, &event, &timer) != 0 ||
+	    timer_settime(timer, 0, &each, NULL) != 0 ||
+	    setitimer(ITIMER_PROF, &each_of_cpu, NULL) != 0) {
+		perror("WEFT_TEST_SIGNALS");
+		_exit(1);
+	}
+}
+
 static _Noreturn void run_forked(test_case *c, FILE *output)
 {
 	forked = true;
@@ -299,6 +335,8 @@ static _Noreturn void run_forked(test_case *c, FILE *output)
 	dup2(fileno(output), STDOUT_FILENO);
 	dup2(fileno(output), STDERR_FILENO);
 	test_limit(LIMIT_SECONDS);
+	if (getenv("WEFT_TEST_SIGNALS") != NULL)
+		send_signals(getenv("WEFT_TEST_SIGNALS"));
 	run_in_process(c);
 	exit(0);
 }

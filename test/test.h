@@ -30,7 +30,10 @@
  *	                       machine; a failure prints its own
  *	WEFT_TEST_SEEDS=n      each case with n seeds, from that one on
  *	WEFT_TEST_LONG=1       test_long() is true
- *	WEFT_TEST_LIMIT=n      time limits times n: for valgrind and emulators
+ *	WEFT_TEST_LIMIT=n      time limits times n, and fewer rounds: for valgrind
+ *	                       and emulators
+ *	WEFT_TEST_SIGNALS=how  a thousand signals a second, to whichever thread:
+ *	                       "restart", or "interrupt" system calls
  */
 #ifndef WEFT_TEST_H
 #define WEFT_TEST_H
@@ -106,8 +109,10 @@ void test_limit(unsigned seconds);
 
 /* True if the long form of the tests is wanted. */
 bool test_long(void);
-/* How many times slower this build runs: 10 with a sanitizer, else 1. */
+/* How many times slower it runs: 10 with a sanitizer or WEFT_TEST_LIMIT, else 1. */
 int test_slowdown(void);
+/* Is WEFT_TEST_LIMIT set? */
+bool test_emulated(void);
 /* On the simulated machine? Time there is counted in steps: weft/sim.h. */
 bool test_simulated(void);
 uint64_t test_seed(void);
