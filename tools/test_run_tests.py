@@ -122,6 +122,17 @@ class Runner(unittest.TestCase):
         script = "test -f meson-info/intro-tests.json && echo 1 passed, 0 failed, 0 skipped"
         self.assert_sum(0, 1, 0, 0, program(script))
 
+    def test_wrapper_runs_what_the_build_has_made_and_nothing_else(self):
+        with tempfile.TemporaryDirectory() as folder:
+            own = pathlib.Path(folder) / "test_own"
+            own.write_text("#!/bin/sh\necho 1 passed, 0 failed, 0 skipped\n")
+            own.chmod(0o755)
+            script = program("echo 2 passed, 0 failed, 0 skipped")
+            write_tests(folder, [{**program(""), "cmd": [str(own.resolve())]}, script])
+            wrapper = "sh -c 'echo wrapped by $0; exec $1'"
+            result = subprocess.run([RUNNER, "-w", f"{wrapper} it", folder], capture_output=True, text=True)
+            self.assertEqual("1 passed, 0 failed, 0 skipped", result.stdout.splitlines()[-1], result.stdout)
+
     def test_serial_programs_run_after_the_others(self):
         alone = program("echo 1 passed, 0 failed, 0 skipped", name="alone", parallel=False)
         other = program("sleep 0.3; echo 1 passed, 0 failed, 0 skipped", name="other")
