@@ -5,7 +5,8 @@
 #	make                                    build the library and the command
 #	make demo [ARGS='--rate 500 --json']    build, and run the demonstration
 #	make test                               everything a change has to pass
-#	make check                              the long tests: sanitizers, stress, models
+#	make check [ARGS='asan tsan']            the long tests: docs/testing.md
+#	make check-aarch64                      the unit tests for 64-bit ARM, in qemu
 #	make mutants [ARGS='mutex-*']           break the library by a line, see tests fail
 #	make soak SECONDS=3600 [SEED=7]         everything mixed, for so long
 #	make bench, make bench-quick            measure, against the peers
@@ -18,7 +19,7 @@ PREFIX ?= /usr/local
 ARGS ?=
 SECONDS ?= 60
 
-.PHONY: all demo test check mutants soak bench bench-quick inline-report install clean
+.PHONY: all demo test check check-aarch64 mutants soak bench bench-quick inline-report install clean
 
 all:
 	@tools/setup build
@@ -33,19 +34,17 @@ test:
 	@tools/setup test
 	@tools/build gcc
 	@tools/build clang
-	@tools/run_tests build/gcc:tools,unit,sim,explore,trap,fault,fleet,cli,vet,examples,speed \
+	@tools/run_tests \
+		build/gcc:tools,unit,sim,explore,trap,fault,sanitizers,fleet,cli,vet,examples,speed \
 		build/clang:unit,trap,fault,speed
 
 check:
 	@tools/setup check
-	@tools/build gcc
-	@tools/build asan
-	@tools/build tsan
-	@WEFT_TEST_LONG=1 tools/run_tests -t 10 build/gcc:unit,trap,fault,stress,fleet \
-		build/asan:unit,trap,fault,stress build/tsan:unit,trap,fault,stress
-	@WEFT_TEST_SEEDS=100 tools/run_tests -t 20 build/gcc:sim
-	@WEFT_TEST_SEEDS=5 tools/run_tests -t 20 build/asan:sim
-	@tools/run_tests build/gcc:model,peers
+	@tools/check $(ARGS)
+
+check-aarch64:
+	@tools/setup cross
+	@tools/check aarch64
 
 mutants:
 	@tools/setup test
