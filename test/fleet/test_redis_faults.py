@@ -519,17 +519,31 @@ def clock(worker, seed, seconds):
         s.server.close()
         s.server = Server(start=False)
         clock = s.server.folder / "clock"
-        clock.write_bytes(bytes(8))
-        s.server.prefix = ["env", f"LD_PRELOAD={other_clock}", f"OTHER_CLOCK={clock}"]
+        s.server.prefix = set_clock(clock, 0)
         s.server.start()
         s.fleet.url = s.server.url
         s.leader_and_waiters(2)
         before = int(s.server.command("TIME")[0])
-        with open(clock, "r+b") as file:
+        with open(clock, "r+b") as file:  # in place: it is mapped
             file.write(seconds.to_bytes(8, "little", signed=True))
         moved = int(s.server.command("TIME")[0]) - before
         complaints = s.finish(most_runs=1)
         expect(complaints, abs(moved - seconds) < 5, f"the clock moved by {moved} s")
+        return complaints
+
+
+def set_clock(path, seconds):
+    path.write_bytes(seconds.to_bytes(8, "little", signed=True))
+    return ["env", f"LD_PRELOAD={other_clock}", f"OTHER_CLOCK={path}"]
+
+
+@case
+def clocks_of_the_processes_do_not_matter(worker, seed):
+    with Scene(worker, seed, tasks=4, calls=12, keys=2, sleep_ms=20, mode=1, keep_ms=200, stale_ms=100) as s:
+        for seconds in (-86400, -1, 3600, 0):
+            s.fleet.start(prefix=set_clock(s.fleet.folder / f"clock{seconds}", seconds))
+        complaints = s.finish()
+        expect(complaints, len(s.answers()) == 4 * 48, f"{len(s.answers())} answers")
         return complaints
 
 
