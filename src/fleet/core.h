@@ -111,7 +111,40 @@ void weft__fleet_lead(weft__fleet_trip *t, weft_ctx *ctx, weft__fleet_ask *ask,
 void weft__fleet_run_alone(weft__fleet_trip *t, weft_ctx *ctx,
 			   weft__fleet_end *end);
 
+/* ---- ask.c: asking the engine until it says who has it ---- */
+
+/* One who asks for a key: see A1 to A3 in ask.c. */
+typedef struct {
+	weft_fleet *fleet;
+	weft_ctx *ctx;
+	weft__fleet_ask ask;
+	weft__fleet_watch watch;
+	weft_time sent_at;		/* of the last join, CLOCK_BOOTTIME */
+	weft_time patient_until;	/* with a place that does not answer */
+	weft_duration retry;
+	bool joined;		/* and not left: A3 */
+	bool unsure;		/* the last join may have made it the leader */
+} weft__fleet_asker;
+
+/* s->fleet, ctx and ask are set. */
+void weft__fleet_ask_begin(weft__fleet_asker *s);
+void weft__fleet_ask_end(weft__fleet_asker *s);
+/*
+ * Ask until the answer is HIT or LEAD. 0; what is down, if the asker has no
+ * patience with that; or a refusal.
+ */
+int weft__fleet_ask_until(weft__fleet_asker *s, weft__fleet_answer *a);
+/* What it led was taken over: ask anew. */
+void weft__fleet_ask_anew(weft__fleet_asker *s, uint64_t epoch);
+
 /* ---- fleet.c ---- */
+
+enum { WEFT__FLEET_KEY_MOST = 64 << 10 };
+
+bool weft__fleet_is_ours(const weft_fleet *f);
+weft_duration weft__fleet_grace(const weft_fleet *f, weft_duration lease);
+/* key, where a weft_key_u64() is eight bytes in *room. */
+weft_key weft__fleet_plain_key(weft_key key, uint64_t *room);
 
 struct weft_fleet {
 	weft__fleet_engine *engine;

@@ -6,14 +6,6 @@
  * the engine until it has a result, or leads and makes one. So all that flight.c
  * proves of callers that leave, of the dying call and of forgetting holds for
  * them, and the place sees one asker per process and key.
- *
- * F1  An acquisition has one attempt, made before the first join and used in
- *     every join of it. So a lead whose answer was lost is found again, not
- *     waited for. One that was superseded begins a new acquisition: with the old
- *     attempt it would be told that it leads still.
- * F2  known_epoch is the first epoch that the asker was told to wait for, or led,
- *     and goes to the engine with each join: what is accepted is not older (G2).
- * F3  Every ask that was joined is left, once.
  */
 #include "fleet/core.h"
 
@@ -26,13 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-	KEY_MOST = 64 << 10,
-	TAKEOVERS_MOST = 3,
-};
-
-static const weft_duration POLL_MOST = WEFT_MS(500);
-static const weft_duration RETRY_LEAST = WEFT_MS(50);
+enum { TAKEOVERS_MOST = 3 };
 
 typedef weft__fleet_trip trip;
 typedef weft__fleet_result result;
@@ -154,12 +140,12 @@ void weft_fleet_close(weft_fleet *f)
 
 /* ---- who asks ---- */
 
-static bool is_known(const weft_fleet *f)
+bool weft__fleet_is_ours(const weft_fleet *f)
 {
 	return f->generation == weft__fleet_generation();
 }
 
-static weft_key plain_key(weft_key key, uint64_t *room)
+weft_key weft__fleet_plain_key(weft_key key, uint64_t *room)
 {
 	if (key.size != WEFT_PRIV_KEY_WORD)
 		return key;
@@ -169,9 +155,9 @@ static weft_key plain_key(weft_key key, uint64_t *room)
 
 static int check_call(const weft_fleet *f, const weft_fleet_call *c, size_t key_size)
 {
-	if (!is_known(f))
+	if (!weft__fleet_is_ours(f))
 		return -ECHILD;
-	if (key_size > KEY_MOST || c->keep < 0 || c->keep_error < 0 ||
+	if (key_size > WEFT__FLEET_KEY_MOST || c->keep < 0 || c->keep_error < 0 ||
 	    c->stale < 0 || !(c->early >= 0) || c->share_for < 0 ||
 	    c->max_run < 0 || c->max_takeovers < 0 ||
 	    (c->lease != 0 && c->lease < WEFT_MS(50)) ||
@@ -233,7 +219,7 @@ static weft_duration keep_of(const weft_fleet_call *c)
 	return keep > c->keep_error ? keep : c->keep_error;
 }
 
-static weft_duration grace_of(const weft_fleet *f, weft_duration lease)
+weft_duration weft__fleet_grace(const weft_fleet *f, weft_duration lease)
 {
 	return lease == f->options.lease ? f->options.grace : lease / 3;
 }
@@ -251,7 +237,7 @@ static void phrase(weft__fleet_ask *ask, const trip *t)
 	ask->at_most_once = c->at_most_once;
 	ask->max_age = c->share_for;
 	ask->lease = c->lease;
-	ask->grace = grace_of(t->fleet, c->lease);
+	ask->grace = weft__fleet_grace(t->fleet, c->lease);
 	ask->keep = keep_of(c);
 	ask->max_takeovers = c->max_takeovers;
 	ask->fingerprint = c->fingerprint;
@@ -353,13 +339,7 @@ static bool is_early(const weft_fleet_call *c, const result *r)
 
 typedef struct {
 	trip *trip;
-	weft_ctx *ctx;
-	weft__fleet_ask ask;
-	weft__fleet_watch watch;
-	weft_time patient_until;	/* with a place that does not answer */
-	weft_duration retry;
-	bool joined;		/* and not left: F3 */
-	bool unsure;		/* the last join may have made it the leader */
+	weft__fleet_asker asker;
 	weft_panic_info panic;
 } search;
 
@@ -369,28 +349,21 @@ static bool may_run_alone(const weft_fleet_call *c)
 	       !c->at_most_once && c->fn != NULL;
 }
 
-/*
- * The place does not answer. Who has begun to wait has patience, since those it
- * waits for have not ended with that: a lease and its grace. -EAGAIN: ask again.
- */
+static int take_end(search *s, const weft__fleet_end *end, result **out)
+{
+	s->panic = end->panic;
+	*out = end->result;
+	return end->err;
+}
+
 static int on_down(search *s, int err, result **out)
 {
 	weft__fleet_end end;
 
-	s->unsure = true;
-	if (s->ask.known_epoch != 0 && weft__fleet_boottime() < s->patient_until) {
-		int woken = weft__fleet_watch_wait(s->trip->fleet, &s->watch,
-						   s->ctx, s->retry);
-
-		s->retry = s->retry * 2 < POLL_MOST ? s->retry * 2 : POLL_MOST;
-		return woken != 0 && weft_ctx_done(s->ctx) ? woken : -EAGAIN;
-	}
 	if (!may_run_alone(&s->trip->call))
 		return err;
-	weft__fleet_run_alone(s->trip, s->ctx, &end);
-	s->panic = end.panic;
-	*out = end.result;
-	return end.err;
+	weft__fleet_run_alone(s->trip, s->asker.ctx, &end);
+	return take_end(s, &end, out);
 }
 
 static int on_hit(search *s, result *r, result **out)
@@ -398,7 +371,7 @@ static int on_hit(search *s, result *r, result **out)
 	weft_fleet *f = s->trip->fleet;
 
 	r->fingerprint = s->trip->call.fingerprint;
-	r->kept = s->ask.known_epoch == 0;
+	r->kept = s->asker.ask.known_epoch == 0;
 	r->stale = r->kept && r->fresh <= 0 &&
 		   s->trip->call.mode != WEFT_FLEET_CALL;
 	if (!r->kept)
@@ -413,107 +386,59 @@ static int on_hit(search *s, result *r, result **out)
 	return 0;
 }
 
-/* A run has existed, or does: see on_down(). */
-static void begin_patience(search *s, uint64_t epoch)
+static int on_lead(search *s, weft__fleet_answer *a, result **out)
 {
-	if (s->ask.known_epoch == 0)
-		s->ask.known_epoch = epoch;
-	s->patient_until = weft__fleet_boottime() + s->ask.lease +
-			   s->ask.grace + WEFT_SECOND;
-	s->retry = RETRY_LEAST;
-}
-
-static int on_lead(search *s, weft__fleet_answer *a, weft_time sent_at,
-		   result **out)
-{
+	weft__fleet_asker *by = &s->asker;
 	weft__fleet_end end;
 
 	if (a->result != NULL &&
-	    refresh_start(s->trip, &s->ask, a, sent_at) == 0)
+	    refresh_start(s->trip, &by->ask, a, by->sent_at) == 0)
 		return on_hit(s, a->result, out);
 	free(a->result);
-	weft__fleet_lead(s->trip, s->ctx, &s->ask, a, sent_at, false, &end);
-	s->panic = end.panic;
-	*out = end.result;
-	if (end.err == -EAGAIN) {	/* superseded: F1, F2 */
-		s->ask.attempt = weft__fleet_attempt_new();
-		begin_patience(s, a->epoch);
-	}
-	return end.err;
+	weft__fleet_lead(s->trip, by->ctx, &by->ask, a, by->sent_at, false,
+			 &end);
+	if (end.err == -EAGAIN)
+		weft__fleet_ask_anew(by, a->epoch);
+	return take_end(s, &end, out);
 }
 
-/* -EAGAIN: ask again. */
-static int on_wait(search *s, const weft__fleet_answer *a)
+/* -EAGAIN: it led, and was superseded. */
+static int find_once(search *s, result **out)
 {
-	weft_duration hint = a->hint < POLL_MOST ? a->hint : POLL_MOST;
-	int err;
+	weft__fleet_answer a;
+	int err = weft__fleet_ask_until(&s->asker, &a);
 
-	begin_patience(s, a->epoch);
-	hint += (weft_duration)((double)(hint / 8) * weft__fleet_dice());
-	err = weft__fleet_watch_wait(s->trip->fleet, &s->watch, s->ctx, hint);
-	s->ask.news = err == 0 ? s->ask.news + 1 : 0;
-	return err != 0 && weft_ctx_done(s->ctx) ? weft_ctx_err(s->ctx) : -EAGAIN;
-}
-
-static void leave(search *s)
-{
-	weft__fleet_engine *e = s->trip->fleet->engine;
-
-	if (s->joined)
-		e->ops->leave(e, &s->ask, s->unsure);
-	s->joined = false;
-}
-
-/* One question. -EAGAIN: ask again. */
-static int ask_once(search *s, result **out)
-{
-	weft__fleet_engine *e = s->trip->fleet->engine;
-	weft__fleet_answer a = {.lock_fd = -1};
-	weft_time sent_at = weft__fleet_boottime();
-	int err = e->ops->join(e, s->ctx, &s->ask, &a);
-
-	s->joined = true;
 	if (weft__fleet_is_down(err))
 		return on_down(s, err, out);
-	s->unsure = err == -ECANCELED || err == -ETIMEDOUT;
 	if (err != 0)
 		return err;
-	switch (a.verdict) {
-	case WEFT__FLEET_HIT:
-		return on_hit(s, a.result, out);
-	case WEFT__FLEET_WAIT:
-		return on_wait(s, &a);
-	default:
-		leave(s);
-		return on_lead(s, &a, sent_at, out);
-	}
+	return a.verdict == WEFT__FLEET_HIT ? on_hit(s, a.result, out)
+					    : on_lead(s, &a, out);
 }
 
 static int find(search *s, result **out)
 {
-	weft_fleet *f = s->trip->fleet;
 	int err;
 
-	phrase(&s->ask, s->trip);
-	s->patient_until = 0;
-	s->retry = RETRY_LEAST;
-	s->joined = s->unsure = false;
-	weft__fleet_watch_begin(f, &s->watch, &s->ask.id);
+	phrase(&s->asker.ask, s->trip);
+	weft__fleet_ask_begin(&s->asker);
 	do
-		err = ask_once(s, out);
+		err = find_once(s, out);
 	while (err == -EAGAIN);
-	leave(s);
-	weft__fleet_watch_end(f, &s->watch);
+	weft__fleet_ask_end(&s->asker);
 	return err;
 }
 
 /* The flight's function: what it ends with, all callers of this process do. */
 static int fly(weft_ctx *ctx, void *arg, void **value)
 {
-	search s = {.trip = trip_settle(arg), .ctx = ctx};
+	search s = {.trip = trip_settle(arg)};
 	result *r = NULL;
-	int err = find(&s, &r);
+	int err;
 
+	s.asker.fleet = s.trip->fleet;
+	s.asker.ctx = ctx;
+	err = find(&s, &r);
 	if (r == NULL)
 		return err;
 	*value = r;
@@ -588,7 +513,7 @@ static int travel(weft_fleet *f, weft_ctx *ctx, const weft_fleet_call *call,
 		  weft_bytes *out, weft_fleet_info *info)
 {
 	uint64_t room;
-	weft_key key = plain_key(call->key, &room);
+	weft_key key = weft__fleet_plain_key(call->key, &room);
 	int err = check_call(f, call, key.size);
 	weft_result w;
 
@@ -638,9 +563,9 @@ int weft_fleet_forget(weft_fleet *f, weft_ctx *ctx, weft_key key)
 	weft__fleet_id id;
 	int err;
 
-	if (!is_known(f))
+	if (!weft__fleet_is_ours(f))
 		return -ECHILD;
-	key = plain_key(key, &room);
+	key = weft__fleet_plain_key(key, &room);
 	id = weft__fleet_id_of(key);
 	err = f->engine->ops->forget(f->engine, ctx, &id);
 	weft_flight_forget(&f->flight, key);
@@ -650,7 +575,7 @@ int weft_fleet_forget(weft_fleet *f, weft_ctx *ctx, weft_key key)
 int weft_fleet_list(weft_fleet *f, weft_ctx *ctx, weft_fleet_list_fn fn,
 		    void *arg)
 {
-	return is_known(f) ? f->engine->ops->list(f->engine, ctx, fn, arg)
+	return weft__fleet_is_ours(f) ? f->engine->ops->list(f->engine, ctx, fn, arg)
 			   : -ECHILD;
 }
 
@@ -660,9 +585,9 @@ int weft_fleet_show(weft_fleet *f, weft_ctx *ctx, weft_key key,
 	uint64_t room;
 	weft__fleet_id id;
 
-	if (!is_known(f))
+	if (!weft__fleet_is_ours(f))
 		return -ECHILD;
-	id = weft__fleet_id_of(plain_key(key, &room));
+	id = weft__fleet_id_of(weft__fleet_plain_key(key, &room));
 	memset(entry, 0, sizeof *entry);
 	return f->engine->ops->show(f->engine, ctx, &id, entry);
 }
@@ -670,7 +595,7 @@ int weft_fleet_show(weft_fleet *f, weft_ctx *ctx, weft_key key,
 int weft_fleet_doctor(weft_fleet *f, weft_ctx *ctx, weft_fleet_doctor_fn fn,
 		      void *arg)
 {
-	return is_known(f) ? f->engine->ops->doctor(f->engine, ctx, fn, arg)
+	return weft__fleet_is_ours(f) ? f->engine->ops->doctor(f->engine, ctx, fn, arg)
 			   : -ECHILD;
 }
 

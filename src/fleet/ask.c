@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Asking the engine until there is a result, or the lead.
+ *
+ * A1  An acquisition has one attempt, made before the first join and used in
+ *     every join of it. So a lead whose answer was lost is found again, not
+ *     waited for. One that was superseded begins a new acquisition: with the old
+ *     attempt it would be told that it leads still.
+ * A2  known_epoch is the first epoch that the asker was told to wait for, or led,
+ *     and goes to the engine with each join: what is accepted is not older (G2).
+ * A3  Every ask that was joined is left, once: when it leads, or at its end.
+ */
+#include "fleet/core.h"
+
+/* However long the engine says: news may be lost. */
+static const weft_duration POLL_MOST = WEFT_MS(500);
+static const weft_duration RETRY_LEAST = WEFT_MS(50);
+
+void weft__fleet_ask_begin(weft__fleet_asker *s)
+{
+	s->sent_at = s->patient_until = 0;
+	s->retry = RETRY_LEAST;
+	s->joined = s->unsure = false;
+	weft__fleet_watch_begin(s->fleet, &s->watch, &s->ask.id);
+}
+
+static void leave(weft__fleet_asker *s)
+{
+	weft__fleet_engine *e = s->fleet->engine;
+
+	if (s->joined)
+		e->ops->leave(e, &s->ask, s->unsure);
+	s->joined = false;
+}
+
+void weft__fleet_ask_end(weft__fleet_asker *s)
+{
+	leave(s);
+	weft__fleet_watch_end(s->fleet, &s->watch);
+}
+
+/* A run has existed, or does: see be_patient(). */
+static void begin_patience(weft__fleet_asker *s, uint64_t epoch)
+{
+	if (s->ask.known_epoch == 0)
+		s->ask.known_epoch = epoch;	/* A2 */
+	s->patient_until = weft__fleet_boottime() + s->ask.lease +
+			   s->ask.grace + WEFT_SECOND;
+	s->retry = RETRY_LEAST;
+}
+
+void weft__fleet_ask_anew(weft__fleet_asker *s, uint64_t epoch)
+{
+	s->ask.attempt = weft__fleet_attempt_new();	/* A1 */
+	begin_patience(s, epoch);
+}
+
+/* 0: it is time, or there was news. Else the context's error. */
+static int sleep_for(weft__fleet_asker *s, weft_duration d, bool *news)
+{
+	int err = weft__fleet_watch_wait(s->fleet, &s->watch, s->ctx, d);
+
+	*news = err == 0;
+	return err != 0 ? weft_ctx_err(s->ctx) : 0;
+}
+
+/*
+ * The place does not answer. Who has begun to wait has patience, since those it
+ * waits for have not ended with that: a lease and its grace. 0: ask again.
+ */
+static int be_patient(weft__fleet_asker *s, int err)
+{
+	weft_duration d = s->retry;
+	bool news;
+
+	if (s->ask.known_epoch == 0 ||
+	    weft__fleet_boottime() >= s->patient_until)
+		return err;
+	s->retry = d * 2 < POLL_MOST ? d * 2 : POLL_MOST;
+	return sleep_for(s, d, &news);
+}
+
+/* Told to wait. 0: ask again. */
+static int wait_for(weft__fleet_asker *s, const weft__fleet_answer *a)
+{
+	weft_duration hint = a->hint < POLL_MOST ? a->hint : POLL_MOST;
+	bool news;
+	int err;
+
+	begin_patience(s, a->epoch);
+	hint += (weft_duration)((double)(hint / 8) * weft__fleet_dice());
+	err = sleep_for(s, hint, &news);
+	s->ask.news = news ? s->ask.news + 1 : 0;
+	return err;
+}
+
+/* 0 with a's verdict HIT or LEAD; 1: ask again; or an error. */
+static int ask_once(weft__fleet_asker *s, weft__fleet_answer *a)
+{
+	weft__fleet_engine *e = s->fleet->engine;
+	int err;
+
+	*a = (weft__fleet_answer){.lock_fd = -1};
+	s->sent_at = weft__fleet_boottime();
+	err = e->ops->join(e, s->ctx, &s->ask, a);
+	s->joined = true;
+	s->unsure = err == -ECANCELED || err == -ETIMEDOUT ||
+		    weft__fleet_is_down(err);
+	if (weft__fleet_is_down(err))
+		err = be_patient(s, err);
+	else if (err == 0 && a->verdict != WEFT__FLEET_WAIT)
+		return 0;
+	else if (err == 0)
+		err = wait_for(s, a);
+	return err != 0 ? err : 1;
+}
+
+int weft__fleet_ask_until(weft__fleet_asker *s, weft__fleet_answer *a)
+{
+	int err;
+
+	do
+		err = ask_once(s, a);
+	while (err == 1);
+	if (err == 0 && a->verdict == WEFT__FLEET_LEAD)
+		leave(s);
+	return err;
+}
