@@ -73,6 +73,7 @@
 
 #include <weft/base.h>
 #include <weft/flight.h>
+#include <weft/sema.h>
 #include <weft/time.h>
 
 WEFT_BEGIN
@@ -351,6 +352,109 @@ WEFT_API int weft_fleet_wait(weft_fleet *f, weft_ctx *ctx, weft_key key,
  */
 WEFT_API int weft_fleet_forget(weft_fleet *f, weft_ctx *ctx, weft_key key);
 
+/*
+ * A gate: one lock of the fleet, wanted by many callers of each process, each
+ * for work of its own. The callers of a process queue up here, and only the first
+ * of them contends for the lock; who is through hands it to the next one
+ * without asking the place, so that a thousand callers cost it a few commands.
+ *
+ *	static weft_fleet_gate stock;
+ *
+ *	weft_fleet_gate_init(&stock, fleet, weft_key_str("stock"));
+ *
+ *	int take_from_stock(weft_ctx *ctx, int pieces)
+ *	{
+ *		weft_fleet_pass pass;
+ *		int err = weft_fleet_gate_lock(&stock, ctx, &pass);
+ *
+ *		if (err != 0)
+ *			return err;
+ *		err = update(pass.ctx, "… SET n = n - ?, fence = ?, seq = ?"
+ *			     " WHERE (fence, seq) < (?, ?)", pieces, pass);
+ *		weft_fleet_gate_unlock(&stock);
+ *		return err;
+ *	}
+ *
+ *   - Within a process the callers are served in the order in which they came.
+ *   - While another process waits it is not kept for more than .most_passes
+ *     callers nor for longer than .most_time. Who has had to give it up for that
+ *     waits a moment before contending again.
+ *   - pass.token and pass.seq together grow with every passage, in the whole
+ *     fleet: a fencing token in two parts. What G1 to G5 say of a run holds for
+ *     each passage.
+ *
+ * The two fields may be set between init and the first lock.
+ */
+typedef struct weft_fleet_gate weft_fleet_gate;
+struct weft_fleet_gate {
+	int most_passes;	/* 32 after init */
+	weft_duration most_time;	/* 100 ms after init */
+
+	weft_fleet *priv_fleet;
+	void *priv_key;
+	size_t priv_key_size;
+	weft_sema priv_turn;	/* of who may be inside, or contend */
+	uint32_t priv_queue;	/* atomic: callers that want it, and the one inside */
+	int priv_passes;
+	weft_time priv_since;
+	weft_time priv_not_before;
+	void *priv_hold;
+	WEFT_PRIV_NOCOPY(weft_fleet_gate)
+};
+
+/* What a caller is given that is let through. Valid until its unlock. */
+typedef struct weft_fleet_pass weft_fleet_pass;
+struct weft_fleet_pass {
+	uint64_t token;
+	uint64_t seq;	/* from 1 on, for each token */
+	weft_ctx *ctx;	/* done when the lease is lost; else without end */
+};
+
+/*
+ * Make *g the gate of key, which is copied.
+ *
+ * Returns   0, -ENOMEM, or -EINVAL: the key is longer than 64 KiB
+ */
+WEFT_API int weft_fleet_gate_init(weft_fleet_gate *g, weft_fleet *f,
+				  weft_key key) WEFT_PRIV_WARN_UNUSED;
+
+/*
+ * End the life of *g, before that of its fleet. Panics when somebody is inside
+ * or waits: "fleet: gate finished while it is used".
+ */
+WEFT_API void weft_fleet_gate_fini(weft_fleet_gate *g);
+
+/*
+ * Wait until the caller is let through, or ctx is done. pass may be NULL.
+ *
+ * Returns   0            it is inside; weft_fleet_gate_unlock() ends that
+ *           -ECANCELED   ctx was cancelled first
+ *           -ETIMEDOUT   ctx's deadline passed first
+ *           -EHOSTDOWN, -ENOSPC, …   the place, as weft_fleet_do() says
+ *           -ECHILD      the fleet was opened before a fork, in the parent
+ *           -ENOMEM
+ * Context   a task or a plain thread, not inside already; may switch tasks.
+ * Order     the unlock of whoever was inside before happens before the return,
+ *           in this process; elsewhere as the resource has it.
+ */
+WEFT_API int weft_fleet_gate_lock(weft_fleet_gate *g, weft_ctx *ctx,
+				  weft_fleet_pass *pass) WEFT_PRIV_WARN_UNUSED;
+
+/*
+ * Is the lease held, now? For the caller inside: see weft_fleet_run_held().
+ */
+WEFT_API bool weft_fleet_gate_held(const weft_fleet_gate *g);
+
+/*
+ * Let the next one through.
+ *
+ * Returns   0            the lease was held all the time
+ *           -EOWNERDEAD  it was lost: somebody else may have been inside, too
+ * Context   the caller inside, or whoever it hands this on to; may switch tasks.
+ * Order     what came before happens before the next one's return from lock.
+ */
+WEFT_API int weft_fleet_gate_unlock(weft_fleet_gate *g);
+
 /* What a key is doing. */
 enum weft_fleet_state {
 	WEFT_FLEET_IDLE,	/* nothing: what was kept is over, or given up */
@@ -438,6 +542,8 @@ struct weft_fleet_counters {
 	uint64_t missed;	/* ended runs whose result was gone when it was asked for */
 	uint64_t commands;	/* sent to the place, renewals included */
 	uint64_t down;		/* commands that it did not answer */
+	uint64_t passes;	/* callers that gates have let through … */
+	uint64_t leases;	/* … with that many leases */
 	size_t running;		/* leases that are held now */
 };
 

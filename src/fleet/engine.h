@@ -176,7 +176,10 @@ struct weft__fleet_lease {
 	 */
 	weft__fleet_lease *next_due;
 	int renewed;
-	/* Set by renew, complete and abort: processes that wait; -1: unknown. */
+	/*
+	 * Set by renew, with weft_atomic_store() since others look, by complete
+	 * and by abort: processes that wait; -1: unknown.
+	 */
 	int waiters;
 	/* How long ago the last good join or renewal was sent; for reclaiming. */
 	weft_duration since_good;

@@ -523,8 +523,10 @@ static int renew_one(weft__dir *d, weft__fleet_lease *lease)
 	if (err == 0) {
 		h->lease_end = weft__fleet_boottime() + h->lease;
 		err = weft__dir_write(own->fd, &own->record, false);
-		lease->waiters = weft__dir_waiters(d, lease->ask->id.hex,
-						   h->epoch);
+		weft_atomic_store(&lease->waiters,
+				  weft__dir_waiters(d, lease->ask->id.hex,
+						    h->epoch),
+				  relaxed);
 	}
 	weft__dir_unlock(shard);
 	return err;
