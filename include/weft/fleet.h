@@ -145,7 +145,8 @@ WEFT_API int weft_fleet_open(weft_fleet **out, const char *url,
 /*
  * Give up what was opened, after waiting for the calls that every caller has
  * left, and for refreshes in the background, whose contexts are cancelled. f may
- * be NULL. Panics when somebody is inside weft_fleet_do() or its relatives:
+ * be NULL. In the child of a fork, for what the parent had opened, this does
+ * nothing. Panics when somebody is inside weft_fleet_do() or its relatives:
  * "fleet: closed while callers wait".
  *
  * Context   a task or a plain thread; may switch tasks. Nobody else may use f

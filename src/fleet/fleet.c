@@ -121,9 +121,14 @@ int weft_fleet_open(weft_fleet **out, const char *url,
 	return err;
 }
 
+bool weft__fleet_is_ours(const weft_fleet *f)
+{
+	return f->generation == weft__fleet_generation();
+}
+
 void weft_fleet_close(weft_fleet *f)
 {
-	if (f == NULL)
+	if (f == NULL || !weft__fleet_is_ours(f))
 		return;
 	if (weft_atomic_load(&f->inside, acquire) != 0)
 		weft_panic("fleet: closed while callers wait");
@@ -139,11 +144,6 @@ void weft_fleet_close(weft_fleet *f)
 }
 
 /* ---- who asks ---- */
-
-bool weft__fleet_is_ours(const weft_fleet *f)
-{
-	return f->generation == weft__fleet_generation();
-}
 
 weft_key weft__fleet_plain_key(weft_key key, uint64_t *room)
 {

@@ -896,6 +896,7 @@ static void ask_in_child(void *arg)
 
 	CHECK_EQ(weft_fleet_do(c->fleet, NULL, &c->call, NULL, NULL), -ECHILD);
 	CHECK_EQ(weft_fleet_forget(c->fleet, NULL, c->call.key), -ECHILD);
+	weft_fleet_close(c->fleet);
 }
 
 TEST(fleet_of_the_parent_is_refused_in_the_child_of_a_fork)
