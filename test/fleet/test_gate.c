@@ -121,11 +121,13 @@ TEST_FLAVOURS(gate_asks_the_place_twice_for_each_lease)
 	weft_fleet *f = place_open();
 	weft_fleet_gate *g = make_gate(f);
 	room r = {0};
-	visitor v = {.room = &r, .gate = g};
+	visitor v[64];
 	weft_fleet_counters n;
 
-	for (int i = 0; i < 64; i++)
-		test_start(visit_slowly, &v);
+	for (int i = 0; i < 64; i++) {
+		v[i] = (visitor){.room = &r, .gate = g};
+		test_start(visit_slowly, &v[i]);
+	}
 	test_until(in_line(g) == 64);
 	g->most_time = WEFT_MINUTE;
 	weft_atomic_store(&r.go, 1, release);
@@ -139,32 +141,70 @@ TEST_FLAVOURS(gate_asks_the_place_twice_for_each_lease)
 	weft_fleet_close(f);
 }
 
-TEST_FLAVOURS(gate_lets_callers_leave_and_leaves_no_lease_behind)
+/* One who comes and leaves, again and again, when it is told to. */
+typedef struct {
+	weft_fleet_gate *gate;
+	weft_ctx *ctx;
+	uint32_t round;		/* atomic: it may begin */
+	uint32_t done;		/* atomic: it has ended */
+	int rounds;
+} guest;
+
+static void come_and_leave(void *arg)
+{
+	guest *v = arg;
+
+	for (uint32_t i = 1; i <= (uint32_t)v->rounds; i++) {
+		int err;
+
+		test_until(weft_atomic_load(&v->round, acquire) == i);
+		err = weft_fleet_gate_lock(v->gate, v->ctx, NULL);
+		CHECK(err == 0 || err == -ECANCELED);
+		if (err == 0)
+			CHECK_EQ(weft_fleet_gate_unlock(v->gate), 0);
+		weft_atomic_store(&v->done, i, release);
+	}
+}
+
+static size_t leases_held(weft_fleet *f)
+{
+	weft_fleet_counters n;
+
+	weft_fleet_count(f, &n);
+	return n.running;
+}
+
+/* The one in line leaves while the one inside goes. */
+static void part(weft_fleet_gate *g, weft_ctx *ctx, uint32_t round)
+{
+	int spins = (int)(test_random() % 400);
+
+	weft_ctx_cancel(ctx, 0);
+	for (int i = 0; i < spins; i++)
+		weft_atomic_load(&round, relaxed);
+	CHECK_EQ(weft_fleet_gate_unlock(g), 0);
+}
+
+TEST(gate_leaves_no_lease_behind_when_the_next_in_line_leaves)
 {
 	weft_fleet *f = place_open();
-	weft_fleet_gate *g = make_gate(f);
-	room r = {0};
+	weft_ctx ctx;
+	guest v = {.gate = make_gate(f), .ctx = &ctx, .rounds = 3000};
 
-	for (int i = 0; i < 100; i++) {
-		weft_ctx ctx;
-		visitor first = {.room = &r, .gate = g};
-		visitor second = {.room = &r, .gate = g, .ctx = &ctx};
-
+	test_start(come_and_leave, &v);
+	for (uint32_t i = 1; i <= (uint32_t)v.rounds; i++) {
 		weft_ctx_init(&ctx, NULL);
-		weft_atomic_store(&r.go, 0, relaxed);
-		test_start(visit_slowly, &first);
-		test_until(in_line(g) == 1);
-		test_start(visit_slowly, &second);
-		test_until(in_line(g) == 2);
-		weft_atomic_store(&r.go, 1, release);
-		weft_ctx_cancel(&ctx, 0);
-		test_join_all();
-		CHECK_EQ(first.err, 0);
-		CHECK(second.err == 0 || second.err == -ECANCELED);
-		CHECK_EQ(state_of(f), WEFT_FLEET_IDLE);
+		CHECK_EQ(weft_fleet_gate_lock(v.gate, NULL, NULL), 0);
+		weft_atomic_store(&v.round, i, release);
+		test_until(in_line(v.gate) == 2);
+		part(v.gate, &ctx, i);
+		test_until(weft_atomic_load(&v.done, acquire) == i);
+		CHECK_EQ(leases_held(f), 0);
 		weft_ctx_fini(&ctx);
 	}
-	weft_fleet_gate_fini(g);
+	test_join_all();
+	CHECK_EQ(state_of(f), WEFT_FLEET_IDLE);
+	weft_fleet_gate_fini(v.gate);
 	weft_fleet_close(f);
 }
 
