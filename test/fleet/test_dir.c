@@ -323,6 +323,19 @@ TEST(fleet_waiter_of_a_killed_publisher_is_given_its_result)
 	CHECK_EQ(a.board->token, a.board->tokens[0]);
 }
 
+TEST(fleet_fingerprint_of_a_dead_run_binds_nobody)
+{
+	actor a = begin();
+
+	a.kills = true;
+	a.call.fingerprint = 1;
+	CHECK_EQ(process_join(process_start(play, &a)), SIGKILL);
+	a.kills = false;
+	a.call.fingerprint = 2;
+	CHECK_EQ(process_join(process_start(play, &a)), 0);
+	CHECK_EQ(a.board->err, 0);
+}
+
 TEST(fleet_at_most_once_is_not_taken_over)
 {
 	actor a = begin();

@@ -118,11 +118,14 @@ static bool is_other_key(const weft__fleet_ask *ask, const weft__dir_head *h)
 	       (n != 0 && memcmp(h->key, ask->key.data, n) != 0);
 }
 
-static bool is_other_work(const weft__fleet_ask *ask, const weft__dir_head *h)
+/* Of a run that goes on, or of a result that is kept. */
+static bool is_other_work(const weft__dir *d, const weft__fleet_ask *ask,
+			  const weft__dir_head *h, bool held)
 {
 	return ask->fingerprint != 0 && h->fingerprint != 0 &&
 	       ask->fingerprint != h->fingerprint &&
-	       (h->state == WEFT__DIR_RUN || h->result.epoch != 0);
+	       (held || (h->result.epoch != 0 &&
+			 weft__dir_age(d, &h->result) < h->result.stale));
 }
 
 /* ---- joining ---- */
@@ -155,7 +158,7 @@ static bool peek(weft__dir *d, weft__fleet_ask *ask, weft__fleet_answer *a)
 	if (fd >= 0)
 		close(fd);
 	return good && !is_other_key(ask, &l.record.head) &&
-	       !is_other_work(ask, &l.record.head) &&
+	       !is_other_work(d, ask, &l.record.head, true) &&
 	       use_of(d, ask, &l.record, false) == GIVE && give(&l);
 }
 
@@ -431,7 +434,7 @@ static int decide(look *l)
 		return l->ask->passive ? -ENOENT : lead(l, false);
 	if (h->epoch != 0 && is_other_key(l->ask, h))
 		return -EBADMSG;
-	if (is_other_work(l->ask, h))
+	if (is_other_work(l->d, l->ask, h, held))
 		return -EBADMSG;
 	if (held) {
 		if (use_of(l->d, l->ask, &l->record, true) == GIVE && give(l))
