@@ -499,6 +499,7 @@ TEST(fleet_process_stopped_with_a_shard_locked_holds_nobody_up)
 	actor a = begin();
 	board *b = a.board;
 	pid_t stopped;
+	weft_duration best = WEFT_MINUTE;
 	int status;
 
 	a.step = "dir-claimed:stop";
@@ -508,10 +509,21 @@ TEST(fleet_process_stopped_with_a_shard_locked_holds_nobody_up)
 	a.step = NULL;
 	CHECK_EQ(process_join(process_start(play, &a)), 0);
 	CHECK_EQ(b->err, -EHOSTDOWN);
+	/* Other keys are as ever, though what is over is looked for everywhere. */
+	a.call.key = weft_key_str("other");
+	for (int i = 0; i < 5; i++) {
+		weft_time start = weft_now();
+
+		CHECK_EQ(process_join(process_start(play, &a)), 0);
+		CHECK_EQ(b->err, 0);
+		if (best > weft_now() - start)
+			best = weft_now() - start;
+	}
+	CHECK_LT(best, WEFT_SECOND);
 	CHECK_EQ(kill(stopped, SIGCONT), 0);
 	CHECK_EQ(process_join(stopped), 0);
 	CHECK_EQ(b->err, 0);
-	CHECK_EQ(b->begun, 1);
+	CHECK_EQ(b->begun, 6);
 }
 
 /* ---- the machine's part ---- */

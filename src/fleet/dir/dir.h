@@ -138,6 +138,8 @@ void weft__dir_close(weft__dir *d);
 
 /* Lock a shard. Its descriptor, or -EHOSTDOWN, or what the system says. */
 int weft__dir_lock(weft__dir *d, const char *name);
+/* The same, without waiting for who has it. */
+int weft__dir_try_lock(weft__dir *d, const char *name);
 void weft__dir_unlock(int shard);
 
 /* ---- watch.c: inotify ---- */

@@ -203,19 +203,27 @@ static int lock_patiently(int fd)
 	return 0;
 }
 
-int weft__dir_lock(weft__dir *d, const char *name)
+static int lock_shard(weft__dir *d, const char *name, bool waits)
 {
 	char shard[] = {name[0], name[1], '\0'};
 	int fd = weft__dir_open_at(d->shards, shard, O_RDWR | O_CREAT);
-	int err;
 
 	if (fd < 0)
 		return weft__dir_trouble(errno);
-	err = lock_patiently(fd);
-	if (err == 0)
+	if (try_lock(fd) || (waits && lock_patiently(fd) == 0))
 		return fd;
 	weft__fleet_fd_close(fd);
-	return err;
+	return -EHOSTDOWN;
+}
+
+int weft__dir_lock(weft__dir *d, const char *name)
+{
+	return lock_shard(d, name, true);
+}
+
+int weft__dir_try_lock(weft__dir *d, const char *name)
+{
+	return lock_shard(d, name, false);
 }
 
 /* By name, since a process that was forked meanwhile may have it open. */

@@ -113,10 +113,10 @@ static void sweep_temp(weft__dir *d, const char *file)
 static void with_shard(weft__dir *d, const char *name,
 		       void (*sweep)(weft__dir *, const char *))
 {
-	int shard = weft__dir_lock(d, name);
+	int shard = weft__dir_try_lock(d, name);
 
 	if (shard < 0)
-		return;
+		return;		/* another time */
 	sweep(d, name);
 	weft__dir_unlock(shard);
 }
