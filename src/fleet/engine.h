@@ -114,7 +114,7 @@ struct weft__fleet_result {
 	weft_duration fresh;	/* how long it stays fresh, from then; <= 0: stale */
 	uint64_t asker;		/* the core's: whose function ran, here */
 	uint64_t fingerprint;	/* the core's: the asker's */
-	bool kept, stale, alone, unstored, led;	/* the core's */
+	bool kept, stale, alone, unstored, led, shared;	/* the core's */
 	size_t size;
 	unsigned char data[];	/* size bytes and a NUL */
 };

@@ -459,7 +459,7 @@ static void inform(weft_fleet_info *info, const result *r, bool led, bool shared
 	*info = (weft_fleet_info){
 		.answered = r->ending == WEFT__FLEET_RETURNED,
 		.led = led,
-		.shared = shared || !led,
+		.shared = shared || !led || r->shared,
 		.kept = r->kept,
 		.stale = r->stale,
 		.alone = r->alone,
@@ -599,11 +599,16 @@ int weft_fleet_doctor(weft_fleet *f, weft_ctx *ctx, weft_fleet_doctor_fn fn,
 			   : -ECHILD;
 }
 
+_Static_assert(sizeof(size_t) == sizeof(uint64_t), "counters are all words");
+
 void weft_fleet_count(weft_fleet *f, weft_fleet_counters *counters)
 {
+	const uint64_t *from = (const uint64_t *)&f->counters;
+	uint64_t *to = (uint64_t *)counters;
 	weft_flight_counters flights;
 
-	*counters = f->counters;
+	for (size_t i = 0; i < sizeof *counters / sizeof *to; i++)
+		to[i] = weft_atomic_load(&from[i], relaxed);
 	weft_flight_count(&f->flight, &flights);
 	counters->merged = flights.joined;
 	counters->commands = weft_atomic_load(&f->engine->commands, relaxed);

@@ -287,6 +287,7 @@ void weft__fleet_lead(weft__fleet_trip *t, weft_ctx *ctx, weft__fleet_ask *ask,
 	end->result->epoch = a->epoch;
 	end->result->takeovers = a->takeovers;
 	end->result->unstored = err != 0 && !unwanted;
+	end->result->shared = run.hold.lease.waiters > 0;
 	if (end->result->unstored)
 		weft__fleet_note(t->fleet, unstored);
 }
