@@ -36,7 +36,7 @@ static int run_job(weft_ctx *ctx, void *arg, weft_fleet_run *run)
 	j->cause = weft_ctx_cause(ctx);
 	j->held = weft_fleet_run_held(run);
 	for (size_t i = 0; i < j->size; i++)
-		CHECK_EQ(weft_fleet_run_add(run, "weft" + i % 4, 1), 0);
+		CHECK_EQ(weft_fleet_run_add(run, &"weft"[i % 4], 1), 0);
 	if (j->text != NULL)
 		CHECK_EQ(weft_fleet_run_add(run, j->text, strlen(j->text)), 0);
 	weft_atomic_add(&j->ended, 1, acq_rel);
