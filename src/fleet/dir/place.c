@@ -49,14 +49,22 @@ static void tell(const weft__fleet_setup *setup, const char *format, ...)
 
 /* ---- opening ---- */
 
+static char *copy_of(const char *path)
+{
+	size_t size = strlen(path) + 1;
+	char *copy = malloc(size);
+
+	return copy != NULL ? memcpy(copy, path, size) : NULL;
+}
+
 static char *default_path(void)
 {
 	char path[64];
 
 	if (geteuid() == 0)
-		return strdup("/var/lib/weft");
+		return copy_of("/var/lib/weft");
 	snprintf(path, sizeof path, "/var/tmp/weft-%u", geteuid());
-	return strdup(path);
+	return copy_of(path);
 }
 
 /* NFS and the like: flock there is another thing, or none. */
@@ -148,7 +156,7 @@ int weft__dir_open(weft__dir *d, const weft__fleet_setup *setup)
 	int err;
 
 	d->root = d->shards = d->keys = d->results = d->waits = d->temps = -1;
-	d->path = setup->rest[0] != '\0' ? strdup(setup->rest) : default_path();
+	d->path = setup->rest[0] != '\0' ? copy_of(setup->rest) : default_path();
 	if (d->path == NULL)
 		return -ENOMEM;
 	err = open_all(d, setup);

@@ -5,6 +5,7 @@
 #include "fleet/os/fd.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,16 +135,15 @@ static weft__dir_watched *add(weft__dir *d, const weft__fleet_id *id, int wd)
 weft__dir_watched *weft__dir_watch(weft__dir *d, const weft__fleet_id *id)
 {
 	weft__dir_watched *w = NULL;
-	char *path;
+	char path[PATH_MAX];
 	int wd;
 
+	snprintf(path, sizeof path, "%s/k/%s", d->path, id->hex);
 	weft__fleet_lock_take(&d->watcher.lock);
 	if (!d->watcher.tried)
 		start(d);
-	if (d->watcher.fd >= 0 &&
-	    asprintf(&path, "%s/k/%s", d->path, id->hex) >= 0) {
+	if (d->watcher.fd >= 0) {
 		wd = inotify_add_watch(d->watcher.fd, path, EVENTS);
-		free(path);
 		if (wd >= 0 && (w = find(d, wd)) == NULL)
 			w = add(d, id, wd);
 		if (w != NULL)
