@@ -919,5 +919,6 @@ TEST_TRAP(fleet_close_panics_while_callers_wait, "fleet: closed while callers wa
 	weft_waitgroup_add(&j.gate, 1);
 	test_start(ask, &c);
 	test_until(begun(&j) == 1);
+	place_remove();	/* nobody else will */
 	weft_fleet_close(f);
 }
