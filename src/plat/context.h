@@ -30,6 +30,13 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
+/* From a context's sp to the first of the registers that debuggers know. */
+#if defined(__aarch64__)
+enum { WEFT__CONTEXT_SKIP_BYTES = 64 };	/* d8 to d15 */
+#else
+enum { WEFT__CONTEXT_SKIP_BYTES = 0 };
+#endif
+
 /* A stack that does not run now: where it stopped. */
 typedef struct weft__context {
 	void *sp;

@@ -10,6 +10,8 @@
 #define _GNU_SOURCE
 #include "plat/frames.h"
 
+#include "plat/context.h"
+
 #include <link.h>
 #include <string.h>
 
@@ -18,13 +20,11 @@ enum { REGISTERS = 17, SP = 7, PC = 16 };
 
 /* What weft__switch() has pushed, from low to high. */
 static const unsigned char saved[] = {15, 14, 13, 12, 3, 6, PC};
-enum { SAVED_FROM = 0 };
 #elif defined(__aarch64__)
 enum { REGISTERS = 33, SP = 31, PC = 32 };
 
 static const unsigned char saved[] = {19, 20, 21, 22, 23, 24,
 				      25, 26, 27, 28, 29, 30};
-enum { SAVED_FROM = 64 };	/* d8 to d15 are below */
 #endif
 
 enum { ROWS = 4, OPERANDS = 8 };
@@ -593,7 +593,7 @@ static int visit(struct dl_phdr_info *info, size_t size, void *walk_)
 size_t weft__frames_of(const weft__frames_copy *c, void **addresses, size_t most)
 {
 	walk k = {.copy = c};
-	uintptr_t at = c->address + SAVED_FROM;
+	uintptr_t at = c->address + WEFT__CONTEXT_SKIP_BYTES;
 	size_t count = 0;
 
 	for (size_t i = 0; i < sizeof saved; i++, at += sizeof at)

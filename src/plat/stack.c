@@ -38,7 +38,6 @@ static struct {
 	uint32_t *given_back;	/* their indices; room for all, of which only
 				   what was used once costs memory */
 	size_t given_back_count;
-	size_t carved;		/* stacks in use or once in use */
 	size_t opened;		/* stacks that are readable and writable */
 	int self;		/* pidfd of this process; 0 untried, -1 none */
 	bool no_guard_advice;	/* the kernel is older than 6.13 */
@@ -55,6 +54,8 @@ static bool reserve(void)
 			continue;
 		/* One huge page for a stack's first byte would cost 2 MiB. */
 		madvise(p, size + WEFT__STACK_BYTES, MADV_NOHUGEPAGE);
+		/* Nor should a core file hold what is not even open. */
+		madvise(p, size + WEFT__STACK_BYTES, MADV_DONTDUMP);
 		weft_atomic_store(&weft__stacks.base,
 				  ((uintptr_t)p + WEFT__STACK_BYTES - 1) &
 					  ~((uintptr_t)WEFT__STACK_BYTES - 1),
@@ -113,6 +114,8 @@ static bool open_with_advice(char *low[], size_t first, int count)
 		if (mprotect(stack_low(opened), stacks * WEFT__STACK_BYTES,
 			     PROT_READ | PROT_WRITE) != 0)
 			return false;
+		madvise(stack_low(opened), stacks * WEFT__STACK_BYTES,
+			MADV_DODUMP);
 		state.opened += stacks;
 	}
 	if (advise(low, count, WEFT__GUARD_BYTES, MADV_GUARD_INSTALL))
@@ -131,8 +134,10 @@ static int open_with_protection(char *low[], int count)
 	       mprotect(low[opened], WEFT__GUARD_BYTES, PROT_NONE) == 0 &&
 	       mprotect(low[opened] + WEFT__GUARD_BYTES,
 			WEFT__STACK_BYTES - WEFT__GUARD_BYTES,
-			PROT_READ | PROT_WRITE) == 0)
+			PROT_READ | PROT_WRITE) == 0) {
+		madvise(low[opened], WEFT__STACK_BYTES, MADV_DODUMP);
 		opened++;
+	}
 	return opened;
 }
 
@@ -149,7 +154,7 @@ static int carve_given_back(char *low[], int count)
 
 static int carve_new(char *low[], int count)
 {
-	size_t first = state.carved;
+	size_t first = weft__stacks.carved;
 	size_t room;
 
 	if (weft__stacks.size_bytes == 0 && !reserve())
@@ -165,7 +170,7 @@ static int carve_new(char *low[], int count)
 		if (state.opened < first + (size_t)count)
 			state.opened = first + (size_t)count;
 	}
-	weft_atomic_store(&state.carved, first + (size_t)count, release);
+	weft_atomic_store(&weft__stacks.carved, first + (size_t)count, release);
 	return count;
 }
 
@@ -222,5 +227,5 @@ bool weft__stack_give_back(char *low[], int count)
 
 size_t weft__stack_count(void)
 {
-	return weft_atomic_load(&state.carved, acquire);
+	return weft_atomic_load(&weft__stacks.carved, acquire);
 }

@@ -30,12 +30,13 @@ enum {
 };
 
 /*
- * Written once, before the first stack exists; size_bytes is 0 before that.
- * Both atomic: a plain thread may look meanwhile, and must be told no.
+ * Base and size are written once, before the first stack exists; size_bytes is
+ * 0 before that. All atomic: a plain thread may look meanwhile, and must be told no.
  */
 typedef struct {
 	uintptr_t base;
 	uintptr_t size_bytes;
+	size_t carved;		/* atomic: stacks in use or once in use */
 } weft__stack_region;
 
 extern weft__stack_region weft__stacks;

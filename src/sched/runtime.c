@@ -24,6 +24,9 @@
 
 weft__runtime weft__rt = {.timers = {.next = WEFT_NEVER}};
 
+/* In every program, for its debugger. */
+__attribute__((used)) static const uint32_t *const layout = weft__layout;
+
 static weft__lock starting;	/* held while threads are started or joined */
 
 /* ---- counting; with weft__rt.lock held ---- */

@@ -133,6 +133,8 @@ struct weft__worker {
 
 enum {
 	WEFT__WORKERS_MAX = 256,
+	WEFT__COLOURS = 8,		/* of stacks: see weft__stack_at() */
+	WEFT__COLOUR_BYTES = 128,
 	WEFT__TASK_EMBEDDED = 1,	/* not ours to free */
 	WEFT__TASK_PIN = 0x100,		/* times how often it is pinned */
 };
@@ -169,6 +171,8 @@ typedef struct {
 } weft__runtime;
 
 extern weft__runtime weft__rt;
+
+extern const uint32_t weft__layout[];	/* see layout.c */
 
 /* The calling worker has nothing to do: sleep. False: leave, for good. */
 bool weft__runtime_idle(weft__worker *w);
@@ -275,9 +279,10 @@ void weft__ready_all(weft__task_list *tasks);
 static inline weft__stack *weft__stack_at(uintptr_t low)
 {
 	/* Coloured, so that the tops of all stacks do not share cache sets. */
-	uintptr_t colour = low / WEFT__STACK_BYTES % 8;
+	uintptr_t colour = low / WEFT__STACK_BYTES % WEFT__COLOURS;
 
-	return (weft__stack *)(low + WEFT__STACK_BYTES - colour * 128 -
+	return (weft__stack *)(low + WEFT__STACK_BYTES -
+			       colour * WEFT__COLOUR_BYTES -
 			       sizeof(weft__stack));
 }
 
