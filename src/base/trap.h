@@ -15,4 +15,7 @@
 _Noreturn __attribute__((format(printf, 1, 2))) WEFT_PRIV_COLD void
 weft__fatal(const char *format, ...);
 
+/* What is to be called before the end, NULL: nothing. */
+extern void (*weft__fatal_hook)(void);
+
 #endif

@@ -82,6 +82,7 @@
 #include "ctx/ctx.h"
 #include "group/flight_call.h"
 #include "sched/lot.h"
+#include "sched/span.h"
 
 #include <weft/chan.h>
 #include <weft/panic.h>
@@ -362,22 +363,39 @@ void weft__call_put(call *c)
 
 /* ---- sleeping on a call ---- */
 
-/* Keys of weft_key_str() and the like can be read, others are shown in hex. */
+/*
+ * For reports. Keys of weft_key_str() and the like can be read, others are
+ * shown in hex, and long ones cut.
+ */
+static void print_key(const call *c, char *text, size_t size)
+{
+	const unsigned char *key = c->entry.key;
+	size_t n = c->entry.key_bytes;
+	size_t used = (size_t)snprintf(text, size, "key ");
+
+	for (size_t i = 0; i < n && used + sizeof "\\x00…" <= size; i++)
+		used += (size_t)snprintf(text + used, size - used,
+					 isprint(key[i]) ? "%c" : "\\x%02x",
+					 key[i]);
+	if (used + sizeof "\\x00…" > size)
+		memcpy(text + used, "…", sizeof "…");
+}
+
 static void tell(const weft__waiter *w, weft__told *told)
 {
 	const call *c = w->address;
-	const unsigned char *key = c->entry.key;
-	size_t n = c->entry.key_bytes, used;
 
 	told->holder = weft_atomic_load(&c->mark, relaxed);
-	used = (size_t)snprintf(told->text, sizeof told->text, "key ");
-	for (size_t i = 0; i < n && used + 6 < sizeof told->text; i++)
-		used += (size_t)snprintf(told->text + used,
-					 sizeof told->text - used,
-					 isprint(key[i]) ? "%c" : "\\x%02x",
-					 key[i]);
-	if (n > 0 && used + 6 >= sizeof told->text)
-		memcpy(told->text + sizeof told->text - 5, "…", sizeof "…");
+	print_key(c, told->text, sizeof told->text);
+}
+
+/* Its function is called, or was. */
+static WEFT_PRIV_COLD void trace(const call *c, bool begins)
+{
+	char name[40];
+
+	print_key(c, name, sizeof name);
+	weft__trace_span("flight", c, name, begins);
 }
 
 static const weft__why why_flight = {.text = "flight", .tell = tell};
@@ -612,6 +630,8 @@ static void finish(const ending *e)
 	bool abandoned, unheard, listened, awaited, fini_waits, kept = false;
 	weft_time now = 0;
 
+	if (unlikely(weft__spans))
+		trace(c, false);
 	if (unlikely(weft__flight_keeps(c->flight)))
 		now = weft__flight_now();
 	weft__lock_take(&s->lock);
@@ -672,6 +692,8 @@ static void run_call(weft__task *task)
 	};
 
 	weft_atomic_store(&e.call->mark, weft__flow_mark(), relaxed);
+	if (unlikely(weft__spans))
+		trace(e.call, true);
 	if (e.call->aborts) {
 		call_fn(&e);
 		e.outcome = WEFT_RETURNED;
@@ -698,6 +720,8 @@ static void lead(call *c, weft_flight_fn fn, void *arg)
 	};
 
 	weft__check_fn(fn != NULL);
+	if (unlikely(weft__spans))
+		trace(c, true);
 	e.err = fn(NULL, arg, &e.value);
 	e.outcome = WEFT_RETURNED;
 	finish(&e);

@@ -54,6 +54,7 @@
 #include "base/trap.h"
 #include "ctx/ctx.h"
 #include "sched/panic.h"
+#include "sched/span.h"
 #include "sched/task.h"
 #include "sync/sema.h"
 #include "sync/waitgroup.h"
@@ -602,19 +603,29 @@ static void check_not_own(const weft_group *g)
 		weft_panic("group: waited for by one of its own tasks");
 }
 
+static int wait(weft_group *g, weft_ctx *ctx)
+{
+	int err;
+
+	check_not_own(g);
+	if (likely(!weft__spans))
+		return weft__waitgroup_wait_for(&g->priv_tasks, ctx, &why_wait);
+	weft__trace_span("group", g, "group wait", true);
+	err = weft__waitgroup_wait_for(&g->priv_tasks, ctx, &why_wait);
+	weft__trace_span("group", g, "group wait", false);
+	return err;
+}
+
 int weft_group_wait(weft_group *g)
 {
-	check_not_own(g);
-	(void)weft__waitgroup_wait_for(&g->priv_tasks, NULL, &why_wait);
+	(void)wait(g, NULL);
 	return result(g);
 }
 
 int weft_group_wait_ctx(weft_group *g, weft_ctx *ctx)
 {
-	int err;
+	int err = wait(g, ctx);
 
-	check_not_own(g);
-	err = weft__waitgroup_wait_for(&g->priv_tasks, ctx, &why_wait);
 	return err != 0 ? err : result(g);
 }
 

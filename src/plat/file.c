@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "plat/file.h"
 
+#include "plat/thread.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -26,6 +28,7 @@ int weft__file_write(int fd, const void *bytes, size_t size_bytes)
 {
 	const char *from = bytes;
 	int err = 0;
+	WEFT__UNCANCELLED();
 
 	while (size_bytes > 0 && err == 0) {
 		ssize_t n = write(fd, from, size_bytes);
@@ -42,7 +45,8 @@ int weft__file_write(int fd, const void *bytes, size_t size_bytes)
 	return err;
 }
 
-int weft__file_close(int fd)
+void weft__file_cut(int fd, uint64_t size_bytes)
 {
-	return close(fd) == 0 ? 0 : -errno;
+	if (ftruncate(fd, (off_t)size_bytes) == 0)
+		lseek(fd, (off_t)size_bytes, SEEK_SET);
 }

@@ -11,7 +11,7 @@ int weft__file_create(const char *path);
 /* All of it. 0 or a negative errno value, after which nobody knows how much. */
 int weft__file_write(int fd, const void *bytes, size_t size_bytes);
 
-/* 0 or a negative errno value. */
-int weft__file_close(int fd);
+/* The file ends after so many bytes, and goes on from there, if it can be cut. */
+void weft__file_cut(int fd, uint64_t size_bytes);
 
 #endif

@@ -108,19 +108,45 @@ static const char *path_of(const Dl_info *info, const struct link_map *map)
 	return map->l_name[0] == 0 ? "/proc/self/exe" : info->dli_fname;
 }
 
+/* The function that has the address, or NULL. */
+static const char *look_up(weft__symbols *s, uint64_t at, uint64_t *offset,
+			   Dl_info *info)
+{
+	struct link_map *map;
+
+	if (dladdr1((void *)(uintptr_t)at, info, (void **)&map,
+		    RTLD_DL_LINKMAP) == 0 ||
+	    !open_file(s, path_of(info, map)))
+		return NULL;
+	return find(s, at - map->l_addr, offset);
+}
+
+void weft__symbols_name(weft__symbols *s, const void *function, char *text,
+			size_t size)
+{
+	uint64_t offset;
+	Dl_info info = {0};
+	const char *name =
+		look_up(s, (uint64_t)(uintptr_t)function, &offset, &info);
+
+	if (name == NULL)
+		name = info.dli_sname;
+	if (name != NULL)
+		snprintf(text, size, "%s", name);
+	else
+		snprintf(text, size, "%p", function);
+}
+
 void weft__symbols_describe(weft__symbols *s, void *address, char *text,
 			    size_t size)
 {
-	uint64_t at = (uint64_t)(uintptr_t)address - 1, offset;
-	struct link_map *map;
+	uint64_t offset;
 	const char *name = NULL, *file;
 	Dl_info info;
 
-	if (address != NULL &&
-	    dladdr1((void *)(uintptr_t)at, &info, (void **)&map,
-		    RTLD_DL_LINKMAP) != 0 &&
-	    open_file(s, path_of(&info, map)))
-		name = find(s, at - map->l_addr, &offset);
+	if (address != NULL)
+		name = look_up(s, (uint64_t)(uintptr_t)address - 1, &offset,
+			       &info);
 	if (name == NULL) {
 		weft__unwind_describe(address, text, size);
 		return;

@@ -19,6 +19,11 @@ typedef struct {
  */
 void weft__symbols_describe(weft__symbols *s, void *address, char *text,
 			    size_t size);
+
+/* Only the name of the function at that address; the address, if it has none. */
+void weft__symbols_name(weft__symbols *s, const void *function, char *text,
+			size_t size);
+
 void weft__symbols_close(weft__symbols *s);
 
 #endif

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+void (*weft__fatal_hook)(void);
+
 void weft__fatal(const char *format, ...)
 {
 	char line[256];
@@ -16,5 +18,7 @@ void weft__fatal(const char *format, ...)
 	va_start(args, format);
 	vsnprintf(line, sizeof line, format, args);
 	fprintf(stderr, "fatal error: %s\n", line);
+	if (weft__fatal_hook != NULL)
+		weft__fatal_hook();
 	abort();
 }

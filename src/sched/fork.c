@@ -22,6 +22,7 @@ static void in_child(void)
 	weft_atomic_store(&weft__fork_mark, 1, relaxed);
 	weft_atomic_store(&weft__rt.running, 0, relaxed);
 	weft_atomic_store(&weft__rt.room, 0, relaxed);
+	weft__rt.traced = false;
 	if (self != NULL)
 		weft_atomic_store(&self->worker->stuck, 1, relaxed);
 }

@@ -29,6 +29,7 @@
 #include "base/trap.h"
 #include "plat/thread.h"
 #include "sched/sched.h"
+#include "sched/trace.h"
 
 #include <weft/debug.h>
 
@@ -290,6 +291,7 @@ static _Noreturn void die(const weft__dying *dying)
 	add_dying(&r, dying);
 	add_where(&r, dying->panic);
 	fputs(r.text, stderr);
+	weft__trace_close();
 	abort();
 }
 

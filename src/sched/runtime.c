@@ -17,6 +17,7 @@
 #include "sched/dump.h"
 #include "sched/fork.h"
 #include "sched/poller.h"
+#include "sched/trace.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -97,6 +98,7 @@ static weft__worker *worker_new(uint32_t index)
 	weft__timers_init(&w->timers);
 	w->random = index;
 	weft__rt.workers[index] = w;
+	weft__trace_worker(w);
 	weft_atomic_store(&weft__rt.worker_count, index + 1, release);
 	return w;
 }
@@ -450,6 +452,7 @@ static int start(void)
 	weft__fault_install(weft__task_describe);
 	weft__clock_move(weft_now());
 	weft__dump_prepare();
+	weft__trace_open();
 	weft_atomic_store(&weft__rt.stopping, 0, relaxed);
 	weft__lock_take(&weft__rt.lock);
 	weft__rt.no_threads = false;

@@ -72,6 +72,15 @@ typedef struct {
 	size_t count;
 } weft__task_list;
 
+/* What a trace has to remember of a task: trace.h. */
+typedef struct {
+	weft_time since;	/* it runs, or waits, since then … */
+	const char *reason;	/* … for that reason … */
+	const void *object;	/* … for that */
+	uint64_t wakes;		/* how often it was woken … */
+	bool woken;		/* … and that it was, just now */
+} weft__trace_state;
+
 /* What a stack has at its top. */
 struct weft__stack {
 	weft__context context;
@@ -81,6 +90,7 @@ struct weft__stack {
 	weft__waiter *waiter;	/* atomic: what the task is parked on … */
 	weft_time since;	/* atomic: … from that time on, coarsely */
 	weft__stack *next;	/* in a list of spares */
+	weft__trace_state trace;
 	weft__flow flow;	/* the task's; all zero between tasks */
 	weft__task copy;	/* of an embedded task, once it runs */
 };
@@ -109,6 +119,7 @@ struct weft__worker {
 	uint64_t steals;	/* atomic: how often it has stolen … */
 	uint64_t stolen_tasks;	/* atomic: … and how many */
 	uint64_t sleeps;	/* atomic: how often it has slept */
+	struct weft__trace_buffer *trace;	/* NULL: not traced */
 	weft__deque fresh;
 	weft__ring ready;
 

@@ -5,6 +5,7 @@
  */
 #include "sched/fork.h"
 #include "sched/sched.h"
+#include "sched/trace.h"
 
 #include <string.h>
 
@@ -30,7 +31,15 @@ static struct {
 	size_t fewest;		/* since the last look at it */
 } depot;
 
+/* Where a stack begins: R1 of trace.h. */
 static void loop(void *stack);
+static void traced_loop(void *stack);
+
+static void begin_in_loop(weft__stack *s, char *low)
+{
+	weft__context_init(&s->context, low + WEFT__GUARD_BYTES, s,
+			   weft__rt.traced ? traced_loop : loop, s);
+}
 
 /* ---- spare stacks ---- */
 
@@ -91,7 +100,7 @@ static weft__stack *stack_new(char *low)
 	weft__stack *s = weft__stack_at((uintptr_t)low);
 
 	*s = (weft__stack){0};
-	weft__context_init(&s->context, low + WEFT__GUARD_BYTES, s, loop, s);
+	begin_in_loop(s, low);
 	return s;
 }
 
@@ -265,7 +274,7 @@ static void commit_abandoned(void *stack, void *worker)
 	weft__stack *s = stack;
 
 	weft__context_fini(&s->context);
-	weft__context_init(&s->context, low + WEFT__GUARD_BYTES, s, loop, s);
+	begin_in_loop(s, low);
 	commit_spare(s, worker);
 }
 
@@ -307,7 +316,8 @@ static inline void left(const bool *returned)
  * An embedded task's memory may be gone as soon as its function says so: to
  * queues and waiters the copy on the stack stands for it.
  */
-static void call(weft__stack *self, weft__task *task)
+static inline __attribute__((always_inline)) void
+call(weft__stack *self, weft__task *task, bool traced)
 {
 	__attribute__((cleanup(left))) bool returned = false;
 	bool embedded = task->flags & WEFT__TASK_EMBEDDED;
@@ -316,9 +326,13 @@ static void call(weft__stack *self, weft__task *task)
 	if (embedded)
 		self->copy = *task;
 	weft_atomic_store(&self->task, embedded ? &self->copy : task, relaxed);
+	if (traced)
+		weft__trace_run(self);
 	task->entry(task);
 	returned = true;
 	tick(self->worker, 1);
+	if (traced)
+		weft__trace_end(self, "returned");
 	ended(self);
 }
 
@@ -346,9 +360,9 @@ static void leave(weft__stack *self)
 	tick(self->worker, 1);
 }
 
-static void loop(void *stack)
+static inline __attribute__((always_inline)) void
+run_loop(weft__stack *self, bool traced)
 {
-	weft__stack *self = stack;
 	weft__task *task;
 
 	tick(self->worker, 1);
@@ -357,10 +371,20 @@ static void loop(void *stack)
 		if (task == NULL)
 			leave(self);
 		else if (task->stack == NULL)
-			call(self, task);
+			call(self, task, traced);
 		else
 			resume(self, task);
 	}
+}
+
+static void loop(void *stack)
+{
+	run_loop(stack, false);
+}
+
+static void traced_loop(void *stack)
+{
+	run_loop(stack, true);
 }
 
 /* ---- the worker's thread ---- */
@@ -500,7 +524,8 @@ static inline void state_land(weft__worker *w, const thread_state *state)
 		*w->exceptions = state->exceptions;
 }
 
-void weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline)
+static inline __attribute__((always_inline)) void
+park(weft__stack *self, weft__waiter *w, weft_time deadline)
 {
 	weft__worker *worker = self->worker;
 	const weft__context *to;
@@ -526,12 +551,31 @@ void weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline)
 	state_land(self->worker, &state);
 }
 
+/* Out of the way of those that are not traced. */
+static WEFT_PRIV_COLD void park_traced(weft__stack *self, weft__waiter *w,
+				       weft_time deadline)
+{
+	weft__trace_park(self, w);
+	park(self, w, deadline);
+	weft__trace_go_on(self);
+}
+
+void weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline)
+{
+	if (unlikely(weft__rt.traced))
+		park_traced(self, w, deadline);
+	else
+		park(self, w, deadline);
+}
+
 void weft__stack_abandon(void)
 {
 	weft__stack *self = weft__stack_self();
 	weft__worker *w = self->worker;
 	const weft__context *to;
 
+	if (unlikely(weft__rt.traced))
+		weft__trace_end(self, "left");
 	ended(self);
 	memset(&self->flow, 0, sizeof self->flow);
 	to = next_context(w);
@@ -539,27 +583,42 @@ void weft__stack_abandon(void)
 	weft__context_abandon(to, commit_abandoned, self, w);
 }
 
-void weft_yield(void)
+static inline __attribute__((always_inline)) void yield(weft__stack *self)
 {
-	weft__stack *self = weft__stack_self();
+	weft__worker *w = self->worker;
 	const weft__context *to;
 	thread_state state;
-	weft__worker *w;
 
-	if (self == NULL) {
-		weft__thread_yield();
-		return;
-	}
-	w = self->worker;
-	WEFT_PRIV_YIELD();
-	if (!weft__worker_has_work(w) && weft__queue_count() == 0)
-		return;
 	w->yielded = YIELD_TO;
 	to = next_context(w);
 	state = state_leave(w);
 	self->task->stack = self;
 	weft__context_switch(&self->context, to, commit_yield, self->task, w);
 	state_land(self->worker, &state);
+}
+
+static WEFT_PRIV_COLD void yield_traced(weft__stack *self)
+{
+	weft__trace_yield(self);
+	yield(self);
+	weft__trace_go_on(self);
+}
+
+void weft_yield(void)
+{
+	weft__stack *self = weft__stack_self();
+
+	if (self == NULL) {
+		weft__thread_yield();
+		return;
+	}
+	WEFT_PRIV_YIELD();
+	if (!weft__worker_has_work(self->worker) && weft__queue_count() == 0)
+		return;
+	if (unlikely(weft__rt.traced))
+		yield_traced(self);
+	else
+		yield(self);
 }
 
 /* ---- staying on a thread ---- */

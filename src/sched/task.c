@@ -7,6 +7,7 @@
 #include "base/trap.h"
 #include "sched/dump.h"
 #include "sched/sched.h"
+#include "sched/trace.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -42,6 +43,13 @@ static void submit(weft__worker *w, weft__task *task)
 	}
 }
 
+/* Out of the way of those that are not traced. */
+static WEFT_PRIV_COLD void submit_traced(weft__worker *w, weft__task *task)
+{
+	weft__trace_start(w, task);
+	submit(w, task);
+}
+
 static inline weft__worker *worker_self(void)
 {
 	weft__stack *self = weft__stack_self();
@@ -67,7 +75,10 @@ int weft__task_start(weft__task_entry *entry, void *object, void *fn, void *arg,
 	task->stack = NULL;
 	task->site = site;
 	task->flags = 0;
-	submit(w, task);
+	if (unlikely(weft__rt.traced))
+		submit_traced(w, task);
+	else
+		submit(w, task);
 	return 0;
 }
 
@@ -82,7 +93,10 @@ void weft__task_start_embedded(weft__task *task, weft__task_entry *entry,
 		.site = site,
 		.flags = WEFT__TASK_EMBEDDED,
 	};
-	submit(worker_self(), task);
+	if (unlikely(weft__rt.traced))
+		submit_traced(worker_self(), task);
+	else
+		submit(worker_self(), task);
 }
 
 static void run_fn(weft__task *task)
@@ -242,6 +256,8 @@ int weft_run(int (*fn)(void *), void *arg)
 	 */
 	if (!weft__runtime_stop(weft__leaks_report))
 		(void)weft__runtime_start();
+	else
+		weft__trace_flush();
 	return run.result;
 }
 

@@ -4,6 +4,7 @@
 #include "plat/futex.h"
 #include "sched/census.h"
 #include "sched/sched.h"
+#include "sched/trace.h"
 
 static bool is_outcome(uint32_t state)
 {
@@ -26,6 +27,8 @@ static void wake_tasks(weft__task *task, const weft__task *last)
 
 	for (;; task = next) {
 		next = task->next;	/* of the last one it means nothing */
+		if (unlikely(weft__rt.traced))
+			weft__trace_wake(task);
 		if (unlikely(weft__task_pinned(task)))
 			weft__runtime_push_pinned(task);
 		else
@@ -72,7 +75,7 @@ static uint32_t sleep_until_claimed(weft__waiter *w, weft_time deadline)
 	}
 }
 
-static uint32_t park_thread(weft__waiter *w, weft_time deadline)
+static __attribute__((noinline)) uint32_t park_thread(weft__waiter *w, weft_time deadline)
 {
 	uint32_t state = WEFT__WAITING;
 	weft__parked_thread self;

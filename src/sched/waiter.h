@@ -98,7 +98,7 @@ struct weft__task {
 	struct weft__stack *stack;	/* while it is started: where it is */
 	void *site;
 	uint32_t flags;		/* WEFT__TASK_*, the scheduler's */
-	uint32_t spare;
+	uint32_t number;	/* only if traced: trace.h */
 };
 
 /* A point in time at which fire is called: see timer.h. */

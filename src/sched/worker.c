@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a worker does next: its own queues, the global one, other workers'. */
 #include "sched/sched.h"
+#include "sched/trace.h"
 
 #include "plat/whim.h"
 
@@ -112,7 +113,7 @@ static void push_next(weft__worker *w, weft__task *task)
 	}
 }
 
-void weft__ready(weft__task *task)
+static inline __attribute__((always_inline)) void ready(weft__task *task)
 {
 	weft__stack *self = weft__stack_self();
 	weft__task_list list = {0};
@@ -125,6 +126,21 @@ void weft__ready(weft__task *task)
 		weft__task_list_push(&list, task);
 		weft__queue_put(&list);
 	}
+}
+
+/* Out of the way of those that are not traced. */
+static WEFT_PRIV_COLD void ready_traced(weft__task *task)
+{
+	weft__trace_wake(task);
+	ready(task);
+}
+
+void weft__ready(weft__task *task)
+{
+	if (unlikely(weft__rt.traced))
+		ready_traced(task);
+	else
+		ready(task);
 }
 
 void weft__ready_all(weft__task_list *tasks)
@@ -321,8 +337,10 @@ static bool may_steal(weft__worker *v, bool *stale)
 	return *stale || (ready > 0 && ready + next > 1) || fresh > 1;
 }
 
-static void count_stolen(weft__worker *w, uint64_t n)
+static void count_stolen(weft__worker *w, const weft__worker *v, uint64_t n)
 {
+	if (unlikely(weft__rt.traced))
+		weft__trace_steal(w, v, n);
 	weft__bump(&w->steals);
 	weft__bump_by(&w->stolen_tasks, n);
 }
@@ -336,7 +354,7 @@ static weft__task *steal_ready(weft__worker *w, weft__worker *v)
 	for (uint32_t i = 1; i < n; i++)
 		weft__worker_push_ready(w, taken[i]);
 	if (n > 0)
-		count_stolen(w, n);
+		count_stolen(w, v, n);
 	return n > 0 ? taken[0] : NULL;
 }
 
@@ -353,7 +371,7 @@ static weft__task *steal_fresh(weft__worker *w, weft__worker *v)
 			break;
 		keep(w, task);
 	}
-	count_stolen(w, (uint64_t)i);
+	count_stolen(w, v, (uint64_t)i);
 	w->stolen = i;
 	w->stolen_at = weft_now();
 	w->stolen_from = v;
@@ -388,7 +406,7 @@ static weft__task *steal_from(weft__worker *w, weft__worker *v)
 	if (task == NULL && stale) {
 		task = take_next(v);
 		if (task != NULL)
-			count_stolen(w, 1);
+			count_stolen(w, v, 1);
 	}
 	return task;
 }
