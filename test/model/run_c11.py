@@ -33,10 +33,10 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "tools"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
 from tally import Tally  # noqa: E402
 
-HERE = pathlib.Path(__file__).parent
+HERE = pathlib.Path(__file__).resolve().parent
 SECONDS = 280
 QUICK_PROGRAMS = 40
 FLAGS = "-std=gnu11 -g -O1 -w -fsanitize=thread -U__SANITIZE_THREAD__ -fno-pie".split()

@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "tools"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
 from tally import Tally  # noqa: E402
 
 DEPTH, MEMORY_MEGABYTES, SECONDS = 1000000, 3000, 280

@@ -24,7 +24,7 @@
 /* Go on only in executions where this holds: the rest of them do not end. */
 #define model_await(condition) __VERIFIER_assume(condition)
 #define model_choose(n) ((n) > 1 ? (unsigned)__VERIFIER_nondet_int() % (n) : 0)
-#define model_new(size) calloc(1, (size))
+#define model_new(size) malloc(size)
 #define model_free(object, size) free(object)
 #define model_reuse(object, size) __builtin_memset((object), 0, (size))
 
