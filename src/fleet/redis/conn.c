@@ -399,6 +399,16 @@ static bool establish(weft__redis_conn *c)
 
 /* ---- the thread ---- */
 
+static bool stopping(weft__redis_conn *c)
+{
+	bool stop;
+
+	pthread_mutex_lock(&c->lock);
+	stop = c->stop;
+	pthread_mutex_unlock(&c->lock);
+	return stop;
+}
+
 static void serve(weft__redis_conn *c)
 {
 	int err = 0;
@@ -423,7 +433,7 @@ static void serve(weft__redis_conn *c)
 		if (happened & WEFT__NET_IN)
 			err = take_all(c);
 	}
-	if (err != 0 && !c->stop)
+	if (err != 0 && !stopping(c))
 		trouble(c, err == -ETIMEDOUT ? "no answer" : strerror(-err));
 }
 
@@ -474,16 +484,6 @@ static void hang_up(weft__redis_conn *c)
 	c->reader = NULL;
 	if (was_up && c->events.down != NULL)
 		c->events.down(c->events.arg);
-}
-
-static bool stopping(weft__redis_conn *c)
-{
-	bool stop;
-
-	pthread_mutex_lock(&c->lock);
-	stop = c->stop;
-	pthread_mutex_unlock(&c->lock);
-	return stop;
 }
 
 /* A different time for every process: they all lost the server at once. */
