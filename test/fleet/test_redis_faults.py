@@ -719,7 +719,7 @@ def user_without_channels_is_slower(worker, seed):
 
 @case
 def socket_in_a_folder_will_do(worker, seed):
-    with Scene(worker, seed, sleep_ms=300) as s:
+    with Scene(worker, seed, sleep_ms=1500) as s:
         s.fleet.url, s.database = f"unix:{s.server.unix}?db=2", 2
         s.leader()
         s.waiters(2)
