@@ -204,6 +204,18 @@ def same_bytes(story):
                     yield f"I7: {e.key}: {e.process} was given other bytes than {e['e']} made"
 
 
+def one_result(story):
+    """I8: of what runs once, everybody is given the same run, whatever died; how often it ran is another matter."""
+    given = defaultdict(set)
+    for answers in story.answers.values():
+        for e in answers:
+            if e.what == "accept" and e["unstored"] == "0" and e["err"] == "0":
+                given[e.key].add(e["e"])
+    for key, epochs in given.items():
+        if len(epochs) > 1:
+            yield f"I8: {key}: {len(epochs)} results of what runs once"
+
+
 def takeovers(story):
     """How long, in ms, from the death of an owner to the next run of its key."""
     times = []

@@ -302,6 +302,27 @@ def at_most_once_ends_with_its_leader(worker, seed):
 
 
 @case
+def once_has_one_result_whatever_dies(worker, seed):
+    with Scene(worker, seed, "--appendonly", "yes", "--appendfsync", "always", mode=2, tasks=4, calls=40, keys=30,
+               sleep_ms=80, pause_ms=60) as s:
+        for _ in range(4):
+            s.fleet.start()
+        s.fleet.wait_for("accept", count=10)
+        for _ in range(3):
+            time.sleep(s.random.uniform(0.05, 0.4))
+            s.fleet.kill(s.random.choice([n for n in s.fleet.processes if n not in s.fleet.killed]))
+            s.fleet.start()
+        s.server.kill()
+        s.server.start()
+        complaints = s.finish(quiet=False)
+        story = checker.tell(s.fleet.events())
+        complaints += checker.one_result(story)
+        runs, keys = len(story.runs), len({r.key for r in story.runs})
+        print(f"# once: {runs} runs of {keys} keys, {runs - keys} of them again after a death")
+        return complaints
+
+
+@case
 def poison_stops_after_three_deaths(worker, seed):
     with Scene(worker, seed, crash=1, sleep_ms=100) as s:
         for _ in range(5):
