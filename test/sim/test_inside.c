@@ -28,8 +28,6 @@ enum { THREADS = 3, RUNS = 600, RUNS_LONG = 10000 };
 
 static uint64_t runs(void)
 {
-	if (test_long())
-		test_limit(300);
 	return (test_long() ? RUNS_LONG : RUNS) / (unsigned)test_slowdown();
 }
 
@@ -41,6 +39,7 @@ static void explore_more(int (*world)(void *), unsigned times)
 	weft_sim pct = random;
 
 	pct.mode = WEFT_SIM_PCT;
+	test_limit(test_long() ? 600 : 120);
 	CHECK_EQ(weft_sim_explore(&random, world, NULL), 0);
 	CHECK_EQ(weft_sim_explore(&pct, world, NULL), 0);
 }
@@ -57,6 +56,7 @@ static void explore_all(int (*world)(void *), uint32_t turns, uint32_t procs)
 			.procs = procs, .scheduler = true, .thread = true,
 			.steps = 200000, .quiet = true};
 
+	test_limit(120);
 	CHECK_EQ(weft_sim_explore(&sim, world, NULL), 0);
 }
 
