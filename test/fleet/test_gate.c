@@ -210,9 +210,12 @@ TEST(gate_leaves_no_lease_behind_when_the_next_in_line_leaves)
 
 TEST(gate_without_its_place_lets_nobody_through)
 {
-	weft_fleet *f = place_open();
-	weft_fleet_gate *g = make_gate(f);
+	weft_fleet *f;
+	weft_fleet_gate *g;
 
+	place_make();
+	f = place_open();
+	g = make_gate(f);
 	place_remove();
 	CHECK_EQ(weft_fleet_gate_lock(g, NULL, NULL), -EHOSTDOWN);
 	CHECK_EQ(in_line(g), 0);
@@ -254,7 +257,7 @@ TEST(gate_lets_one_caller_of_all_processes_through_at_a_time)
 	room *r = shared_bytes(sizeof *r);
 	pid_t pids[PROCESSES];
 
-	place_make();
+	place_choose();
 	for (int i = 0; i < PROCESSES; i++)
 		pids[i] = process_start(be_a_node, r);
 	for (int i = 0; i < PROCESSES; i++)
@@ -300,7 +303,7 @@ TEST(gate_of_a_process_that_is_killed_is_opened)
 	room *r = shared_bytes(sizeof *r);
 	pid_t holder;
 
-	place_make();
+	place_choose();
 	for (int i = 0; i < 5; i++) {	/* no key is given up for that */
 		holder = process_start(hold_the_gate, r);
 		test_until(weft_atomic_load(&r->holder, acquire) == holder);
@@ -316,7 +319,7 @@ TEST(gate_of_a_process_that_is_stopped_is_opened_and_it_finds_out)
 	room *r = shared_bytes(sizeof *r);
 	pid_t holder;
 
-	place_make();
+	place_choose();
 	holder = process_start(hold_the_gate, r);
 	test_until(weft_atomic_load(&r->holder, acquire) == holder);
 	CHECK_EQ(kill(holder, SIGSTOP), 0);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Run the cases of test_api.c on a Redis server:  test_redis_api.py TEST_API"""
+"""Run the cases of test_api.c or test_gate.c on a Redis server:  test_redis_api.py PROGRAM"""
 
 import os
 import subprocess
