@@ -88,6 +88,7 @@ static void check_works_or(int error)
 static struct {
 	void *region;	/* of mappings, to be given back */
 	size_t bytes;
+	uint32_t begun;	/* atomic */
 } want;
 
 static void sleep_of_libc(weft_duration d)
@@ -101,11 +102,14 @@ static void sleep_of_libc(weft_duration d)
 static void end_the_want(void *unused)
 {
 	(void)unused;
+	while (weft_atomic_load(&want.begun, acquire) == 0)
+		sleep_of_libc(WEFT_MS(1));
 	sleep_of_libc(WEFT_MS(200));
 	setrlimit(RLIMIT_AS, &(struct rlimit){RLIM_INFINITY, RLIM_INFINITY});
 	if (want.region != NULL)
 		munmap(want.region, want.bytes);
 	want.region = NULL;
+	weft_atomic_store(&want.begun, 0, relaxed);
 }
 
 /* ---- limits ---- */
@@ -208,6 +212,7 @@ static void work_within(rlim_t more_bytes)
 		test_skip("the sanitizer takes all of the address space");
 	test_start_thread(end_the_want, NULL);
 	set_limit(RLIMIT_AS, address_space_bytes() + more_bytes);
+	weft_atomic_store(&want.begun, 1, release);
 	check_works_or(-ENOMEM);
 	test_join_all();
 	check_works();
@@ -250,10 +255,9 @@ static void use_mappings_up(int spare)
 		i += 2;
 	if (i >= PAGES)
 		test_skip("vm.max_map_count is too high");
-	while (spare > 0 && i > 2) {
+	for (; spare > 0 && i > 2; spare--) {
 		i -= 2;
-		CHECK_EQ(mprotect(p + i * page, page, PROT_NONE), 0);
-		spare -= 2;
+		CHECK_EQ(munmap(p + i * page, page), 0);
 	}
 }
 
@@ -270,6 +274,7 @@ static void work_with_mappings(int spare)
 		test_skip("the sanitizer needs mappings of its own");
 	test_start_thread(end_the_want, NULL);
 	use_mappings_up(spare);
+	weft_atomic_store(&want.begun, 1, release);
 	for (int i = 0; i < TASKS && weft_go(park, &gate) == 0; i++)
 		;
 	gate_open(&gate);
