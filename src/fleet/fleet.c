@@ -30,14 +30,18 @@ typedef struct {
 	const weft__fleet_ops *ops;
 } scheme;
 
+#ifdef WEFT_FLEET_REDIS
+#define redis_ops &weft__fleet_redis_ops
+#else
+#define redis_ops NULL	/* built without hiredis */
+#endif
+
 static const scheme schemes[] = {
 	{"dir:", &weft__fleet_dir_ops},
-#ifdef WEFT_FLEET_REDIS
-	{"redis:", &weft__fleet_redis_ops},
-	{"rediss:", &weft__fleet_redis_ops},
-	{"redis+unix:", &weft__fleet_redis_ops},
-	{"unix:", &weft__fleet_redis_ops},
-#endif
+	{"redis:", redis_ops},
+	{"rediss:", redis_ops},
+	{"redis+unix:", redis_ops},
+	{"unix:", redis_ops},
 };
 
 static void warn_nobody(void *arg, const char *line)
@@ -78,12 +82,16 @@ static int open_engine(weft_fleet *f, const char *url)
 	for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
 		size_t n = strlen(schemes[i].scheme);
 
-		if (strncmp(url, schemes[i].scheme, n) == 0) {
+		if (strncmp(url, schemes[i].scheme, n) != 0)
+			continue;
+		if (schemes[i].ops != NULL) {
 			setup.rest = url + n;
 			return schemes[i].ops->open(&f->engine, &setup);
 		}
+		setup.warn(setup.warn_arg, "built without hiredis, and so without Redis");
+		return -ENOTSUP;
 	}
-	setup.warn(setup.warn_arg, "no such place: a url begins with dir:, redis: or unix:, unless built without that");
+	setup.warn(setup.warn_arg, "no such place: a url begins with dir:, redis: or unix:");
 	return -EINVAL;
 }
 
