@@ -53,7 +53,8 @@ static int make_room(void)
 {
 	char *text;
 
-	memmove(input.text, input.text + input.at, input.size - input.at);
+	if (input.at > 0)
+		memmove(input.text, input.text + input.at, input.size - input.at);
 	input.size -= input.at;
 	input.at = 0;
 	if (input.room - input.size >= 4096)
