@@ -321,7 +321,7 @@ class InDirectory(Everywhere, SharedTest):
         self.assert_done(self.finish(waiter), 0, "result\n")
 
     def test_lost_lease_can_be_read_by_what_outlives_us(self):
-        away = "setsid sh -c 'read x <&$WEFT_LEASE_FD; echo $? >told' & sleep 1000"
+        away = "setsid sh -c 'read x <&$WEFT_LEASE_FD; echo $? >told' & exec sleep 1000"
         leader = self.start_flight("k", RUN + away)
         self.wait_for_runs(1)
         self.assertFalse((self.dir / "told").exists())
