@@ -11,6 +11,7 @@
 #include "ctx/ctx.h"
 
 static const char object;
+static const weft__why why;
 static weft_ctx ctx;
 static int gift[2];		/* plain, of who signals and who cancels */
 static bool queued, heard, got;
@@ -31,7 +32,7 @@ static int wait(void)
 	weft__waiter w;
 	int error;
 
-	weft__waiter_init(&w, "model");
+	weft__waiter_init(&w, &why);
 	queued = true;
 	weft__lot_push(b, &object, &w);
 	weft__lot_unlock(b);

@@ -20,6 +20,10 @@ typedef struct {
 	size_t count;
 } weft__task_list;
 
+static const struct {
+	bool traced;
+} weft__rt;
+
 /* Of the calling thread; NULL: it is no task. */
 weft__stack *weft__stack_self(void);
 void weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline);
