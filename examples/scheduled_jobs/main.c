@@ -229,7 +229,7 @@ static int run_nodes(void)
 	}
 	clock_gettime(CLOCK_REALTIME, &now);
 	s.first_tick = (now.tv_sec * 1000 + now.tv_nsec / 1000000 +
-			(long)(s.skew / WEFT_MS(1)) + 500) / period * period + period;
+			(long)(s.skew / WEFT_MS(1)) + 1500) / period * period + period;
 	for (long n = 1; err == 0 && n <= s.nodes; n++)
 		err = start_node(n, ends[1], &child);
 	close(ends[1]);

@@ -3,9 +3,13 @@
 """examples/cache_breakdown, from outside:  test_cache_breakdown.py PROGRAM"""
 
 import socket
+import sys
+import unittest
 import xml.etree.ElementTree
 
 import case
+import mariadb_server
+import redis_server
 
 QUICK = ["--during", "1s", "--lifetime", "300ms", "--rate", "400", "--keys", "4", "--slow", "60ms"]
 WAYS = ["unprotected", "merged in each process", "lock and poll", "one call in the fleet"]
@@ -42,6 +46,16 @@ class CacheBreakdown(case.Case):
         for way in WAYS:
             self.assertIn(way, text)
 
+    @unittest.skipIf(mariadb_server.MISSING or not redis_server.PROGRAM, "no servers")
+    def test_with_redis_in_front_of_mariadb(self):
+        with mariadb_server.Server() as database, redis_server.Server() as cache:
+            runs = self.check("--database", database.url, "--cache", cache.url)
+            packages = int(database.sql("SELECT COUNT(DISTINCT package) FROM needs")[0][0])
+            self.assertEqual(packages, 400)
+            # A kept value is one script, a new one two, whoever asks; renewals come on top of that.
+            scripts = cache.calls()["evalsha"]
+            self.assertGreaterEqual(scripts, runs[3]["queries"])
+            self.assertLessEqual(scripts, runs[3]["commands"])
 
     def test_what_cannot_be_had_is_one_line(self):
         done = self.run_program("--data", "/nonexistent")

@@ -2,9 +2,18 @@
 # SPDX-License-Identifier: MIT
 """examples/scheduled_jobs, from outside:  test_scheduled_jobs.py PROGRAM"""
 
+import os
+import re
+import shutil
+import subprocess
+import time
+import unittest
+
 import case
+import redis_server
 
 QUICK = ["--every", "600ms", "--skew", "150ms", "--ticks", "3", "--lease", "300ms"]
+TICK_MS = 2000
 
 
 class ScheduledJobs(case.Case):
@@ -32,6 +41,33 @@ class ScheduledJobs(case.Case):
         self.assertEqual(ticks[1]["runs"], 2, ticks)
         self.assertEqual(ticks[2]["fired"], 4, ticks)
 
+    @unittest.skipUnless(redis_server.PROGRAM, "no redis-server")
+    def test_over_redis(self):
+        with redis_server.Server() as server:
+            self.check("--at", server.url)
+
+    @unittest.skipUnless(redis_server.PROGRAM and shutil.which("faketime"), "no redis-server or no faketime")
+    def test_clocks_that_are_really_off(self):
+        """Each node a process of its own under faketime, as on machines without NTP."""
+        with redis_server.Server() as server:
+            first = int((time.time() * 1000 + 1500) // TICK_MS * TICK_MS + TICK_MS)
+            nodes = []
+            for n, off in enumerate((-0.7, -0.2, 0.3, 0.8), 1):
+                nodes.append(subprocess.Popen(
+                    ["faketime", "-f", f"{off:+}s", self.program, f"--node={n}", f"--first-tick={first}", "--ticks=2",
+                     f"--every={TICK_MS}ms", "--skew=900ms", "--at", server.url, "--command", "date +%N; exit 5"],
+                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                    env={**os.environ, "DONT_FAKE_MONOTONIC": "1"}))
+            lines = [line for node in nodes for line in node.communicate(timeout=60)[0].splitlines()]
+        told = [re.fullmatch(r"node (\d+) tick (\d+) at (-?\d+) +(\w+) token (\d+) took -?\d+ status (\d+): (\d+)", line)
+                for line in lines]
+        self.assertTrue(all(told), lines)
+        for tick in "12":
+            of_tick = [m for m in told if m[2] == tick]
+            self.assertEqual(len(of_tick), 4, lines)
+            self.assertEqual(sorted(m[4] for m in of_tick), ["led", "told", "told", "told"], lines)
+            self.assertEqual(len({(m[5], m[6], m[7]) for m in of_tick}), 1, lines)
+            self.assertEqual(of_tick[0][6], "5")
 
     def test_options(self):
         self.check_options()
