@@ -344,12 +344,12 @@ class InDirectory(Everywhere, SharedTest):
     def test_stop_and_continue_looks_at_the_lease(self):
         """Ctrl-Z with --no-detach: the command goes on only if the lease is held still."""
         script = RUN + "[ $(wc -l <runs) = 1 ] || exit 0; while :; do echo x >>ticks; sleep 0.01; done"
-        leader = self.start_flight("k", script, "--no-detach", "--lease", "200ms", preexec_fn=os.setpgrp)
+        leader = self.start_flight("k", script, "--no-detach", "--lease", "1s", preexec_fn=os.setpgrp)
         first = self.wait_for_runs(1)
         until(lambda: (self.dir / "ticks").exists(), "it ticks")
         leader.send_signal(signal.SIGTSTP)
         until(lambda: command.state_of(leader.pid) == "T" and command.state_of(first) == "T", "both have stopped")
-        self.assert_done(self.flight("k", script, "--lease", "200ms"), 0)
+        self.assert_done(self.flight("k", script, "--lease", "1s"), 0)
         ticks = (self.dir / "ticks").stat().st_size
         leader.send_signal(signal.SIGCONT)
         self.assert_done(self.finish(leader), 70)
