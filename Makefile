@@ -35,7 +35,7 @@ test:
 	@tools/build gcc
 	@tools/build clang
 	@tools/run_tests \
-		build/gcc:tools,unit,sim,explore,trap,fault,sanitizers,fleet,cli,vet,seeing,examples,speed \
+		build/gcc:tools,unit,sim,explore,trap,fault,sanitizers,fleet,cli,vet,seeing,examples,cases,speed \
 		build/clang:unit,trap,fault,speed
 
 check:

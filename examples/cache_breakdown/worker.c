@@ -2,7 +2,7 @@
 /* One process of the service: its share of the callers, and how it answers. */
 #include "breakdown.h"
 
-#include "cache.h"
+#include "../common/cache.h"
 
 #include <weft/fleet.h>
 

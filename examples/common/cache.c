@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cache.h"
 
-#include "../common/redis.h"
+#include "redis.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,8 +3,8 @@
  * A cache that all processes share, with a lock for each key: Redis, or files
  * in a directory where there is none.
  */
-#ifndef EXAMPLES_CACHE_BREAKDOWN_CACHE_H
-#define EXAMPLES_CACHE_BREAKDOWN_CACHE_H
+#ifndef EXAMPLES_COMMON_CACHE_H
+#define EXAMPLES_COMMON_CACHE_H
 
 #include <weft.h>
 
