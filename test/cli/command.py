@@ -53,6 +53,11 @@ def state_of(pid):
     return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
+def has_stopped(pid):
+    """D: a shell waits in vfork(2) for a child that was stopped before its exec."""
+    return state_of(pid) in "TD"
+
+
 def can_mount():
     probe = ["unshare", "-rm", "mount", "-t", "tmpfs", "none", "/mnt"]
     return shutil.which("unshare") and subprocess.run(probe, capture_output=True).returncode == 0

@@ -11,7 +11,7 @@ import subprocess
 import time
 
 import command
-from command import CommandTest, Terminal, can_mount, is_alive, state_of, until, weft
+from command import CommandTest, Terminal, can_mount, has_stopped, is_alive, until, weft
 
 FOREVER = "sleep 1000"
 UNTIL_GO = "echo $$ >pid; until [ -e go ]; do sleep 0.01; done"
@@ -280,7 +280,7 @@ class Group(CommandTest):
         process = self.start("group", ":::", UNTIL_GO, preexec_fn=os.setpgrp)
         pid = self.pid_in("pid")
         process.send_signal(signal.SIGTSTP)
-        until(lambda: state_of(process.pid) == "T" and state_of(pid) == "T", "both have stopped")
+        until(lambda: has_stopped(process.pid) and has_stopped(pid), "both have stopped")
         (self.dir / "go").touch()
         process.send_signal(signal.SIGCONT)
         self.assert_done(self.finish(process), 0)

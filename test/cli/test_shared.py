@@ -348,7 +348,7 @@ class InDirectory(Everywhere, SharedTest):
         first = self.wait_for_runs(1)
         until(lambda: (self.dir / "ticks").exists(), "it ticks")
         leader.send_signal(signal.SIGTSTP)
-        until(lambda: command.state_of(leader.pid) == "T" and command.state_of(first) == "T", "both have stopped")
+        until(lambda: command.has_stopped(leader.pid) and command.has_stopped(first), "both have stopped")
         self.assert_done(self.flight("k", script, "--lease", "1s"), 0)
         ticks = (self.dir / "ticks").stat().st_size
         leader.send_signal(signal.SIGCONT)
