@@ -623,3 +623,9 @@ void weft__frames_read(void *to, uintptr_t from, size_t size_bytes)
 	for (size_t i = 0; i < size_bytes / sizeof *words; i++)
 		copy[i] = words[i];
 }
+
+__attribute__((no_sanitize("address"))) __attribute__((no_sanitize("thread")))
+uintptr_t weft__frames_load(const void *word)
+{
+	return weft_atomic_load((const uintptr_t *)word, acquire);
+}

@@ -27,6 +27,9 @@ typedef struct {
  */
 void weft__frames_read(void *to, uintptr_t from, size_t size_bytes);
 
+/* One such word, acquire: what others write meanwhile, and not as atomic. */
+uintptr_t weft__frames_load(const void *word);
+
 /*
  * The return addresses of the frames in c, innermost first; the first is in the
  * function that has called weft__switch(). Returns how many of at most most

@@ -161,8 +161,8 @@ static bool take_copy(const weft__stack *s, const weft__waiter *w, snapshot *c)
 static bool stands_still(weft__stack *s, const weft__waiter *w, weft_time since)
 {
 	weft__peek_barrier();
-	return weft_atomic_load(&s->waiter, acquire) == w &&
-	       weft_atomic_load(&s->since, relaxed) == since &&
+	return weft__frames_load(&s->waiter) == (uintptr_t)w &&
+	       weft__frames_load(&s->since) == (uintptr_t)since &&
 	       since < weft_atomic_load(&weft__rt.now, relaxed);
 }
 
@@ -219,9 +219,9 @@ static void drop_last(weft__person *p)
 /* One try. False: it was about to change. */
 static bool look_at(weft__stack *s, weft__person *p, snapshot *c)
 {
-	weft__task *task = weft_atomic_load(&s->task, acquire);
-	weft_time since = weft_atomic_load(&s->since, acquire);
-	weft__waiter *w = weft_atomic_load(&s->waiter, acquire);
+	weft__task *task = (weft__task *)weft__frames_load(&s->task);
+	weft_time since = (weft_time)weft__frames_load(&s->since);
+	weft__waiter *w = (weft__waiter *)weft__frames_load(&s->waiter);
 
 	if (task == NULL)
 		return true;
@@ -229,7 +229,7 @@ static bool look_at(weft__stack *s, weft__person *p, snapshot *c)
 	if (w == NULL || is_about_to_park(w) || !take_copy(s, w, c))
 		return true;
 	if (!stands_still(s, w, since) ||
-	    weft_atomic_load(&s->task, relaxed) != task)
+	    weft__frames_load(&s->task) != (uintptr_t)task)
 		return false;
 	describe_wait(p, w, c);
 	p->since = since;
