@@ -441,11 +441,18 @@ TEST(dump_finds_those_who_wait_for_each_other_while_others_run)
 	weft_atomic_store(&stop, 1, relaxed);
 }
 
+static uint32_t in_once;
+
+static void wait_in_once(void *arg)
+{
+	weft_atomic_store(&in_once, 1, relaxed);
+	wait_group(arg);
+}
+
 static void wait_for_group_in_once(void *arg)
 {
-	(void)arg;
 	weft_task_name("waits for the group");
-	weft_once_do(&once, wait_group, NULL);
+	weft_once_do(&once, wait_in_once, arg);
 }
 
 static int wait_for_once_in_group(weft_ctx *unused, void *arg)
@@ -453,8 +460,9 @@ static int wait_for_once_in_group(weft_ctx *unused, void *arg)
 	(void)unused;
 	(void)arg;
 	weft_task_name("member");
-	weft_sleep(NULL, WEFT_MS(5));
-	weft_once_do(&once, wait_group, NULL);
+	while (!weft_atomic_load(&in_once, relaxed))
+		weft_sleep(NULL, WEFT_MS(1));
+	weft_once_do(&once, wait_in_once, NULL);
 	return 0;
 }
 
