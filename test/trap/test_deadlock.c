@@ -66,9 +66,13 @@ TEST_TRAP(deadlock_of_two_mutexes_is_reported,
 	abort();
 }
 
+static uint32_t knots;
+
 static void run_other(void *other)
 {
-	weft_sleep(NULL, WEFT_MS(5));
+	weft_atomic_add(&knots, 1, relaxed);
+	while (weft_atomic_load(&knots, relaxed) < 2)
+		weft_sleep(NULL, WEFT_MS(1));
 	weft_once_do(other, NULL, NULL);
 }
 

@@ -400,9 +400,13 @@ TEST(dump_shows_plain_threads_that_wait_here)
 
 /* ---- for whom ---- */
 
+static uint32_t knots;
+
 static void wait_for_other(void *arg)
 {
-	weft_sleep(NULL, WEFT_MS(1));
+	weft_atomic_add(&knots, 1, relaxed);
+	while (weft_atomic_load(&knots, relaxed) < 2)
+		weft_sleep(NULL, WEFT_MS(1));
 	weft_once_do(arg, receive, NULL);
 }
 
