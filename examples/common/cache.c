@@ -61,6 +61,16 @@ static void file_name(char *path, const char *key, const char *kind)
 			*at = '_';
 }
 
+static void temporary_name(char *path, const char *key)
+{
+	static int serial;
+	char kind[64];
+
+	snprintf(kind, sizeof kind, "%d.%d", (int)getpid(),
+		 weft_atomic_add(&serial, 1, relaxed));
+	file_name(path, key, kind);
+}
+
 static bool has_expired(const struct stat *status)
 {
 	struct timespec now;
@@ -111,15 +121,12 @@ static int file_get(cache *c, const char *key, char **value)
 static int file_set(cache *c, const char *key, const char *value,
 		    weft_duration lifetime)
 {
-	static int serial;
-	char path[PATH_BYTES], temporary[PATH_BYTES], kind[64];
+	char path[PATH_BYTES], temporary[PATH_BYTES];
 	struct timespec times[2];
 	int fd, err = 0;
 
-	snprintf(kind, sizeof kind, "%d.%d", (int)getpid(),
-		 weft_atomic_add(&serial, 1, relaxed));
 	file_name(path, key, "value");
-	file_name(temporary, key, kind);
+	temporary_name(temporary, key);
 	fd = openat(c->dir, temporary, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
@@ -131,23 +138,31 @@ static int file_set(cache *c, const char *key, const char *value,
 	return err;
 }
 
+/* A lock appears with the time at which it ends, or somebody takes it for old. */
 static int file_lock(cache *c, const char *key, weft_duration at_most)
 {
-	char path[PATH_BYTES];
+	char path[PATH_BYTES], temporary[PATH_BYTES];
 	struct timespec times[2];
 	struct stat status;
-	int fd;
+	int fd, err = 1;
 
 	file_name(path, key, "lock");
-	if (fstatat(c->dir, path, &status, 0) == 0 && has_expired(&status))
+	if (fstatat(c->dir, path, &status, 0) == 0) {
+		if (!has_expired(&status))
+			return 0;
 		unlinkat(c->dir, path, 0);
-	fd = openat(c->dir, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	}
+	temporary_name(temporary, key);
+	fd = openat(c->dir, temporary, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return errno == EEXIST ? 0 : -errno;
+		return -errno;
 	expire_at(times, at_most);
-	futimens(fd, times);
+	if (futimens(fd, times) != 0 ||
+	    linkat(c->dir, temporary, c->dir, path, 0) != 0)
+		err = errno == EEXIST ? 0 : -errno;
 	close(fd);
-	return 1;
+	unlinkat(c->dir, temporary, 0);
+	return err;
 }
 
 /* ---- Redis ---- */

@@ -58,9 +58,9 @@ class ScheduledJobs(case.Case):
                      f"--every={TICK_MS}ms", "--skew=900ms", "--at", server.url, "--command", "date +%N; exit 5"],
                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                     env={**os.environ, "DONT_FAKE_MONOTONIC": "1"}))
-            lines = [line for node in nodes for line in node.communicate(timeout=60)[0].splitlines()]
-        told = [re.fullmatch(r"node (\d+) tick (\d+) at (-?\d+) +(\w+) token (\d+) took -?\d+ status (\d+): (\d+)", line)
-                for line in lines]
+            lines = [line for node in nodes for line in node.communicate(timeout=60)[0].split("\n") if line]
+        form = r"node (\d+) tick (\d+) at (-?\d+) +(\w+) token (\d+) took -?\d+ status (\d+): (\d+)"
+        told = [re.fullmatch(form, line) for line in lines]
         self.assertTrue(all(told), lines)
         for tick in "12":
             of_tick = [m for m in told if m[2] == tick]

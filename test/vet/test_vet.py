@@ -367,7 +367,7 @@ class Project(InFolder):
         types = re.findall(r"^\tWEFT_PRIV_NOCOPY\((\w+)\)", headers, re.M)
         self.assertGreater(len(types), 10)
         lines = [f"void f_{t}({t} *a, {t} *b) {{ *a = *b; }}" for t in types]
-        self.write("a.c", "#include <weft.h>\n" + "\n".join(lines) + "\n")
+        self.write("a.c", "#include <weft.h>\n#include <weft/fleet.h>\n" + "\n".join(lines) + "\n")
         out = self.run_here("a.c", "--", *compiler())[1]
         self.assertEqual([f"assignment copies a {t}" for t in types], re.findall(r"warning: (.*) \[", out))
 
