@@ -31,7 +31,13 @@ int weft_wait_fd(weft_ctx *ctx, int fd, short events)
 	if (revents != 0)
 		return revents;
 	err = weft_ctx_err(ctx);
-	return err != 0 ? err : wait_until_ready(ctx, fd, wanted);
+	if (err == 0)
+		err = wait_until_ready(ctx, fd, wanted);
+	if (err != -ECANCELED && err != -ETIMEDOUT)
+		return err;
+	/* It may have become ready before ctx was done. */
+	revents = weft__poll_now(fd, wanted);
+	return revents != 0 ? revents : err;
 }
 
 int weft_fd_close(int fd)

@@ -113,6 +113,31 @@ TEST_FLAVOURS(wait_fd_prefers_readiness_to_a_context_that_is_done)
 	close_both(ends);
 }
 
+/* Ready first, cancelled then: whichever of the two wakes it, it is ready. */
+static void is_ready_and_cancelled(int waiters)
+{
+	weft_ctx ctx = {0};
+	uint32_t woken = 0;
+	int ends[2];
+
+	open_pipe(ends);
+	wait_for w = {ends[0], POLLIN, &ctx, POLLIN, &woken};
+	for (int i = 0; i < waiters; i++)
+		test_start(wait_here, &w);
+	put_byte(ends[1]);
+	weft_ctx_cancel(&ctx, 0);
+	test_join_all();
+	CHECK_EQ(load(&woken), (uint32_t)waiters);
+	weft_ctx_fini(&ctx);
+	close_both(ends);
+}
+
+TEST_FLAVOURS(wait_fd_that_is_cancelled_after_it_was_ready_says_so)
+{
+	for (int i = 0; i < 100; i++)
+		is_ready_and_cancelled(3);
+}
+
 TEST_FLAVOURS(wait_fd_of_a_file_is_ready_at_once)
 {
 	int fd = open("/proc/self/exe", O_RDONLY);
