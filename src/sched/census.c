@@ -87,7 +87,12 @@ uint64_t weft__census_entered(void)
 	return sum;
 }
 
-static const void *object_of(const weft__waiter *w)
+/*
+ * A thread whose wait ends meanwhile is being taken out of its queue: then this
+ * is the object or NULL, either of which was true a moment ago.
+ */
+__attribute__((no_sanitize("thread"))) static const void *
+object_of(const weft__waiter *w)
 {
 	switch (w->why->object) {
 	case WEFT__OF_ADDRESS:
