@@ -33,7 +33,8 @@
  *     caller that has seen DONE, or was claimed, may free *o.
  *     Tempting and wrong: to wake all and then to write DONE, "so that nobody
  *     finds it done before those who waited longest". The last of them returns
- *     and frees *o before the store.
+ *     and frees *o before the store. (Who waits in weft_once_do() looks once
+ *     more and does no harm by that; who is told an error by _try() does.)
  * O4  No waiter is forgotten: one that queues saw RUNNING and set WAITERS in
  *     one CAS under the bucket's lock, so the runner's CAS from RUNNING alone
  *     fails, and it takes that lock and finds the waiter queued.

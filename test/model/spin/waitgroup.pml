@@ -3,8 +3,7 @@
  * src/sync/waitgroup.c: W1, W2, W3, W5. Tasks below WAITERS wait, the others
  * end what was counted. There are ROUNDS: whoever returns first begins the next
  * one. The first GIVE_UP waiters may give up, and wait again. When all waits
- * have returned for the last time, the wait group is freed; its memory may be a
- * mutex then, that the last task waits for.
+ * have returned for the last time, the wait group is freed.
  *
  *	right	-DTASKS=4 -DWAITERS=2 -DROUNDS=2 -DGIVE_UP=1
  *	also	-DTASKS=5 -DWAITERS=2 -DROUNDS=1 -DGIVE_UP=1
