@@ -22,8 +22,8 @@ int ledger_create(sql *db, weft_ctx *ctx, const settings *s)
 		"CREATE TABLE accounts (name VARCHAR(32) PRIMARY KEY, cents BIGINT)",
 		"CREATE TABLE payments (id VARCHAR(64))",
 		"CREATE TABLE paid (id VARCHAR(64) PRIMARY KEY)",
-		"CREATE TABLE receipts (id VARCHAR(64) PRIMARY KEY, "
-		"text VARCHAR(99), fence BIGINT)",
+		("CREATE TABLE receipts (id VARCHAR(64) PRIMARY KEY, "
+		 "text VARCHAR(99), fence BIGINT)"),
 		"CREATE TABLE accepted (id VARCHAR(64), text VARCHAR(99))",
 	};
 	char name[32];

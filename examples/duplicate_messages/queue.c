@@ -200,9 +200,9 @@ static int table_clear(queue *q, weft_ctx *ctx)
 {
 	static const char *const statements[] = {
 		"DROP TABLE IF EXISTS queue",
-		"CREATE TABLE queue (number INTEGER PRIMARY KEY, "
-		"id VARCHAR(64), account VARCHAR(32), cents INTEGER, "
-		"due BIGINT, deliveries INTEGER, state VARCHAR(8))",
+		("CREATE TABLE queue (number INTEGER PRIMARY KEY, "
+		 "id VARCHAR(64), account VARCHAR(32), cents INTEGER, "
+		 "due BIGINT, deliveries INTEGER, state VARCHAR(8))"),
 	};
 	int err = 0;
 
