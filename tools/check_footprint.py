@@ -72,8 +72,11 @@ def build(folder, name, *linked):
 def check_linked(tally, library):
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
+        # Without debug data: the valgrind of Debian 12 cannot read that of clang 14.
+        stripped = folder / library.name
+        run("objcopy", "--strip-debug", library, stripped)
         without = build(folder, "without")
-        linked = build(folder, "linked", library, f"-Wl,-rpath,{library.parent}")
+        linked = build(folder, "linked", stripped, f"-Wl,-rpath,{folder}")
         threads = int(run(linked).stdout)
         tally.check("a_program_that_links_weft_and_uses_nothing_has_one_thread",
                     too_much(threads, 1, "threads"))
