@@ -224,9 +224,11 @@ int sql_transaction(sql *db, weft_ctx *ctx,
 		      NULL);
 	if (err == 0) {
 		err = fn(&t, ctx, arg);
-		/* Without ctx: a connection goes back in a known state. */
-		err_end = sql_run(&t, NULL, NULL, err == 0 ? "COMMIT" : "ROLLBACK",
-				  0, NULL);
+		/* Without ctx: a connection goes back in a known state, or not. */
+		err_end = t.broken ? -EIO
+				   : sql_run(&t, NULL, NULL,
+					     err == 0 ? "COMMIT" : "ROLLBACK", 0,
+					     NULL);
 		t.broken |= err_end != 0;
 		err = err != 0 ? err : err_end;
 	}
