@@ -198,6 +198,7 @@ static void print_tick(long n)
 static int report(void)
 {
 	long stray = ticks[0].runs + ticks[s.ticks + 1].runs, bad = stray;
+	long fired = 0, runs = 0;
 
 	if (s.json)
 		puts("[");
@@ -208,9 +209,14 @@ static int report(void)
 		print_tick(n);
 		bad += ticks[n].failed + ticks[n].differs +
 		       (ticks[n].runs == 0);
+		fired += ticks[n].fired;
+		runs += ticks[n].runs;
 	}
 	if (s.json)
 		puts("]");
+	else
+		printf("\n%ld times it fired, %ld times it ran: %ld runs were saved.\n",
+		       fired, runs, fired - runs);
 	if (stray > 0)
 		fprintf(stderr, "scheduled_jobs: %ld runs for other ticks\n", stray);
 	return bad > 0;
