@@ -9,6 +9,7 @@ CPU. BENCH_WEFT measures the last; it is the program of the benchmarks.
 
 import argparse
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -40,7 +41,12 @@ int main(void)
 
 
 def run(*command):
-    return subprocess.run(command, capture_output=True, text=True, check=True)
+    # The path to libraries that tests are given would lead to the one with debug data.
+    env = {name: value for name, value in os.environ.items() if name != "LD_LIBRARY_PATH"}
+    done = subprocess.run(command, capture_output=True, text=True, env=env)
+    if done.returncode:
+        sys.exit(f"{' '.join(map(str, command))}: exit status {done.returncode}\n{done.stderr}")
+    return done
 
 
 def too_much(value, most, unit):
