@@ -44,14 +44,15 @@ class Fleet:
                                                     start_new_session=True)
         return name
 
-    def fault(self, kind, process="*"):
-        line = f"{time.monotonic_ns()} driver 0 0 * fault kind={kind} process={process}\n"
+    def fault(self, kind, process="*", at=None):
+        line = f"{at or time.monotonic_ns()} driver 0 0 * fault kind={kind} process={process}\n"
         with open(self.log, "ab", buffering=0) as log:
             log.write(line.encode())
 
     def signal(self, name, number, kind):
+        at = time.monotonic_ns()  # somebody else may go on before the signal is sent, as it seems here
         self.processes[name].send_signal(number)
-        self.fault(kind, name)
+        self.fault(kind, name, at)
 
     def kill(self, name):
         self.killed.add(name)
