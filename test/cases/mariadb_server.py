@@ -50,7 +50,7 @@ class Server:
         with open(self.log, "a") as log:
             subprocess.run(
                 [program("mariadb-install-db"), "--no-defaults", f"--datadir={self.folder}/data", "--skip-test-db",
-                 "--auth-root-authentication-method=normal", *self.user()],
+                 "--auth-root-authentication-method=normal", "--force", *self.user()],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True)
 
     @staticmethod
