@@ -102,9 +102,7 @@ static enum use use_of(const weft__dir *d, const weft__fleet_ask *ask,
 	if (ask->passive)
 		return age < s->stale ? GIVE : NONE;
 	if (ask->mode == WEFT_FLEET_CALL)
-		return s->err == 0 && age <= ask->max_age && ask->max_age > 0
-			       ? GIVE
-			       : NONE;
+		return age <= ask->max_age && ask->max_age > 0 ? GIVE : NONE;
 	if (age >= s->stale)
 		return NONE;
 	return held || (age < s->fresh && !ask->refresh) ? GIVE : GIVE_AND_LEAD;
@@ -599,7 +597,10 @@ static int publish(weft__dir *d, weft__fleet_lease *lease, const stored *s,
 		return weft__dir_trouble(errno);
 	weft__fleet_step("dir-renamed");
 	h->result = *s;
-	h->state = WEFT__DIR_DONE;
+	h->state = s->ending == WEFT__FLEET_UNSTORED &&
+				   h->flags & WEFT__DIR_AT_MOST_ONCE
+			   ? WEFT__DIR_LOST
+			   : WEFT__DIR_DONE;
 	h->deaths = 0;
 	h->changed_wall = weft__fleet_walltime();
 	err = weft__dir_write(own->fd, &own->record, true);
