@@ -2,9 +2,11 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char help[] =
 	"usage: weft COMMAND [OPTION...]\n"
@@ -54,6 +56,18 @@ static int cmd_help(int argc, char **argv)
 	return cli_finish_output("weft help", CLI_OK);
 }
 
+/*
+ * What is opened must not become stdin, stdout or stderr where the caller has
+ * closed them. What stands for them cannot be used either, so that it is said.
+ */
+static void guard_std_fds(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY
+								    : O_RDONLY);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -70,6 +84,7 @@ int main(int argc, char **argv)
 		{"-h", cmd_help},
 	};
 
+	guard_std_fds();
 	if (argc < 2)
 		return cli_trouble("weft", "no command (see weft help)");
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)

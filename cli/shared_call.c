@@ -305,6 +305,8 @@ static void call_place(shared_call *s)
 	} else if (s->trouble[0] == '\0') {
 		set_own_end(s, err);
 	}
+	if (info.led && info.unstored)
+		note(s, "the result could not be stored: others may run it again");
 	if (s->end.cut && !info.led)
 		note(s, "there was more output than is kept");
 	s->key = s->options->key;

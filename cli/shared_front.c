@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,7 +57,9 @@ static bool write_exactly(int fd, const char *data, size_t size)
 	while (size > 0) {
 		ssize_t n = write(fd, data, size);
 
-		if (n < 0 && errno != EINTR)
+		if (n < 0 && errno == EAGAIN)
+			poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1);
+		else if (n < 0 && errno != EINTR)
 			return fd == STDERR_FILENO;
 		data += n > 0 ? n : 0;
 		size -= n > 0 ? (size_t)n : 0;

@@ -227,6 +227,19 @@ class InDirectory(Everywhere, SharedTest):
             self.flight("k", RUN, "--share-for", "60s")
         self.assertEqual(len(self.runs()), 1)
 
+    def test_a_failure_is_shared_for_a_while_too(self):
+        for _ in range(2):
+            self.assertEqual(self.flight("k", RUN + " exit 7", "--share-for", "60s").returncode, 7)
+        self.assertEqual(len(self.runs()), 1)
+
+    def test_descriptors_that_are_closed_are_not_used_for_anything_else(self):
+        def close_all():
+            for fd in range(3):
+                os.close(fd)
+
+        done = self.once("k", RUN + " exit 5", preexec_fn=close_all, stdout=None, stderr=None)
+        self.assertEqual((done.returncode, len(self.runs())), (5, 1))
+
     def test_nothing_is_left_of_the_command(self):
         self.assert_done(self.flight("k", "setsid sh -c 'echo $$ >pid.a; sleep 1000' &"
                                      " sh -c 'echo $$ >pid.b; sleep 1000' &"
