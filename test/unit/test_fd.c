@@ -500,14 +500,17 @@ enum { CLOSE_ROUNDS = 200 };
 
 /*
  * A wait that begins after the close may meet anything under that number, even
- * what the runtime has opened itself.
+ * what the runtime has opened itself, and would wait for that for ever.
  */
 static void wait_or_come_late(void *arg)
 {
 	wait_for *w = arg;
+	weft_ctx until;
 
-	if (weft_wait_fd(NULL, w->fd, w->events) == -EBADF)
+	weft_ctx_init_timeout(&until, NULL, WEFT_SECOND);
+	if (weft_wait_fd(&until, w->fd, w->events) == -EBADF)
 		weft_atomic_add(w->woken, 1, relaxed);
+	weft_ctx_fini(&until);
 }
 
 /* Close races with the wait: it is before, in, or after it. */
