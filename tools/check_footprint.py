@@ -97,15 +97,15 @@ def check_linked(tally, library):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("library", type=pathlib.Path)
+    parser.add_argument("shared", type=pathlib.Path)
     parser.add_argument("bench_weft", type=pathlib.Path)
     args = parser.parse_args()
     tally = Tally()
-    size = text_bytes(args.library)
-    print(f"# {args.library.name}: {size:,} bytes of code and constants")
+    size = text_bytes(args.shared)
+    print(f"# {args.shared.name}: {size:,} bytes of code and constants")
     tally.check("the_library_is_small", too_much(size, TEXT_BYTES_MOST, "bytes"))
-    tally.check("the_library_has_no_constructor", too_much(constructors(args.library), 0, "constructors"))
-    check_linked(tally, args.library)
+    tally.check("the_library_has_no_constructor", too_much(constructors(args.shared), 0, "constructors"))
+    check_linked(tally, args.shared)
     idle = json.loads(run(args.bench_weft, "idle", "--n", "1", "--procs", "2").stdout)["cpu_seconds"]
     print(f"# an idle second: {idle * 1e3:.2f} ms of CPU")
     tally.check("an_idle_runtime_takes_no_cpu", too_much(idle, IDLE_CPU_SECONDS_MOST, "seconds of CPU in a second"))
