@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -92,6 +93,43 @@ TEST(fleet_dir_never_removes_what_is_once_for_ever)
 		ask(f, 1000, 0, WEFT_FLEET_CALL);
 	CHECK_EQ(files_in("k"), 2);
 	CHECK_EQ(files_in("r"), 1);
+	weft_fleet_close(f);
+}
+
+static int die(weft_ctx *ctx, void *arg, weft_fleet_run *run)
+{
+	(void)ctx, (void)arg, (void)run;
+	raise(SIGKILL);
+	return 0;
+}
+
+static void begin_at_most_once(void *arg)
+{
+	weft_fleet *f = place_open();
+	weft_fleet_call c = {
+		.key = weft_key_u64(1), .fn = die, .at_most_once = true,
+	};
+
+	(void)arg;
+	weft_fleet_do(f, NULL, &c, NULL, NULL);
+}
+
+TEST(fleet_dir_never_removes_that_an_at_most_once_has_begun)
+{
+	size_t none = 0;
+	weft_fleet_call c = {
+		.key = weft_key_u64(1), .fn = give, .arg = &none,
+		.at_most_once = true,
+	};
+	weft_fleet *f;
+
+	place_make();
+	CHECK_EQ(process_join(process_start(begin_at_most_once, NULL)), SIGKILL);
+	f = place_open();
+	shift_s = 365 * 86400;
+	for (int i = 0; i < 20; i++)
+		ask(f, 1000, 0, WEFT_FLEET_CALL);
+	CHECK_EQ(weft_fleet_do(f, NULL, &c, NULL, NULL), -EOWNERDEAD);
 	weft_fleet_close(f);
 }
 

@@ -292,8 +292,10 @@ def waiter_that_slept_through_asks_again(worker, seed):
 def at_most_once_ends_with_its_leader(worker, seed):
     with Scene(worker, seed, sleep_ms=3000, at_most_once=1) as s:
         leader, waiters = s.leader_and_waiters(2)
+        begun = s.server.command("PTTL", s.key("M"))
         s.fleet.kill(leader)
         complaints = s.finish(most_runs=1)
+        expect(complaints, begun == s.server.command("PTTL", s.key("M")) == -1, "that it has begun will be forgotten")
         for name in waiters:
             answer = s.answers(name)[0]
             expect(complaints, answer.what == "give_up" and answer.number("err") == EOWNERDEAD,

@@ -136,7 +136,7 @@ class Model:
             if verdict:
                 return verdict
         if m.get("s") == "run" and m.get("am") == "1":
-            m["s"] = "lost"
+            m["s"], self.m_ttl = "lost", None
         if m.get("s") == "lost":
             self.wake(b"A 00ff")
             return [b"LOST"]

@@ -56,7 +56,11 @@ static bool is_over(const weft__dir *d, const weft__dir_stored *s)
 
 static bool is_unused(const weft__dir *d, const weft__dir_head *h)
 {
-	return h->state != WEFT__DIR_LOST && h->deaths == 0 &&
+	bool lost = h->state == WEFT__DIR_LOST ||
+		    (h->state == WEFT__DIR_RUN &&
+		     h->flags & WEFT__DIR_AT_MOST_ONCE);
+
+	return !lost && h->deaths == 0 &&
 	       is_over(d, &h->result) &&
 	       weft__fleet_walltime() - h->changed_wall >= h->retain;
 }

@@ -52,6 +52,15 @@ static void add_record(weft__redis_words *w, const weft__fleet_ask *ask)
 	weft__redis_ms(w, d == WEFT_FLEET_FOREVER ? 0 : d);
 }
 
+/* While it runs: that a call has begun which must not run twice is never forgotten. */
+static void add_record_of_run(weft__redis_words *w, const weft__fleet_ask *ask)
+{
+	if (ask->at_most_once)
+		weft__redis_ms(w, 0);
+	else
+		add_record(w, ask);
+}
+
 /* The inbox, if its owner's death can be seen by it. */
 static const char *hint(weft__redis *e)
 {
@@ -107,7 +116,7 @@ static void join_words(weft__redis *e, const weft__fleet_ask *ask,
 	weft__redis_text(w, e->who);
 	weft__redis_ms(w, ask->lease);
 	weft__redis_ms(w, ask->grace);
-	add_record(w, ask);
+	add_record_of_run(w, ask);
 	weft__redis_number(w, (int64_t)ask->known_epoch);
 	weft__redis_number(w, ask->max_takeovers);
 	weft__redis_number(w, ask->at_most_once);
@@ -311,7 +320,7 @@ static void renew_words(weft__redis *e, const weft__fleet_lease *lease,
 	weft__redis_text(w, hint(e));
 	weft__redis_number(w, (int64_t)lease->epoch);
 	weft__redis_ms(w, ask->lease);
-	add_record(w, ask);
+	add_record_of_run(w, ask);
 	weft__redis_number(w, may_reclaim(lease));
 	weft__redis_number(w, ask->at_most_once);
 }

@@ -112,6 +112,7 @@ if s == 'run' then
 	if m[11] == '1' then
 		s = 'lost'
 		redis.call('HSET', M, 's', s)
+		keep_record(0)
 	end
 end
 if s == 'lost' then
