@@ -220,7 +220,8 @@ enum weft_fleet_mode {
 	 * A return of 0 is kept for .keep, for ever if that is 0, and the
 	 * function not called again; an error for .keep_error, after which the
 	 * next one tries. Written to disk before anybody is told (dir:), and
-	 * never run without the place.
+	 * never run without the place. Where there is no room for its bytes,
+	 * that it has run is kept instead: who asks is told why, as -ENOSPC.
 	 */
 	WEFT_FLEET_ONCE,
 };
@@ -267,7 +268,11 @@ struct weft_fleet_call {
 	 * given up with -ELOOP until it is forgotten; 0: 3.
 	 */
 	int max_takeovers;
-	bool at_most_once;	/* nobody takes over: -EOWNERDEAD until forgotten */
+	/*
+	 * Nobody takes over: -EOWNERDEAD until forgotten. The same where it has
+	 * run, and there was no room for its bytes.
+	 */
+	bool at_most_once;
 	enum weft_fleet_down down;
 	/* Of what fn will do, 0: none; who asks with another has -EBADMSG. */
 	uint64_t fingerprint;
@@ -283,9 +288,10 @@ struct weft_fleet_info {
 	bool stale;	/* … more than keep ago; a refresh is on its way */
 	bool alone;	/* run without the place: WEFT_FLEET_DOWN_RUN */
 	/*
-	 * The function ran here, but what it gave could not be stored: the lease
-	 * was lost, the key forgotten, or the place did not answer. Others may
-	 * be given another result.
+	 * The function ran, but what it gave could not be stored: there was no
+	 * room, the lease was lost, the key forgotten, or the place did not
+	 * answer. Where it ran here, these are its bytes, and others may be given
+	 * another result; else the return says why there are none.
 	 */
 	bool unstored;
 	uint64_t token;	/* of the run */
@@ -481,6 +487,8 @@ struct weft_fleet_entry {
 	int err;		/* of one kept: what the function returned */
 	size_t size;		/* of one kept: its bytes */
 	bool stale;		/* of one kept */
+	bool unstored;		/* … without its bytes, for which there was no room:
+				 * err says why */
 };
 
 /* Returns false to be told no more. */

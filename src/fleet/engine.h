@@ -39,7 +39,8 @@
  *	else, in CACHE and ONCE: if it is fresh. If it is stale, and a run goes
  *	on, HIT with it (nobody waits for a refresh); if it is stale and nothing
  *	runs, LEAD with it.
- * Only a result with WEFT__FLEET_RETURNED counts for those who did not wait.
+ * Only a result with WEFT__FLEET_RETURNED counts for those who did not wait; and
+ * in ONCE one with WEFT__FLEET_UNSTORED, which says that it has run.
  * With refresh set a fresh result is no reason for HIT: LEAD with it, or, if a
  * run goes on, HIT. With passive set LEAD is never given, -ENOENT is instead,
  * and a result is usable that may still be given, stale or not.
@@ -199,7 +200,11 @@ struct weft__fleet_outcome {
 	 * ever. Kept in the place for the longest of them.
 	 */
 	weft_duration fresh, stale, linger;
-	bool durable;			/* on disk before this returns */
+	/*
+	 * On disk before this returns; and where there is no room for the bytes,
+	 * that it has run is kept as long as they would be, never as stale.
+	 */
+	bool once;
 };
 
 /* What an engine is opened with. */
@@ -248,7 +253,8 @@ struct weft__fleet_ops {
 	 *
 	 * Returns 0: stored; also where the lease had lapsed but nobody has taken
 	 * over. 1: there was no room for the bytes, and those who wait have been
-	 * told WEFT__FLEET_UNSTORED with the reason. -ESTALE: forgotten meanwhile.
+	 * told WEFT__FLEET_UNSTORED with the reason; at_most_once: the record is
+	 * lost. -ESTALE: forgotten meanwhile.
 	 * -EOWNERDEAD: superseded. Or weft__fleet_is_down(). The lease is not
 	 * renewed any more when this is called.
 	 */

@@ -379,6 +379,7 @@ static int on_hit(search *s, result *r, result **out)
 	weft_fleet *f = s->trip->fleet;
 
 	r->fingerprint = s->trip->call.fingerprint;
+	r->unstored = r->ending == WEFT__FLEET_UNSTORED;
 	r->kept = s->asker.ask.known_epoch == 0;
 	r->stale = r->kept && r->fresh <= 0 &&
 		   s->trip->call.mode != WEFT_FLEET_CALL;

@@ -175,7 +175,7 @@ static weft__fleet_outcome outcome_of(const weft_fleet_run *run)
 		o.fresh = WEFT_FLEET_FOREVER;
 	o.stale = r->err != 0 ? o.fresh
 			      : weft__fleet_add(o.fresh, call->stale);
-	o.durable = call->mode == WEFT_FLEET_ONCE;
+	o.once = call->mode == WEFT_FLEET_ONCE;
 	return o;
 }
 

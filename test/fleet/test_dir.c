@@ -565,6 +565,81 @@ TEST(fleet_full_disk_is_an_error_for_who_waits)
 	CHECK_EQ(umount(place_path()), 0);
 }
 
+/* One that runs in a place too small for its result; then others ask. */
+static actor run_without_room(enum weft_fleet_mode mode, bool at_most_once)
+{
+	actor a = begin();
+	board *b = a.board;
+
+	private_mounts();
+	if (mount("none", place_path(), "tmpfs", 0, "size=128k,mode=700") != 0)
+		test_skip("needs tmpfs");
+	a.size = 200000;
+	a.call.mode = mode;
+	a.call.at_most_once = at_most_once;
+	CHECK_EQ(process_join(process_start(play, &a)), 0);
+	CHECK(b->err == 0 && b->unstored && !b->kept);
+	CHECK_EQ(mount("none", place_path(), "tmpfs", MS_REMOUNT, "size=1m"), 0);
+	for (int i = 0; i < 2; i++)
+		CHECK_EQ(process_join(process_start(play, &a)), 0);
+	return a;
+}
+
+/* It was not made again, until it is forgotten. */
+static void expect_runs_when_forgotten(actor *a)
+{
+	weft_fleet *f;
+
+	CHECK_EQ(a->board->begun, 1);
+	f = place_open();
+	CHECK_EQ(weft_fleet_forget(f, NULL, a->call.key), 0);
+	weft_fleet_close(f);
+	CHECK_EQ(process_join(process_start(play, a)), 0);
+	CHECK(a->board->err == 0 && !a->board->unstored);
+	CHECK_EQ(a->board->begun, 2);
+	CHECK_EQ(umount(place_path()), 0);
+}
+
+static weft_fleet_entry entry_of(weft_key key)
+{
+	weft_fleet *f = place_open();
+	weft_fleet_entry e;
+
+	CHECK_EQ(weft_fleet_show(f, NULL, key, &e), 0);
+	weft_fleet_close(f);
+	return e;
+}
+
+TEST(fleet_call_whose_result_finds_no_room_is_made_again)
+{
+	actor a = run_without_room(WEFT_FLEET_CALL, false);
+
+	CHECK(a.board->err == 0 && !a.board->unstored);
+	CHECK_EQ(a.board->begun, 3);
+	CHECK_EQ(umount(place_path()), 0);
+}
+
+TEST(fleet_at_most_once_whose_result_finds_no_room_is_lost)
+{
+	actor a = run_without_room(WEFT_FLEET_CALL, true);
+
+	CHECK_EQ(a.board->err, -EOWNERDEAD);
+	CHECK_EQ(entry_of(a.call.key).state, WEFT_FLEET_LOST);
+	expect_runs_when_forgotten(&a);
+}
+
+TEST(fleet_once_whose_result_finds_no_room_has_run)
+{
+	actor a = run_without_room(WEFT_FLEET_ONCE, false);
+	weft_fleet_entry e = entry_of(a.call.key);
+
+	CHECK_EQ(a.board->err, -ENOSPC);
+	CHECK(a.board->kept && a.board->unstored);
+	CHECK(e.state == WEFT_FLEET_KEPT && e.unstored && e.err == -ENOSPC);
+	CHECK_EQ(e.left, WEFT_FLEET_FOREVER);
+	expect_runs_when_forgotten(&a);
+}
+
 static void set_boot(const char *text)
 {
 	static const char path[] = "/proc/sys/kernel/random/boot_id";

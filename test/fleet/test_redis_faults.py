@@ -33,7 +33,7 @@ LEASE, GRACE, POLL = 1500, 500, 500  # ms
 SETTLED = 2500  # ms: and connections are trusted
 QUICK = 200  # ms: the grace of an owner whose inbox is gone
 SLACK = 1500  # ms, of a busy machine
-EHOSTDOWN, EOWNERDEAD, ELOOP, ENOSPC, ENOTSUP = -112, -130, -40, -28, -95
+EHOSTDOWN, EOWNERDEAD, ELOOP, ENOSPC, EFBIG, ENOTSUP = -112, -130, -40, -28, -27, -95
 AT_ONCE = 12
 
 LONG = bool(os.environ.get("WEFT_TEST_LONG"))
@@ -479,6 +479,52 @@ def full_server_takes_the_result_of_who_leads(worker, seed):
         expect(complaints, told.what == "give_up" and told.number("err") == ENOSPC or told.values.get("shared") == "1",
                f"a new one was told {told.what} {told.values}")
         return complaints
+
+
+def no_room(worker, seed, setting, too_small, enough, told, later, **settings):
+    """A result that finds no room: who waits is told why at once, and later no one runs it again, until forgotten."""
+    with Scene(worker, seed, size=5_000_000, sleep_ms=1500, **settings) as s:
+        leader, waiters = s.leader_and_waiters(2)
+        s.server.command("CONFIG", "SET", setting, too_small)
+        complaints = s.fleet.finish()
+        s.server.command("CONFIG", "SET", setting, enough)
+        own = s.answers(leader)[0]
+        took = (own.at - s.fleet.wait_for("end", leader).at) / 1e6
+        expect(complaints, own.what == "accept" and own["unstored"] == "1", f"the leader: {own.what} {own.values}")
+        expect(complaints, took < LEASE / 2, f"it took {took:.0f} ms to find that there is no room")
+        for name in waiters:
+            expect(complaints, s.answers(name)[0].number("err") == told, f"{name} was told {s.answers(name)[0].values}")
+        expect(complaints, not s.server.command("KEYS", "*:T:*"), "pieces are left")
+        time.sleep(LEASE / 1000)
+        new = s.fleet.start()
+        complaints += s.fleet.finish()
+        answer = s.answers(new)[0]
+        if later:
+            expect(complaints, answer.what == "give_up" and answer.number("err") == later, f"later: {answer.values}")
+            s.server.command("FLUSHALL")
+        else:
+            expect(complaints, answer.what == "accept" and len(s.runs()) == 2, f"later: {answer.values}")
+        return complaints + s.finish(most_runs=1 if later else 2)
+
+
+@case
+def result_without_room_is_made_again_by_a_plain_call(worker, seed):
+    return no_room(worker, seed, "maxmemory", 1, 0, ENOSPC, 0)
+
+
+@case
+def result_without_room_is_not_made_again_at_most_once(worker, seed):
+    return no_room(worker, seed, "maxmemory", 1, 0, ENOSPC, EOWNERDEAD, at_most_once=1)
+
+
+@case
+def result_without_room_is_not_made_again_once(worker, seed):
+    return no_room(worker, seed, "maxmemory", 1, 0, ENOSPC, ENOSPC, mode=2)
+
+
+@case
+def result_that_is_too_large_for_the_server_is_not_made_again_once(worker, seed):
+    return no_room(worker, seed, "proto-max-bulk-len", 2 << 20, 512 << 20, EFBIG, EFBIG, mode=2)
 
 
 @case

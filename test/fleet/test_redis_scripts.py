@@ -99,6 +99,8 @@ class Model:
             return None
         if a["known"]:
             return "hit" if r["epoch"] >= a["known"] else None
+        if r["ending"] == 3:
+            return "hit" if a["mode"] in "kp" and self.now < r["fresh"] else None
         if r["ending"] != 0:
             return None
         fresh, good = self.now < r["fresh"], self.now < r["stale"]
@@ -181,10 +183,14 @@ class Model:
     def owns(self, a):
         return self.m.get("o") == a["attempt"] and self.m["s"] in ("run", "lost")
 
+    def may_renew(self, a):
+        has_run = self.m.get("s") == "lost" and self.result_epoch() >= self.epoch()
+        return self.owns(a) and not has_run
+
     def renew(self, a):
         if self.m.get("f") == a["attempt"]:
             return [-1, 0]
-        if self.owns(a):
+        if self.may_renew(a):
             code = 1
         elif self.m.get("o") != a["attempt"] and self.reclaimable(a) and self.result_epoch() < a["epoch"]:
             code = 2
@@ -213,11 +219,12 @@ class Model:
                   "took": a["took"], "fresh": ends[0], "stale": ends[1], "payload": payload}
         times = [a["fresh"], a["stale"], a["linger"]]
         self.r_ttl = None if min(times) < 0 else max(*times, 1)
-        self.put(a["mret"], e=a["epoch"], o=a["attempt"], s="done", n=0)
+        lost = a["ending"] == 3 and self.m.get("am") == "1"
+        self.put(0 if lost else a["mret"], e=a["epoch"], o=a["attempt"], s="lost" if lost else "done", n=0)
         self.drop("oa")
         small = not a["bytes"] and len(payload) <= a["inline"]
         self.wake(b"R 00ff " + self.result_bytes() if small else b"G 00ff")
-        self.sent = 0 if a["bytes"] else self.sent
+        self.sent = 0 if a["bytes"] or a["ending"] == 3 else self.sent
         return 1
 
     def abort(self, a):

@@ -12,7 +12,7 @@
  *	end e= sum= err=              … and returns
  *	lost e=                       … has seen that its lease is lost
  *	accept e= sum= err= led= …    was answered
- *	give_up err=                  was not
+ *	give_up err= kept= unstored=  was not
  *	forget err=
  */
 #include <weft.h>
@@ -194,7 +194,8 @@ static void tell_answer(const job *j, int err, const weft_bytes *b,
 			const weft_fleet_info *i)
 {
 	if (!i->answered) {
-		note(j->call, j->key, "give_up err=%d", err);
+		note(j->call, j->key, "give_up err=%d kept=%d unstored=%d", err,
+		     i->kept, i->unstored);
 		return;
 	}
 	note(j->call, j->key,

@@ -29,7 +29,7 @@ typedef weft__dir_stored stored;
 /* What the engine has of a lease. */
 typedef struct {
 	int fd;		/* of the record: locked */
-	bool durable;
+	bool once;
 	record record;	/* as this leader wrote it last */
 } dir_lease;
 
@@ -96,9 +96,12 @@ static enum use use_of(const weft__dir *d, const weft__fleet_ask *ask,
 		return NONE;
 	if (ask->known_epoch != 0)
 		return s->epoch >= ask->known_epoch ? GIVE : NONE;
+	age = weft__dir_age(d, s);
+	if (s->ending == WEFT__FLEET_UNSTORED)
+		return age < s->fresh && ask->mode != WEFT_FLEET_CALL ? GIVE
+								      : NONE;
 	if (s->ending != WEFT__FLEET_RETURNED)
 		return NONE;
-	age = weft__dir_age(d, s);
 	if (ask->passive)
 		return age < s->stale ? GIVE : NONE;
 	if (ask->mode == WEFT_FLEET_CALL)
@@ -604,7 +607,7 @@ static int publish(weft__dir *d, weft__fleet_lease *lease, const stored *s,
 	h->deaths = 0;
 	h->changed_wall = weft__fleet_walltime();
 	err = weft__dir_write(own->fd, &own->record, true);
-	if (err == 0 && own->durable) {
+	if (err == 0 && own->once) {
 		err = weft__dir_flush(own->fd);
 		if (err == 0)
 			err = weft__dir_flush(d->keys);
@@ -641,7 +644,7 @@ static stored describe(const weft__dir *d, const weft__fleet_lease *lease,
 
 static bool is_full(int err)
 {
-	return err == -ENOSPC || err == -EDQUOT;
+	return err == -ENOSPC || err == -EDQUOT || err == -EFBIG;
 }
 
 /*
@@ -663,7 +666,7 @@ static int store(weft__dir *d, weft__fleet_lease *lease,
 			       o->data, o->size);
 		return 0;
 	}
-	err = weft__dir_store(d, name, s, o->data, o->durable);
+	err = weft__dir_store(d, name, s, o->data, o->once);
 	if (err == 0)
 		*temp = name;
 	if (!is_full(err))
@@ -671,7 +674,7 @@ static int store(weft__dir *d, weft__fleet_lease *lease,
 	s->ending = WEFT__FLEET_UNSTORED;
 	s->err = err;
 	s->size = s->in_file = 0;
-	s->fresh = s->stale = 0;
+	s->stale = s->fresh = o->once ? o->fresh : 0;
 	s->data_sum = weft__fleet_sum(NULL, 0, s->epoch);
 	return 1;
 }
@@ -711,7 +714,7 @@ static int dir_complete(weft__fleet_engine *e, weft__fleet_lease *lease,
 	int err;
 
 	note_command(d);
-	lease_of(lease)->durable = o->durable;
+	lease_of(lease)->once = o->once;
 	err = complete_locked(d, lease, o);
 	weft__dir_sweep(d);
 	return note_result(d, err);

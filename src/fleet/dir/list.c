@@ -18,8 +18,9 @@
 
 static bool is_kept(const weft__dir *d, const weft__dir_stored *s)
 {
-	return s->epoch != 0 && s->ending == WEFT__FLEET_RETURNED &&
-	       weft__dir_age(d, s) < s->stale;
+	return s->epoch != 0 && weft__dir_age(d, s) < s->stale &&
+	       (s->ending == WEFT__FLEET_RETURNED ||
+		s->ending == WEFT__FLEET_UNSTORED);
 }
 
 /* Has somebody the record locked, if it is not its leader? */
@@ -60,6 +61,7 @@ static void tell_kept(const weft__dir *d, const weft__dir_stored *s,
 	e->err = s->err;
 	e->size = s->size;
 	e->stale = e->age >= s->fresh;
+	e->unstored = s->ending == WEFT__FLEET_UNSTORED;
 }
 
 static void tell(weft__dir *d, const char *name, const weft__dir_head *h,

@@ -25,6 +25,7 @@ int weft__dir_trouble(int error)
 	case ENOSPC:
 	case EDQUOT:
 	case EIO:
+	case EFBIG:
 	case EROFS:
 	case EMFILE:
 	case ENFILE:

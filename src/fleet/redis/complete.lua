@@ -6,14 +6,15 @@
 --
 -- It is the attempt that is compared: two owners can have one epoch, after a
 -- failover that lost writes. The payload is in T, behind room for the head, if
--- it is too big to be sent at once: bytes is its length then, else 0.
+-- it is too big to be sent at once: bytes is its length then, else 0. ending 3
+-- is told where there was no room for it: what must not run twice is lost then.
 local T = KEYS[4]
 local attempt, payload, bytes = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local epoch, ending, err, deaths, took = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local fresh, stale, linger = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
 local mret, reclaim, inline = tonumber(ARGV[12]), ARGV[13] == '1', tonumber(ARGV[14])
 
-local m = redis.call('HMGET', M, 'e', 'o', 's', 'f')
+local m = redis.call('HMGET', M, 'e', 'o', 's', 'f', 'am')
 local e, o, s = number(m[1]), m[2], m[3]
 
 if m[4] == attempt then
@@ -46,14 +47,18 @@ if bytes > 0 then
 else
 	redis.call('SET', R, head .. payload)
 end
+if ending == '3' then
+	redis.call('DEL', T)
+end
 if fresh < 0 or stale < 0 or linger < 0 then
 	redis.call('PERSIST', R)
 else
 	redis.call('PEXPIRE', R, math.max(fresh, stale, linger, 1))
 end
-redis.call('HSET', M, 'e', whole(epoch), 'o', attempt, 's', 'done', 'n', 0)
+local lost = ending == '3' and m[5] == '1'
+redis.call('HSET', M, 'e', whole(epoch), 'o', attempt, 's', lost and 'lost' or 'done', 'n', 0)
 redis.call('HDEL', M, 'oa')
-keep_record(mret)
+keep_record(lost and 0 or mret)
 if bytes == 0 and #payload <= inline then
 	wake('R ' .. hash_of_key() .. ' ' .. head .. payload)
 else

@@ -35,6 +35,7 @@ int weft__redis_error(const char *text)
 		{"OOM", -ENOSPC},	/* maxmemory */
 		{"MISCONF", -EIO},	/* it cannot save, and takes no writes */
 		{"READONLY", -EROFS},	/* a replica, by now */
+		{"ERR string exceeds", -EFBIG},	/* proto-max-bulk-len */
 	};
 
 	for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++)

@@ -430,32 +430,34 @@ static int complete_big(weft__redis *e, const weft__fleet_lease *lease,
 
 /* There is no room for the bytes: who waits is told that, and not left waiting. */
 static int tell_unstored(weft__redis *e, const weft__fleet_lease *lease,
-			 const weft__fleet_outcome *o, int why)
+			 const weft__fleet_outcome *o, int why, int *said)
 {
+	weft_duration kept = o->once ? o->fresh : 0;
 	weft__fleet_outcome told = {.ending = WEFT__FLEET_UNSTORED, .err = why,
 				    .took = o->took, .data = "",
+				    .fresh = kept, .stale = kept,
 				    .linger = o->linger};
-	int said;
-	int err = run_complete(e, lease, &told, false, &said);
 
-	return err != 0 ? err : why;
+	return run_complete(e, lease, &told, false, said);
 }
 
 static int redis_complete(weft__fleet_engine *engine, weft__fleet_lease *lease,
 			  const weft__fleet_outcome *o)
 {
 	weft__redis *e = redis_of(engine);
+	bool unstored;
 	int said = 0, err;
 
 	if (o->size > WEFT__REDIS_PIECE)
 		err = complete_big(e, lease, o, &said);
 	else
 		err = run_complete(e, lease, o, false, &said);
-	if (err == -ENOSPC)
-		return tell_unstored(e, lease, o, err);
+	unstored = err == -ENOSPC || err == -EFBIG;
+	if (unstored)
+		err = tell_unstored(e, lease, o, err, &said);
 	if (err != 0)
 		return err;
-	return said == 1 ? 0 : said == -1 ? -ESTALE : -EOWNERDEAD;
+	return said == 1 ? unstored : said == -1 ? -ESTALE : -EOWNERDEAD;
 }
 
 static int redis_abort(weft__fleet_engine *engine, weft__fleet_lease *lease)

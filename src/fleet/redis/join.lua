@@ -48,6 +48,10 @@ if known > 0 then
 	if re >= known then
 		return hit()
 	end
+elseif re > 0 and head:sub(24, 24) == '3' then -- it has run, and there was no room for what it gave
+	if (mode == 'k' or mode == 'p') and now < tonumber(head:sub(76, 90)) then
+		return hit()
+	end
 elseif re > 0 and head:sub(24, 24) == '0' then
 	local fresh, good = now < tonumber(head:sub(76, 90)), now < tonumber(head:sub(92, 106))
 	local age = now - tonumber(head:sub(44, 58))

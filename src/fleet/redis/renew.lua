@@ -15,7 +15,7 @@ local reply
 
 if m[4] == attempt then
 	return {-1, 0}
-elseif o == attempt and (s == 'run' or s == 'lost') then
+elseif o == attempt and (s == 'run' or s == 'lost' and result_epoch() < e) then
 	reply = 1
 elseif o ~= attempt and result_epoch() < epoch
 		and (s == 'run' and o == '?' and e <= epoch or e < epoch and reclaim) then

@@ -90,6 +90,7 @@ static void read_kept(const weft__fleet_result *r, size_t bytes,
 	entry->err = r->err;
 	entry->size = bytes - WEFT__REDIS_HEAD;
 	entry->stale = r->fresh <= 0;
+	entry->unstored = r->ending == WEFT__FLEET_UNSTORED;
 	entry->left = left;
 }
 
