@@ -4,6 +4,7 @@
 #include "place.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const char help[] =
 	"usage: weft show [OPTION...] KEY\n"
@@ -39,7 +40,10 @@ static void print(const weft_fleet_entry *e)
 		print_left(e, "lease");
 	} else if (e->state == WEFT_FLEET_KEPT) {
 		printf("took       %.3f s\n", (double)e->took / 1e9);
-		printf("bytes      %zu\n", e->size);
+		if (e->unstored)
+			printf("result     not stored: %s\n", strerror(-e->err));
+		else
+			printf("bytes      %zu\n", e->size);
 		print_left(e, "kept");
 	}
 }

@@ -58,8 +58,10 @@ bool entry_print_json(const weft_fleet_entry *e)
 	add_seconds(&j, "left_s", e->left);
 	if (e->state == WEFT_FLEET_KEPT) {
 		add_seconds(&j, "took_s", e->took);
-		json_add(&j, ", \"error\": %d, \"bytes\": %zu, \"stale\": %s", e->err,
-			 e->size, e->stale ? "true" : "false");
+		json_add(&j, ", \"error\": %d, \"bytes\": %zu, \"stale\": %s, "
+			 "\"unstored\": %s", e->err, e->size,
+			 e->stale ? "true" : "false",
+			 e->unstored ? "true" : "false");
 	}
 	json_add(&j, "}\n");
 	good = !j.failed;

@@ -268,7 +268,7 @@ static int do_call(shared_call *s, weft_bytes *bytes, weft_fleet_info *info)
 	return err;
 }
 
-static void set_own_end(shared_call *s, int err)
+static void set_own_end(shared_call *s, int err, const weft_fleet_info *info)
 {
 	int status;
 	const char *words = place_error(err, &status);
@@ -276,6 +276,9 @@ static void set_own_end(shared_call *s, int err)
 	if (s->lost)
 		shared_trouble(s, CLI_LOST, "%s: the lease was lost; the command "
 			       "was ended", s->key);
+	else if (info->unstored)
+		shared_trouble(s, CLI_LOST, "%s: it has run, but its result could "
+			       "not be stored: %s", s->key, words);
 	else if (err == -ECANCELED && !s->late)
 		s->end = (record_end){.status = CLI_LOST, .own = true,
 				      .why = "stopped"};
@@ -303,10 +306,10 @@ static void call_place(shared_call *s)
 			shared_trouble(s, CLI_UNAVAILABLE, "%s: what is kept of "
 				       "it was not written by weft", s->key);
 	} else if (s->trouble[0] == '\0') {
-		set_own_end(s, err);
+		set_own_end(s, err, &info);
 	}
 	if (info.led && info.unstored)
-		note(s, "the result could not be stored: others may run it again");
+		note(s, "the result could not be stored: others are not given it");
 	if (s->end.cut && !info.led)
 		note(s, "there was more output than is kept");
 	s->key = s->options->key;

@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: MIT
 """weft flight, once, ls, show, wait, forget, doctor, with several processes:  test_shared.py PATH/TO/weft"""
 
+import fcntl
 import json
 import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
+import termios
 import time
 
 import command
@@ -16,6 +19,10 @@ from command import CommandTest, Terminal, is_alive, until, weft
 UNTIL_GO = "until [ -e go ]; do sleep 0.01; done"
 # Says that it runs, in a file with a line for each run.
 RUN = "echo $$ >>runs; "
+
+
+def bytes_in(pipe):
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0]
 
 
 class SharedTest(CommandTest):
@@ -506,6 +513,41 @@ class InDirectory(Everywhere, SharedTest):
         with open("/dev/full", "w") as full:
             self.assert_done(self.flight("k", "echo x", stdout=full), 74)
             self.assert_done(self.flight("k", "echo x", "--no-detach", stdout=full), 74)
+
+    def test_output_to_a_pipe_that_does_not_block_is_whole(self):
+        for options in [], ["--no-detach"]:
+            reader, writer = os.pipe()
+            os.set_blocking(writer, False)
+            process = self.start_flight("k", "head -c 1000000 /dev/zero", *options, stdout=writer)
+            os.close(writer)
+            until(lambda: bytes_in(reader) > 60_000, "the pipe is full")
+            with open(reader, "rb") as pipe:
+                size = len(pipe.read())
+            self.assertEqual((process.wait(command.LIMIT_SECONDS), size), (0, 1_000_000))
+
+    def test_result_without_room_is_told_and_once_is_not_run_again(self):
+        if not command.can_mount():
+            self.skipTest("needs a file system of its own")
+        (self.dir / "place").mkdir()
+        for verb, runs in ("flight", 2), ("once", 1):
+            script = f"""
+                mount -t tmpfs -o size=200k,mode=700 none place
+                for i in 1 2; do
+                    {weft} {verb} k -- sh -c 'echo x >>{verb}.runs; head -c 400000 /dev/zero' >{verb}.out 2>{verb}.err$i
+                    echo $?; wc -c <{verb}.out
+                done
+                {weft} show k"""
+            done = subprocess.run(["unshare", "-rm", "sh", "-c", script], text=True, **self.options({}))
+            first, second = ((self.dir / f"{verb}.err{i}").read_text() for i in (1, 2))
+            note = f"weft {verb}: the result could not be stored: others are not given it\n"
+            self.assertEqual(first, note, done)
+            self.assertEqual((self.dir / f"{verb}.runs").read_text(), "x\n" * runs, done)
+            if verb == "flight":
+                self.assertEqual((done.stdout.split()[:4], second), (["0", "400000"] * 2, note))
+            else:
+                self.assertEqual(done.stdout.split()[:4], ["0", "400000", "70", "0"], second)
+                self.assertIn("it has run", second)
+                self.assertIn("result     not stored: No space", done.stdout)
 
     def test_place_of_another_user_is_refused(self):
         if os.getuid() != 0:
