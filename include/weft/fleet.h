@@ -478,7 +478,7 @@ struct weft_fleet_entry {
 	enum weft_fleet_state state;
 	uint64_t token;		/* of the last run */
 	int takeovers;
-	int waiters;		/* processes that wait for it, about; -1: unknown */
+	int waiters;		/* other processes that wait for it, about; -1: unknown */
 	char host[64];		/* who runs it, or did */
 	int64_t pid;
 	weft_duration age;	/* since the run's start; of one kept, its end */

@@ -179,7 +179,7 @@ struct weft__fleet_lease {
 	int renewed;
 	/*
 	 * Set by renew, with weft_atomic_store() since others look, by complete
-	 * and by abort: processes that wait; -1: unknown.
+	 * and by abort: other processes that wait; -1: unknown.
 	 */
 	int waiters;
 	/* How long ago the last good join or renewal was sent; for reclaiming. */

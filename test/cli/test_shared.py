@@ -5,6 +5,7 @@
 import fcntl
 import json
 import os
+import pathlib
 import shutil
 import signal
 import socket
@@ -23,6 +24,10 @@ RUN = "echo $$ >>runs; "
 
 def bytes_in(pipe):
     return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0]
+
+
+def child_of(pid):
+    return int(pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text())
 
 
 class SharedTest(CommandTest):
@@ -295,6 +300,22 @@ class InDirectory(Everywhere, SharedTest):
         self.go()
         self.assert_done(self.finish(waiter), 0, "result\n")
         self.assertEqual(len(self.runs()), 1)
+
+    def test_run_ends_with_its_caller_when_those_who_waited_are_gone(self):
+        for dies in False, True:
+            leader = self.start_flight("k", "echo $$ >pid; exec sleep 1000")
+            pid = self.pid_in("pid")
+            waiter = self.start_flight("k", "echo $$ >pid; exec sleep 1000")
+            self.wait_for_waiters("k", 1)
+            if dies:
+                os.kill(child_of(waiter.pid), signal.SIGKILL)
+            else:
+                waiter.terminate()
+            waiter.wait(60)
+            until(lambda: self.show("k")["waiters"] == 0, "nobody waits")
+            leader.terminate()
+            until(lambda: not is_alive(pid), "the command is gone")
+            (self.dir / "pid").unlink()
 
     def test_no_detach_ends_the_run_with_us(self):
         script = RUN + "trap 'echo got it; exit 1' INT; while [ ! -e go ]; do sleep 0.01; done; echo result"

@@ -160,6 +160,63 @@ TEST(fleet_processes_share_a_run)
 	CHECK_EQ(a.board->answered, MANY);
 }
 
+/* A place that its count may be asked of again and again. */
+static int count_waiters(weft_fleet *f)
+{
+	weft_fleet_entry e;
+
+	CHECK_EQ(weft_fleet_show(f, NULL, weft_key_str("key"), &e), 0);
+	CHECK_EQ(e.state, WEFT_FLEET_RUNNING);
+	return e.waiters;
+}
+
+static void play_and_leave(void *arg)
+{
+	actor *a = arg;
+	weft_fleet *f = place_open_with(a->options);
+	weft_ctx ctx;
+
+	a->call.fn = act;
+	a->call.arg = a;
+	weft_ctx_init_timeout(&ctx, NULL, WEFT_MS(200));
+	CHECK_EQ(weft_fleet_do(f, &ctx, &a->call, NULL, NULL), -ETIMEDOUT);
+	weft_ctx_fini(&ctx);
+	weft_atomic_add(&a->board->answered, 1, acq_rel);
+	test_until(value_of(&a->board->go) != 0);
+	weft_fleet_close(f);
+}
+
+TEST(fleet_who_waits_is_counted_until_it_leaves_or_is_killed)
+{
+	enum { MANY = 5 };
+	actor a = begin();
+	pid_t leader, leaver, pids[MANY];
+	weft_fleet *f;
+
+	a.holds = true;
+	a.options.lease = WEFT_MINUTE;
+	leader = process_start(play, &a);
+	test_until(value_of(&a.board->begun) == 1);
+	leaver = process_start(play_and_leave, &a);
+	for (int i = 0; i < MANY; i++)
+		pids[i] = process_start(play, &a);
+	f = place_open();
+	test_until(count_waiters(f) >= MANY &&
+		   value_of(&a.board->answered) == 1);
+	CHECK_EQ(count_waiters(f), MANY);	/* whoever has left is not */
+	CHECK_EQ(kill(pids[0], SIGSTOP), 0);
+	for (int i = 0; i < MANY; i++) {
+		CHECK_EQ(kill(pids[i], SIGKILL), 0);
+		CHECK_EQ(process_join(pids[i]), SIGKILL);
+		test_until(count_waiters(f) == MANY - 1 - i);
+	}
+	weft_atomic_store(&a.board->go, 1, release);
+	CHECK_EQ(process_join(leader), 0);
+	CHECK_EQ(process_join(leaver), 0);
+	CHECK_EQ(a.board->begun, 1);
+	weft_fleet_close(f);
+}
+
 TEST(fleet_waiter_is_told_at_once)
 {
 	actor a = begin();

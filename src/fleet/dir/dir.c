@@ -218,26 +218,42 @@ static weft_duration hint_of(const look *l, bool watched)
 /* What the engine has of an asker that waits. */
 typedef struct {
 	weft__dir_watched *watched;
-	uint64_t counted;	/* among those who wait for this epoch */
+	int64_t seat;
 } ticket;
+
+/* Who leads waits no more. */
+static void stop_waiting(weft__dir *d, weft__fleet_ask *ask)
+{
+	ticket *t = ask->priv;
+
+	if (t == NULL)
+		return;
+	weft__dir_stand_up(d, t->seat);
+	weft__dir_unwatch(d, t->watched);
+	free(t);
+	ask->priv = NULL;
+}
 
 static int wait_for(look *l)
 {
 	weft__dir *d = l->d;
-	uint64_t epoch = l->record.head.epoch;
 	ticket *t = l->ask->priv;
 	weft__dir_watched *before;
 
-	if (t == NULL && (t = l->ask->priv = calloc(1, sizeof *t)) == NULL)
-		return -ENOMEM;
-	if (t->counted != epoch)
-		weft__dir_waiters_add(d, l->ask->id.hex, epoch);
-	t->counted = epoch;
+	if (t == NULL) {
+		t = calloc(1, sizeof *t);
+		if (t == NULL)
+			return -ENOMEM;
+		t->seat = -1;
+		l->ask->priv = t;
+	}
 	before = t->watched;
 	t->watched = weft__dir_watch(d, &l->ask->id);
 	weft__dir_unwatch(d, before);
+	if (t->seat < 0)
+		t->seat = weft__dir_sit_down(d, l->ask->id.hex);
 	l->a->verdict = WEFT__FLEET_WAIT;
-	l->a->epoch = epoch;
+	l->a->epoch = l->record.head.epoch;
 	l->a->hint = hint_of(l, t->watched != NULL);
 	return 0;
 }
@@ -350,6 +366,7 @@ static int lead(look *l, bool spare)
 		l->a->result = NULL;
 		return err;
 	}
+	stop_waiting(l->d, l->ask);
 	l->a->verdict = WEFT__FLEET_LEAD;
 	l->a->epoch = lease->record.head.epoch;
 	l->a->takeovers = (int)lease->record.head.deaths;
@@ -475,14 +492,8 @@ static int dir_join(weft__fleet_engine *e, weft_ctx *ctx, weft__fleet_ask *ask,
 
 static void dir_leave(weft__fleet_engine *e, weft__fleet_ask *ask, bool may_lead)
 {
-	ticket *t = ask->priv;
-
 	(void)may_lead;	/* a join that fails leads nothing here */
-
-	if (t != NULL)
-		weft__dir_unwatch(dir_of(e), t->watched);
-	free(t);
-	ask->priv = NULL;
+	stop_waiting(dir_of(e), ask);
 }
 
 /* ---- holding a lease ---- */
@@ -528,8 +539,7 @@ static int renew_one(weft__dir *d, weft__fleet_lease *lease)
 		h->lease_end = weft__fleet_boottime() + h->lease;
 		err = weft__dir_write(own->fd, &own->record, false);
 		weft_atomic_store(&lease->waiters,
-				  weft__dir_waiters(d, lease->ask->id.hex,
-						    h->epoch),
+				  weft__dir_waiters(d, lease->ask->id.hex),
 				  relaxed);
 	}
 	weft__dir_unlock(shard);
@@ -573,15 +583,6 @@ static void end_lease(weft__fleet_lease *lease, int shard)
 	weft__fleet_step("dir-ended");
 	futimens(own->fd, NULL);
 	free_lease(lease);
-}
-
-static void count_waiters(weft__dir *d, weft__fleet_lease *lease)
-{
-	const char *name = lease->ask->id.hex;
-
-	lease->waiters = weft__dir_waiters(d, name, lease->epoch);
-	if (lease->waiters != 0)
-		unlinkat(d->waits, name, 0);
 }
 
 /* With the shard locked; err: of what came before. Returns what to return. */
@@ -695,7 +696,7 @@ static int complete_locked(weft__dir *d, weft__fleet_lease *lease,
 		return shard;
 	err = check_mine(lease);
 	if (err == 0) {
-		count_waiters(d, lease);
+		lease->waiters = weft__dir_waiters(d, lease->ask->id.hex);
 		err = publish(d, lease, &s, temp);
 	}
 	if (err != 0 && temp != NULL)
@@ -732,7 +733,7 @@ static int dir_abort(weft__fleet_engine *e, weft__fleet_lease *lease)
 		return note_result(d, shard);
 	err = check_mine(lease);
 	if (err == 0) {
-		count_waiters(d, lease);
+		lease->waiters = weft__dir_waiters(d, lease->ask->id.hex);
 		own->record.head.state = WEFT__DIR_IDLE;
 		own->record.head.deaths = 0;
 		err = weft__dir_write(own->fd, &own->record, false);

@@ -7,7 +7,7 @@
  *	k/NAME            a key's record, 4 KiB. Who runs for the key has it locked
  *	                  by flock(2), which the kernel drops when the process dies
  *	r/NAME.EPOCH      a result that the record has no room for
- *	w/NAME            how many processes wait for which epoch of the key
+ *	waiting           locks of the processes that wait for a key: crowd.c
  *	t/ATTEMPT         what is being written, before it is renamed
  *
  * D1  Records change, and names come and go, with the shard locked. That is held
@@ -160,9 +160,13 @@ weft__dir_watched *weft__dir_watch(weft__dir *d, const weft__fleet_id *id);
 void weft__dir_unwatch(weft__dir *d, weft__dir_watched *w);
 void weft__dir_watch_stop(weft__dir *d);
 
-/* Processes that wait for this epoch; and one more. */
-int weft__dir_waiters(weft__dir *d, const char *name, uint64_t epoch);
-void weft__dir_waiters_add(weft__dir *d, const char *name, uint64_t epoch);
+/* ---- crowd.c: how many wait ---- */
+
+/* Wait for the key of that name, as others see it, until standing up. -1: unseen. */
+int64_t weft__dir_sit_down(weft__dir *d, const char *name);
+void weft__dir_stand_up(weft__dir *d, int64_t seat);
+/* Other processes that wait for it; -1: unknown. */
+int weft__dir_waiters(const weft__dir *d, const char *name);
 
 /* ---- sweep.c: what nobody needs any more ---- */
 
@@ -190,7 +194,8 @@ struct weft__dir {
 	weft__fleet_engine engine;
 	void *core;
 	char *path;
-	int root, keys, results, temps, waits, shards;	/* descriptors */
+	int root, keys, results, temps, waiting, shards;	/* descriptors */
+	uint64_t seats;		/* atomic */
 	size_t max_bytes;
 	weft__fleet_self self;
 	weft__dir_watcher watcher;

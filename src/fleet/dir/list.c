@@ -82,7 +82,7 @@ static void tell(weft__dir *d, const char *name, const weft__dir_head *h,
 			 ? now - h->started_boot
 			 : weft__fleet_walltime() - h->started_wall;
 	if (e->state == WEFT_FLEET_RUNNING) {
-		e->waiters = weft__dir_waiters(d, name, h->epoch);
+		e->waiters = weft__dir_waiters(d, name);
 		e->left = h->lease_end - now;
 	} else if (e->state == WEFT_FLEET_KEPT) {
 		tell_kept(d, &h->result, e);

@@ -129,7 +129,7 @@ static int open_all(weft__dir *d, const weft__fleet_setup *setup)
 		int *fd;
 	} folders[] = {
 		{"s", &d->shards}, {"k", &d->keys}, {"r", &d->results},
-		{"w", &d->waits}, {"t", &d->temps},
+		{"t", &d->temps},
 	};
 	int err;
 
@@ -149,6 +149,13 @@ static int open_all(weft__dir *d, const weft__fleet_setup *setup)
 			tell(setup, "%s/%s: %s", d->path, folders[i].name,
 			     strerror(-err));
 	}
+	if (err != 0)
+		return err;
+	d->waiting = weft__dir_open_at(d->root, "waiting", O_RDWR | O_CREAT);
+	if (d->waiting >= 0)
+		return 0;
+	err = -errno;
+	tell(setup, "%s/waiting: %s", d->path, strerror(-err));
 	return err;
 }
 
@@ -156,7 +163,8 @@ int weft__dir_open(weft__dir *d, const weft__fleet_setup *setup)
 {
 	int err;
 
-	d->root = d->shards = d->keys = d->results = d->waits = d->temps = -1;
+	d->root = d->shards = d->keys = d->results = d->waiting = d->temps = -1;
+	weft__fleet_random(&d->seats, sizeof d->seats);
 	d->path = setup->rest[0] != '\0' ? copy_of(setup->rest) : default_path();
 	if (d->path == NULL)
 		return -ENOMEM;
@@ -168,8 +176,9 @@ int weft__dir_open(weft__dir *d, const weft__fleet_setup *setup)
 
 void weft__dir_close(weft__dir *d)
 {
-	int fds[] = {d->shards, d->keys, d->results, d->waits, d->temps, d->root};
+	int fds[] = {d->shards, d->keys, d->results, d->temps, d->root};
 
+	weft__fleet_fd_close(d->waiting);
 	for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);

@@ -79,7 +79,6 @@ static void sweep_record(weft__dir *d, const char *name)
 				unlinkat(d->results,
 					 weft__dir_result_name(name, r.head.result.epoch).text,
 					 0);
-			unlinkat(d->waits, name, 0);
 			unlinkat(d->keys, name, 0);
 		}
 		flock(fd, LOCK_UN);
