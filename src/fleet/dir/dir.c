@@ -234,6 +234,13 @@ static void stop_waiting(weft__dir *d, weft__fleet_ask *ask)
 	ask->priv = NULL;
 }
 
+/* Since it was looked at, but before it was watched: D6. */
+static bool has_died(look *l)
+{
+	l->locked = flock(l->fd, LOCK_EX | LOCK_NB) == 0;
+	return l->locked;
+}
+
 static int wait_for(look *l)
 {
 	weft__dir *d = l->d;
@@ -254,7 +261,7 @@ static int wait_for(look *l)
 		t->seat = weft__dir_sit_down(d, l->ask->id.hex);
 	l->a->verdict = WEFT__FLEET_WAIT;
 	l->a->epoch = l->record.head.epoch;
-	l->a->hint = hint_of(l, t->watched != NULL);
+	l->a->hint = has_died(l) ? SOON : hint_of(l, t->watched != NULL);
 	return 0;
 }
 

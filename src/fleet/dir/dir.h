@@ -28,9 +28,10 @@
  *     half of a change, and so may one after a loss of power: both find that
  *     the sum is wrong, and look again with the lock, or see nothing there.
  * D6  Who waits has the record watched by inotify before the shard is unlocked,
- *     so the end of the run cannot fall in between. The kernel tells that a
- *     leader's descriptor was closed a moment before it drops its lock; so who
- *     was told looks again a few times, soon.
+ *     so the end of the run cannot fall in between; a leader's death can, and so
+ *     its lock is looked at again after that. The kernel tells that a leader's
+ *     descriptor was closed a moment before it drops its lock; so who was told
+ *     looks again a few times, soon.
  */
 #ifndef WEFT_SRC_FLEET_DIR_DIR_H
 #define WEFT_SRC_FLEET_DIR_DIR_H
