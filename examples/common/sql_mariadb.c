@@ -143,7 +143,6 @@ static int open_connection(void **connection, weft_ctx *ctx, const char *url,
 	int err = -ENOMEM;
 
 	*connection = NULL;
-	snprintf(message, SQL_MESSAGE_BYTES, "no URL of a database");
 	if (!place_parse(&p, url))
 		err = -EINVAL;
 	else if (db != NULL)
@@ -152,8 +151,8 @@ static int open_connection(void **connection, weft_ctx *ctx, const char *url,
 	if (err == 0) {
 		*connection = db;
 	} else if (db != NULL) {
-		if (err != -EINVAL)
-			snprintf(message, SQL_MESSAGE_BYTES, "%s", mysql_error(db));
+		snprintf(message, SQL_MESSAGE_BYTES, "%s",
+			 err != -EINVAL ? mysql_error(db) : "no URL of a database");
 		mysql_close(db);
 	}
 	return err;

@@ -73,7 +73,7 @@ static int pay_for_all(weft_ctx *ctx, void *arg, weft_fleet_run *run)
 /* In one call in the whole fleet, and what it gave. */
 static int pay_in_fleet(weft_ctx *ctx, job *j, char *receipt, size_t size)
 {
-	char key[96];
+	char key[128];
 	weft_fleet_call call = {
 		.fn = pay_for_all,
 		.arg = j,
@@ -86,7 +86,8 @@ static int pay_in_fleet(weft_ctx *ctx, job *j, char *receipt, size_t size)
 	weft_bytes bytes;
 	int err;
 
-	snprintf(key, sizeof key, "payment:%ld:%s", j->of->s->way, j->m.id);
+	snprintf(key, sizeof key, "payment:%ld:%ld:%s", j->of->s->run,
+		 j->of->s->way, j->m.id);
 	call.key = weft_key_str(key);
 	err = weft_fleet_do(j->of->fleet, ctx, &call, &bytes, NULL);
 	if (err == 0)

@@ -11,12 +11,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { CONSUMERS_MAX = 32, PATIENCE_SECONDS = 120 };
@@ -75,6 +77,7 @@ static const option options[] = {
 	{"json", OPTION_FLAG, &s.json, 0, 0},
 	{"consumer", OPTION_COUNT, &s.consumer, 1, 1000000000},
 	{"way", OPTION_COUNT, &s.way, 0, WAYS - 1},
+	{"run", OPTION_COUNT, &s.run, 0, LONG_MAX},
 	{NULL, OPTION_FLAG, NULL, 0, 0},
 };
 
@@ -160,7 +163,8 @@ static int start_consumer(int i)
 		 (long long)(s.work / WEFT_MS(1)));
 	snprintf(numbers[6], sizeof numbers[6], "--lease=%lldms",
 		 (long long)(s.lease / WEFT_MS(1)));
-	for (int t = 0; t < 7; t++)
+	snprintf(numbers[7], sizeof numbers[7], "--run=%ld", s.run);
+	for (int t = 0; t < 8; t++)
 		arguments[count++] = numbers[t];
 	arguments[count] = NULL;
 	posix_spawn_file_actions_init(&actions);
@@ -251,7 +255,7 @@ static int wait_until_empty(queue *q, outcome *o)
 		stop_and_continue(round);
 		if (err == 0)
 			err = queue_count(q, NULL, &left, &o->buried);
-		if (err == 0 && weft_now() > end)
+		if (err == 0 && left > 0 && weft_now() > end)
 			err = -ETIMEDOUT;
 	}
 	return err;
@@ -321,6 +325,18 @@ static int compare(sql *db, queue *q)
 	return err;
 }
 
+static void complain(int err, sql *db)
+{
+	const char *message = sql_message(db);
+
+	if (err == -ETIMEDOUT && message[0] == '\0')
+		fprintf(stderr, "duplicate_messages: the queue is not empty "
+				"after %d s\n", PATIENCE_SECONDS);
+	else
+		fprintf(stderr, "duplicate_messages: %s%s%s\n", strerror(-err),
+			message[0] != '\0' ? ": " : "", message);
+}
+
 static int run_all(void *arg)
 {
 	sql *db;
@@ -333,8 +349,7 @@ static int run_all(void *arg)
 	else if (err == 0)
 		err = compare(db, q);
 	if (err != 0)
-		fprintf(stderr, "duplicate_messages: %s: %s\n", strerror(-err),
-			sql_message(db));
+		complain(err, db);
 	if (q != NULL)
 		queue_close(q);
 	sql_close(db);
@@ -369,6 +384,7 @@ static int run_in_folder(void)
 int main(int argc, char **argv)
 {
 	(void)argc;
+	s.run = (long)time(NULL);
 	options_read(options, help, argv);
 	return s.consumer > 0 ? consume(&s) : run_in_folder();
 }

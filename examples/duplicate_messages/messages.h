@@ -26,6 +26,7 @@ typedef struct {
 	/* Of a consumer: what its parent tells it. */
 	long consumer;	/* which, from 1 */
 	long way;
+	long run;	/* not what an earlier one has in the fleet still */
 } settings;
 
 /* A payment, and how it came. */

@@ -76,12 +76,11 @@ static int stream_clear(queue *q, weft_ctx *ctx)
 	return outcome(err, reply, NULL);
 }
 
-static int stream_add(queue *q, weft_ctx *ctx, const char *stream,
-		      const message *m)
+static int stream_add(queue *q, weft_ctx *ctx, const message *m)
 {
 	redisReply *reply;
 	int err = redis_command(q->redis, ctx, &reply,
-				"XADD %s * id %s account %s cents %ld", stream,
+				"XADD " STREAM " * id %s account %s cents %ld",
 				m->id, m->account, m->cents);
 
 	return outcome(err, reply, NULL);
@@ -167,17 +166,35 @@ static int stream_receive(queue *q, weft_ctx *ctx, const char *consumer,
 	return 0;
 }
 
+/*
+ * Acknowledged and deleted in one step: who dies between two would leave a
+ * message that is nobody's any more, and the stream never empty.
+ */
 static int stream_done(queue *q, weft_ctx *ctx, const message *m)
 {
+	static const char script[] =
+		"redis.call('XACK', KEYS[1], 'payers', ARGV[1]) "
+		"return redis.call('XDEL', KEYS[1], ARGV[1])";
 	redisReply *reply;
-	int err = redis_command(q->redis, ctx, &reply, "XACK " STREAM " payers %s",
-				m->delivery);
+	int err = redis_command(q->redis, ctx, &reply, "EVAL %s 1 " STREAM " %s",
+				script, m->delivery);
 
-	err = outcome(err, reply, NULL);
-	if (err != 0)
-		return err;
-	err = redis_command(q->redis, ctx, &reply, "XDEL " STREAM " %s",
-			    m->delivery);
+	return outcome(err, reply, NULL);
+}
+
+/* In one step, too; and by the first one only, if several bury it. */
+static int stream_bury(queue *q, weft_ctx *ctx, const message *m)
+{
+	static const char script[] =
+		"if redis.call('XACK', KEYS[1], 'payers', ARGV[1]) == 1 then "
+		"redis.call('XADD', KEYS[2], '*', 'id', ARGV[2], 'account', "
+		"ARGV[3], 'cents', ARGV[4]) end "
+		"return redis.call('XDEL', KEYS[1], ARGV[1])";
+	redisReply *reply;
+	int err = redis_command(q->redis, ctx, &reply,
+				"EVAL %s 2 " STREAM " " DEAD " %s %s %s %ld",
+				script, m->delivery, m->id, m->account, m->cents);
+
 	return outcome(err, reply, NULL);
 }
 
@@ -288,8 +305,7 @@ int queue_clear(queue *q, weft_ctx *ctx)
 
 int queue_send(queue *q, weft_ctx *ctx, const message *m)
 {
-	return q->redis != NULL ? stream_add(q, ctx, STREAM, m)
-				: table_add(q, ctx, m);
+	return q->redis != NULL ? stream_add(q, ctx, m) : table_add(q, ctx, m);
 }
 
 int queue_receive(queue *q, weft_ctx *ctx, const char *consumer, message *m)
@@ -308,12 +324,8 @@ int queue_done(queue *q, weft_ctx *ctx, const message *m)
 
 int queue_bury(queue *q, weft_ctx *ctx, const message *m)
 {
-	int err;
-
-	if (q->redis == NULL)
-		return table_mark(q, ctx, m, "dead");
-	err = stream_add(q, ctx, DEAD, m);
-	return err != 0 ? err : stream_done(q, ctx, m);
+	return q->redis != NULL ? stream_bury(q, ctx, m)
+				: table_mark(q, ctx, m, "dead");
 }
 
 int queue_count(queue *q, weft_ctx *ctx, long *left, long *buried)
