@@ -11,6 +11,8 @@
 #ifndef WEFT_CLI_H
 #define WEFT_CLI_H
 
+#include <stddef.h>
+
 enum cli_status {
 	CLI_OK = 0,
 	CLI_BAD_RESULT = 1,
@@ -42,6 +44,9 @@ int cmd_version(int argc, char **argv);
 /* Print one line on stderr. Returns CLI_TROUBLE. */
 __attribute__((format(printf, 2, 3))) int cli_trouble(const char *command,
 						      const char *fmt, ...);
+
+/* Write all of it, also where fd does not wait. Returns 0, or a negative errno. */
+int cli_write(int fd, const void *data, size_t size_bytes);
 
 /* Flush stdout; a full disk or a closed pipe is noticed here. Returns status, or CLI_TROUBLE. */
 int cli_finish_output(const char *command, int status);

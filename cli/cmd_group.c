@@ -76,14 +76,20 @@ static bool is_same_file(int a, int b)
 	       sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
 }
 
+static int cannot_begin(const group_run *r, int err)
+{
+	cli_trouble(GROUP, "cannot begin: %s", strerror(-err));
+	return r->options.own_status != 0 ? r->options.own_status
+					  : CLI_NO_RESOURCES;
+}
+
 static int open_files(group_run *r)
 {
 	const char *name = r->options.status_file;
 
 	r->null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (r->null < 0)
-		return cli_trouble(GROUP, "cannot read /dev/null: %s",
-				   strerror(errno));
+		return cannot_begin(r, -errno);
 	if (name == NULL)
 		return CLI_OK;
 	r->status_fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -102,7 +108,7 @@ int cmd_group(int argc, char **argv)
 		return status;
 	err = keeper_init(&r.keeper, r.options.grace);
 	if (err != 0)
-		return cli_trouble(GROUP, "cannot begin: %s", strerror(-err));
+		return cannot_begin(&r, err);
 	status = group_input_open(&r);
 	if (status == CLI_OK)
 		status = open_files(&r);
@@ -119,6 +125,6 @@ int cmd_group(int argc, char **argv)
 	if (err == 0)
 		err = keeper_run(&r.keeper, run_group, &r);
 	if (err != 0)
-		return cli_trouble(GROUP, "cannot begin: %s", strerror(-err));
+		return cannot_begin(&r, err);
 	return group_report(&r);
 }

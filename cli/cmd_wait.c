@@ -3,7 +3,7 @@
 #include "place.h"
 #include "record.h"
 
-#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 static const char help[] =
@@ -16,43 +16,52 @@ static const char help[] =
 	"      --wait TIME       for so long; then status 75\n"
 	"  -h, --help            print this\n";
 
-/* Returns the status, or -1 for what is no record. */
-static int replay(const unsigned char *at, size_t size_bytes)
-{
-	const unsigned char *end = at + size_bytes;
-	enum record_kind kind;
-	record_end ending;
-	size_t size;
+/* What is known of a run that is printed. */
+typedef struct printed {
+	record_end end;
+	int err; /* of stdout: a negative errno; nothing is written any more */
+} printed;
 
-	while (end - at >= RECORD_HEADER_BYTES &&
-	       record_read_header(at, &kind, &size) &&
-	       size <= (size_t)(end - at - RECORD_HEADER_BYTES)) {
-		at += RECORD_HEADER_BYTES;
-		if (kind == RECORD_END)
-			return record_end_read((const char *)at, size, &ending)
-				       ? ending.status
-				       : -1;
-		fwrite(at, 1, size, kind == RECORD_STDERR ? stderr : stdout);
-		fflush(kind == RECORD_STDERR ? stderr : stdout);
-		at += size;
+/* What stderr does not take is dropped. */
+static void print(void *arg, enum record_kind kind, const void *data, size_t size)
+{
+	printed *p = arg;
+
+	if (kind == RECORD_STDERR)
+		cli_write(STDERR_FILENO, data, size);
+	else if (p->err == 0)
+		p->err = cli_write(STDOUT_FILENO, data, size);
+}
+
+static int finish(const place_command *c, const printed *p)
+{
+	if (p->err != 0) {
+		cli_trouble(c->command, "cannot write the output: %s",
+			    strerror(-p->err));
+		return CLI_IO;
 	}
-	return -1;
+	if (record_timed_out(&p->end))
+		cli_trouble(c->command, "%s: " RECORD_TIMED_OUT, c->key);
+	if (p->end.cut)
+		cli_trouble(c->command, "%s: " RECORD_CUT, c->key);
+	return p->end.status;
 }
 
 static int wait_for_key(place_command *c, weft_fleet *fleet)
 {
 	weft_fleet_info info;
 	weft_bytes bytes;
+	printed p = {0};
 	int err = weft_fleet_wait(fleet, &c->ctx, weft_key_str(c->key), &bytes,
 				  &info);
-	int status;
+	bool good;
 
 	if (!info.answered)
 		return place_trouble(c, err);
-	status = replay(bytes.data, bytes.size);
+	good = record_read(bytes.data, bytes.size, print, &p, &p.end);
 	weft_bytes_release(&bytes);
-	if (status >= 0)
-		return status;
+	if (good)
+		return finish(c, &p);
 	cli_trouble(c->command, "%s: what is kept of it was not written by weft",
 		    c->key);
 	return CLI_UNAVAILABLE;

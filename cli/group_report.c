@@ -147,8 +147,9 @@ static int write_status(const group_run *r, int status)
 	json_fini(&j);
 	if (n > 0)
 		return status;
-	return cli_trouble(GROUP, "cannot write %s: %s", r->options.status_file,
-			   strerror(errno));
+	cli_trouble(GROUP, "cannot write %s: %s", r->options.status_file,
+		    strerror(errno));
+	return r->options.own_status != 0 ? r->options.own_status : CLI_IO;
 }
 
 static void say_first(const group_run *r)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,6 +37,23 @@ int cli_trouble(const char *command, const char *fmt, ...)
 	va_end(args);
 	fputc('\n', stderr);
 	return CLI_TROUBLE;
+}
+
+int cli_write(int fd, const void *data, size_t size_bytes)
+{
+	const char *at = data;
+
+	while (size_bytes > 0) {
+		ssize_t n = write(fd, at, size_bytes);
+
+		if (n < 0 && errno == EAGAIN)
+			poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1);
+		else if (n < 0 && errno != EINTR)
+			return -errno;
+		at += n > 0 ? n : 0;
+		size_bytes -= n > 0 ? (size_t)n : 0;
+	}
+	return 0;
 }
 
 int cli_finish_output(const char *command, int status)

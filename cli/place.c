@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The library's, whose programs may use the place, too. */
+enum { KEY_MOST = 64 * 1024 };
+
 const char *place_url(const place_options *o)
 {
 	const char *url = o->url != NULL ? o->url : getenv("WEFT_AT");
@@ -15,15 +18,14 @@ const char *place_url(const place_options *o)
 	return url != NULL && url[0] != '\0' ? url : PLACE_DEFAULT;
 }
 
-/* While the place is opened this may be the reason why it cannot be. */
+/* Held back, as it may be the reason of a failure, which is told in one line. */
 static void warn(void *arg, const char *line)
 {
 	place_command *c = arg;
 
-	if (c->opened)
-		cli_trouble(c->command, "%s", line);
-	else
-		snprintf(c->warning, sizeof(c->warning), "%s", line);
+	weft_mutex_lock(&c->lock);
+	snprintf(c->warning, sizeof(c->warning), "%s", line);
+	weft_mutex_unlock(&c->lock);
 }
 
 const char *place_error(int err, int *status)
@@ -51,20 +53,39 @@ const char *place_error(int err, int *status)
 	case -EDEADLK:
 		*status = CLI_TROUBLE;
 		return "a run may not wait for itself";
+	case -EMFILE:
+	case -ENFILE:
+	case -ENOMEM:
+	case -EAGAIN:
+		*status = CLI_NO_RESOURCES;
+		return strerror(-err);
 	default:
 		return strerror(-err);
 	}
 }
 
-int place_trouble(const place_command *c, int err)
+int place_open_status(int err)
+{
+	int status;
+
+	if (err == -EINVAL)
+		return CLI_TROUBLE;
+	place_error(err, &status);
+	return status == CLI_NO_RESOURCES ? status : CLI_UNAVAILABLE;
+}
+
+int place_trouble(place_command *c, int err)
 {
 	int status;
 	const char *words = place_error(err, &status);
 
-	if (c->key != NULL)
-		cli_trouble(c->command, "%s: %s", c->key, words);
-	else
-		cli_trouble(c->command, "%s", words);
+	weft_mutex_lock(&c->lock);
+	cli_trouble(c->command, "%s%s%s%s%s%s", c->key != NULL ? c->key : "",
+		    c->key != NULL ? ": " : "", words,
+		    c->warning[0] != '\0' ? " (" : "", c->warning,
+		    c->warning[0] != '\0' ? ")" : "");
+	c->warning[0] = '\0';
+	weft_mutex_unlock(&c->lock);
 	return status;
 }
 
@@ -81,11 +102,8 @@ static int run(void *arg)
 		cli_trouble(c->command, "%s: %s", url, c->warning[0] != '\0'
 							       ? c->warning
 							       : strerror(-err));
-		return err == -EINVAL ? CLI_TROUBLE : CLI_UNAVAILABLE;
+		return place_open_status(err);
 	}
-	c->opened = true;
-	if (c->warning[0] != '\0')
-		cli_trouble(c->command, "%s", c->warning);
 	if (c->wait > 0)
 		weft_ctx_init_timeout(&c->ctx, NULL, c->wait);
 	else
@@ -93,7 +111,14 @@ static int run(void *arg)
 	status = c->fn(c, fleet);
 	weft_ctx_fini(&c->ctx);
 	weft_fleet_close(fleet);
+	if (c->warning[0] != '\0')
+		cli_trouble(c->command, "%s", c->warning);
 	return status;
+}
+
+static int finish_output(const place_command *c, int status)
+{
+	return cli_finish_output(c->command, CLI_OK) == CLI_OK ? status : CLI_IO;
 }
 
 int place_main(place_command *c, const cli_options *options, int argc, char **argv)
@@ -113,5 +138,8 @@ int place_main(place_command *c, const cli_options *options, int argc, char **ar
 		return status;
 	if (at < argc)
 		return cli_options_unexpected(options, argv[at]);
-	return cli_finish_output(c->command, weft_run(run, c));
+	if (c->wants_key && strlen(c->key) > KEY_MOST)
+		return cli_trouble(c->command, "the key is longer than %d bytes",
+				   KEY_MOST);
+	return finish_output(c, weft_run(run, c));
 }

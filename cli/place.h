@@ -20,6 +20,9 @@ const char *place_url(const place_options *o);
 /* The words for an error of the fleet's own, and the status to exit with. */
 const char *place_error(int err, int *status);
 
+/* The status to exit with where the place cannot be opened. */
+int place_open_status(int err);
+
 /*
  * The commands that ask about keys: read the options, with a KEY or without,
  * open the place and run fn in a task. Returns what to exit with.
@@ -32,8 +35,8 @@ struct place_command {
 	weft_duration wait; /* 0: as long as it takes */
 	const char *key;
 	place_options options;
-	bool opened;
-	char warning[200]; /* while it was not */
+	weft_mutex lock; /* of the next */
+	char warning[256]; /* of the place, not told so far */
 	weft_ctx ctx; /* done when the wait is over */
 };
 
@@ -41,6 +44,6 @@ int place_main(place_command *c, const cli_options *options, int argc,
 	       char **argv);
 
 /* Say what went wrong. Returns the status. */
-int place_trouble(const place_command *c, int err);
+int place_trouble(place_command *c, int err);
 
 #endif

@@ -49,3 +49,28 @@ bool record_end_read(const char *text, size_t size_bytes, record_end *end)
 	end->cut = strstr(copy, " cut") != NULL;
 	return sscanf(copy, "%15s %d", end->why, &end->status) == 2;
 }
+
+bool record_timed_out(const record_end *end)
+{
+	return strcmp(end->why, "timed-out") == 0;
+}
+
+bool record_read(const void *record, size_t size_bytes, record_piece_fn piece,
+		 void *arg, record_end *end)
+{
+	const unsigned char *at = record, *behind = at + size_bytes;
+	enum record_kind kind;
+	size_t size;
+
+	while (behind - at >= RECORD_HEADER_BYTES &&
+	       record_read_header(at, &kind, &size) &&
+	       size <= (size_t)(behind - at - RECORD_HEADER_BYTES)) {
+		at += RECORD_HEADER_BYTES;
+		if (kind == RECORD_END)
+			return record_end_read((const char *)at, size, end);
+		if (piece != NULL)
+			piece(arg, kind, at, size);
+		at += size;
+	}
+	return false;
+}

@@ -35,10 +35,28 @@ typedef struct record_end {
 	char why[16];	/* exited, killed, timed-out, not-run, done, trouble … */
 } record_end;
 
+/* It took longer than --max-run. */
+bool record_timed_out(const record_end *end);
+
+/* What is said of that, and of output that was cut. */
+#define RECORD_TIMED_OUT "the command took longer than --max-run and was ended"
+#define RECORD_CUT "there was more output than is kept"
+
 #define RECORD_END_BYTES 64
 
 /* As text, for people with strings(1). Returns its size. */
 size_t record_end_write(char text[RECORD_END_BYTES], const record_end *end);
 bool record_end_read(const char *text, size_t size_bytes, record_end *end);
+
+/* A piece of output: kind is RECORD_STDOUT or RECORD_STDERR. */
+typedef void (*record_piece_fn)(void *arg, enum record_kind kind,
+				const void *data, size_t size_bytes);
+
+/*
+ * Hand the output of a whole record to piece, which may be NULL, and read how
+ * it ended. Returns false for what is none.
+ */
+bool record_read(const void *record, size_t size_bytes, record_piece_fn piece,
+		 void *arg, record_end *end);
 
 #endif

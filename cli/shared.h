@@ -67,6 +67,8 @@ int shared_options_fingerprint(shared_options *o, const char *fp);
 /* Everything else. Returns what to exit with. */
 int shared_main(shared_options *o);
 
+#define SHARED_WARNING_BYTES 256
+
 typedef struct shared_call {
 	const shared_options *options;
 	const char *key; /* with the tick, if it has one */
@@ -74,7 +76,6 @@ typedef struct shared_call {
 	int front;	 /* a socket to the front; -1: there is none */
 	keeper keeper;
 	weft_fleet *fleet;
-	char warning[200]; /* of the place, while it was opened */
 	spool_store store;
 	printer printer;
 	printer_item output;
@@ -84,6 +85,7 @@ typedef struct shared_call {
 	bool leading, late;   /* the run has begun; the wait was over before */
 	bool lost;	      /* the lease, while it ran */
 	weft_fleet_run *run;  /* while the command runs */
+	char warning[SHARED_WARNING_BYTES]; /* of the place, not told so far */
 	record_end end;
 	char trouble[256]; /* for stderr */
 } shared_call;
@@ -93,6 +95,9 @@ int shared_call_make(shared_call *s);
 
 /* The function of the call; arg: shared_call. */
 int shared_run(weft_ctx *ctx, void *arg, weft_fleet_run *run);
+
+/* The place has warned of something, and works. */
+void shared_tell_warning(shared_call *s);
 
 /* Whether the lease is held still, after a stop; arg: shared_call. */
 bool shared_may_continue(void *arg);

@@ -35,15 +35,42 @@ static void note(shared_call *s, const char *text)
 	printer_wake(&s->printer);
 }
 
-/* While the place is opened this may be the reason why it cannot be. */
+/* Held back, as it may be the reason of a failure, which is told in one line. */
 static void warn(void *arg, const char *line)
 {
 	shared_call *s = arg;
 
-	if (s->fleet != NULL)
+	weft_mutex_lock(&s->lock);
+	snprintf(s->warning, sizeof(s->warning), "%s", line);
+	weft_mutex_unlock(&s->lock);
+}
+
+static void take_warning(shared_call *s, char line[SHARED_WARNING_BYTES])
+{
+	weft_mutex_lock(&s->lock);
+	snprintf(line, SHARED_WARNING_BYTES, "%s", s->warning);
+	s->warning[0] = '\0';
+	weft_mutex_unlock(&s->lock);
+}
+
+void shared_tell_warning(shared_call *s)
+{
+	char line[SHARED_WARNING_BYTES];
+
+	take_warning(s, line);
+	if (line[0] != '\0')
 		note(s, line);
-	else
-		snprintf(s->warning, sizeof(s->warning), "%s", line);
+}
+
+/* What was warned of last, as the end of a line: " (…)", or nothing. */
+static const char *reason(shared_call *s, char room[SHARED_WARNING_BYTES + 4])
+{
+	char line[SHARED_WARNING_BYTES];
+
+	take_warning(s, line);
+	snprintf(room, SHARED_WARNING_BYTES + 4, line[0] != '\0' ? " (%s)" : "%s",
+		 line);
+	return room;
 }
 
 /* Printing: through the socket to the front, or at once. */
@@ -73,37 +100,12 @@ static void cannot_write(printer *p)
 	weft_ctx_cancel(&s->ctx, -EPIPE);
 }
 
-/* A record that was made elsewhere, or before. */
-static bool replay(shared_call *s, const weft_bytes *bytes)
+static void spool_piece(void *arg, enum record_kind kind, const void *data,
+			size_t size)
 {
-	const unsigned char *at = bytes->data, *end = at + bytes->size;
-	enum record_kind kind;
-	size_t size;
+	shared_call *s = arg;
 
-	while (end - at >= RECORD_HEADER_BYTES &&
-	       record_read_header(at, &kind, &size) &&
-	       size <= (size_t)(end - at - RECORD_HEADER_BYTES)) {
-		at += RECORD_HEADER_BYTES;
-		if (kind == RECORD_END)
-			return record_end_read((const char *)at, size, &s->end);
-		spool_write(&s->output.output, (int)kind, at, size);
-		at += size;
-	}
-	return false;
-}
-
-/* The end alone, of a record whose output was printed as it came. */
-static bool read_end(shared_call *s, const weft_bytes *bytes)
-{
-	const unsigned char *at = bytes->data, *end = at + bytes->size;
-	enum record_kind kind;
-	size_t size;
-
-	while (end - at >= RECORD_HEADER_BYTES &&
-	       record_read_header(at, &kind, &size) && kind != RECORD_END)
-		at += RECORD_HEADER_BYTES + size;
-	return end - at >= RECORD_HEADER_BYTES && kind == RECORD_END &&
-	       record_end_read((const char *)at + RECORD_HEADER_BYTES, size, &s->end);
+	spool_write(&s->output.output, (int)kind, data, size);
 }
 
 /* The wait for another's run; one's own is not cut short by it. */
@@ -268,22 +270,54 @@ static int do_call(shared_call *s, weft_bytes *bytes, weft_fleet_info *info)
 	return err;
 }
 
+/* The caller has left, or there was a signal: its front does not know of that. */
+static void set_stopped(shared_call *s)
+{
+	if (s->front >= 0 && weft_ctx_done(&s->keeper.interrupt))
+		shared_trouble(s, CLI_LOST, "%s: the process that ran it was "
+			       "ended by a signal", s->key);
+	s->end = (record_end){.status = CLI_LOST, .own = true, .why = "stopped"};
+}
+
 static void set_own_end(shared_call *s, int err, const weft_fleet_info *info)
 {
+	char why[SHARED_WARNING_BYTES + 4];
 	int status;
 	const char *words = place_error(err, &status);
 
 	if (s->lost)
 		shared_trouble(s, CLI_LOST, "%s: the lease was lost; the command "
-			       "was ended", s->key);
+			       "was ended%s", s->key, reason(s, why));
 	else if (info->unstored)
 		shared_trouble(s, CLI_LOST, "%s: it has run, but its result could "
-			       "not be stored: %s", s->key, words);
+			       "not be stored: %s%s", s->key, words,
+			       reason(s, why));
 	else if (err == -ECANCELED && !s->late)
-		s->end = (record_end){.status = CLI_LOST, .own = true,
-				      .why = "stopped"};
+		set_stopped(s);
 	else
-		shared_trouble(s, status, "%s: %s", s->key, words);
+		shared_trouble(s, status, "%s: %s%s", s->key, words,
+			       reason(s, why));
+}
+
+/* What the caller would not see of how it ended. */
+static void tell_end(shared_call *s, const weft_fleet_info *info)
+{
+	char why[SHARED_WARNING_BYTES + 4], line[512];
+
+	if (info->led && info->unstored) {
+		snprintf(line, sizeof(line), "the result could not be stored: "
+			 "others are not given it%s", reason(s, why));
+		note(s, line);
+	}
+	if (record_timed_out(&s->end)) {
+		snprintf(line, sizeof(line), "%.300s: " RECORD_TIMED_OUT, s->key);
+		note(s, line);
+	}
+	if (s->end.cut && !info->led) {
+		snprintf(line, sizeof(line), "%.300s: " RECORD_CUT, s->key);
+		note(s, line);
+	}
+	shared_tell_warning(s);
 }
 
 /*
@@ -301,17 +335,15 @@ static void call_place(shared_call *s)
 	if (err == 0)
 		err = do_call(s, &bytes, &info);
 	if (info.answered && s->trouble[0] == '\0' && !s->lost) {
-		good = info.led ? read_end(s, &bytes) : replay(s, &bytes);
+		good = record_read(bytes.data, bytes.size,
+				   info.led ? NULL : spool_piece, s, &s->end);
 		if (!good)
 			shared_trouble(s, CLI_UNAVAILABLE, "%s: what is kept of "
 				       "it was not written by weft", s->key);
 	} else if (s->trouble[0] == '\0') {
 		set_own_end(s, err, &info);
 	}
-	if (info.led && info.unstored)
-		note(s, "the result could not be stored: others are not given it");
-	if (s->end.cut && !info.led)
-		note(s, "there was more output than is kept");
+	tell_end(s, &info);
 	s->key = s->options->key;
 	weft_bytes_release(&bytes);
 }
@@ -326,14 +358,11 @@ static void open_and_call(shared_call *s)
 	watcher waits = {watch_wait, s, &watching}, leaves = {watch_front, s, &watching};
 
 	if (err != 0) {
-		shared_trouble(s, err == -EINVAL ? CLI_TROUBLE : CLI_UNAVAILABLE,
-			       "%s: %s", url, s->warning[0] != '\0'
-						      ? s->warning
-						      : strerror(-err));
+		shared_trouble(s, place_open_status(err), "%s: %s", url,
+			       s->warning[0] != '\0' ? s->warning
+						     : strerror(-err));
 		return;
 	}
-	if (s->warning[0] != '\0')
-		note(s, s->warning);
 	weft_ctx_init(&watching, NULL);
 	if ((s->options->wait > 0 && weft_waitgroup_go(&watchers, watch, &waits) != 0) ||
 	    (s->front >= 0 && weft_waitgroup_go(&watchers, watch, &leaves) != 0))

@@ -18,23 +18,34 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* The status of a failure of our own, which -E may have moved. */
+static int own_status(const shared_options *o, int status)
+{
+	return status != CLI_TROUBLE && o->own_status != 0 ? o->own_status : status;
+}
+
 static int write_status_file(const shared_options *o, int fd, int status,
 			     const record_end *end)
 {
 	if (fd < 0 || dprintf(fd, "{\"end\": \"%s\", \"status\": %d, \"own\": %s}\n",
 			      end->why, status, end->own ? "true" : "false") > 0)
 		return status;
-	return cli_trouble(o->command, "cannot write %s: %s", o->status_file,
-			   strerror(errno));
+	cli_trouble(o->command, "cannot write %s: %s", o->status_file,
+		    strerror(errno));
+	return own_status(o, CLI_IO);
 }
 
 static int finish(const shared_options *o, int status_fd, const record_end *end)
 {
-	int status = end->own && end->status != CLI_TROUBLE && o->own_status != 0
-			     ? o->own_status
-			     : end->status;
+	int status = end->own ? own_status(o, end->status) : end->status;
 
 	return write_status_file(o, status_fd, status, end);
+}
+
+static int cannot_begin(const shared_options *o, int err)
+{
+	cli_trouble(o->command, "cannot begin: %s", strerror(-err));
+	return own_status(o, CLI_NO_RESOURCES);
 }
 
 static bool read_exactly(int fd, void *to, size_t size)
@@ -52,21 +63,6 @@ static bool read_exactly(int fd, void *to, size_t size)
 	return true;
 }
 
-static bool write_exactly(int fd, const char *data, size_t size)
-{
-	while (size > 0) {
-		ssize_t n = write(fd, data, size);
-
-		if (n < 0 && errno == EAGAIN)
-			poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1);
-		else if (n < 0 && errno != EINTR)
-			return fd == STDERR_FILENO;
-		data += n > 0 ? n : 0;
-		size -= n > 0 ? (size_t)n : 0;
-	}
-	return true;
-}
-
 static int be_front(const shared_options *o, int socket, int status_fd)
 {
 	static char data[SPOOL_BLOCK_BYTES];
@@ -74,16 +70,18 @@ static int be_front(const shared_options *o, int socket, int status_fd)
 	record_end end = {.status = CLI_LOST, .own = true, .why = "lost"};
 	enum record_kind kind;
 	size_t size;
+	int err;
 
 	while (read_exactly(socket, header, sizeof(header)) &&
 	       record_read_header(header, &kind, &size) && size <= sizeof(data) &&
 	       read_exactly(socket, data, size)) {
 		if (kind == RECORD_END && record_end_read(data, size, &end))
 			return finish(o, status_fd, &end);
-		if (write_exactly((int)kind, data, size))
+		err = cli_write((int)kind, data, size);
+		if (err == 0 || kind == RECORD_STDERR)
 			continue;
 		cli_trouble(o->command, "cannot write the output: %s",
-			    strerror(errno));
+			    strerror(-err));
 		end = (record_end){.status = CLI_IO, .own = true, .why = "trouble"};
 		return finish(o, status_fd, &end);
 	}
@@ -122,22 +120,33 @@ static int call(const shared_options *o, int in, int front, record_end *end,
 	return err;
 }
 
-static void be_behind(const shared_options *o, int in, int front)
+static void tell_front(int front, enum record_kind kind, const char *text,
+		       size_t size)
 {
 	unsigned char header[RECORD_HEADER_BYTES];
-	char text[RECORD_END_BYTES];
+
+	record_header(header, kind, size);
+	if (cli_write(front, header, sizeof(header)) == 0)
+		cli_write(front, text, size);
+}
+
+static void be_behind(const shared_options *o, int in, int front)
+{
+	char text[RECORD_END_BYTES], line[128];
 	record_end end;
 	keeper *k;
-	size_t size;
+	int err;
 
 	leave_the_caller();
-	if (call(o, in, front, &end, &k) != 0)
+	err = call(o, in, front, &end, &k);
+	if (err != 0) {
 		end = (record_end){.status = CLI_NO_RESOURCES, .own = true,
 				   .why = "trouble"};
-	size = record_end_write(text, &end);
-	record_header(header, RECORD_END, size);
-	if (write(front, header, sizeof(header)) == sizeof(header))
-		(void)!write(front, text, size);
+		snprintf(line, sizeof(line), "%s: cannot begin: %.60s\n",
+			 o->command, strerror(-err));
+		tell_front(front, RECORD_STDERR, line, strlen(line));
+	}
+	tell_front(front, RECORD_END, text, record_end_write(text, &end));
 	_exit(0);
 }
 
@@ -148,7 +157,7 @@ static int in_one_process(const shared_options *o, int in, int status_fd)
 	int status, err = call(o, in, -1, &end, &k);
 
 	if (err != 0)
-		return cli_trouble(o->command, "cannot begin: %s", strerror(-err));
+		return cannot_begin(o, err);
 	status = finish(o, status_fd, &end);
 	keeper_finish(k);
 	return status;
@@ -194,16 +203,19 @@ int shared_main(shared_options *o)
 	if (status != CLI_OK)
 		return status;
 	in = open_input(o);
-	if (in < 0)
-		return cli_trouble(o->command, "cannot read stdin: %s",
-				   strerror(errno));
+	if (in < 0 && !o->use_stdin)
+		return cannot_begin(o, -errno);
+	if (in < 0) {
+		cli_trouble(o->command, "cannot read stdin: %s", strerror(errno));
+		return own_status(o, CLI_IO);
+	}
 	if (o->no_detach)
 		return in_one_process(o, in, status_fd);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
-		return cli_trouble(o->command, "cannot begin: %s", strerror(errno));
+		return cannot_begin(o, -errno);
 	pid = fork();
 	if (pid < 0)
-		return cli_trouble(o->command, "cannot begin: %s", strerror(errno));
+		return cannot_begin(o, -errno);
 	close(ends[pid == 0 ? 0 : 1]);
 	if (pid == 0)
 		be_behind(o, in, ends[1]);

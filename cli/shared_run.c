@@ -375,6 +375,7 @@ int shared_run(weft_ctx *ctx, void *arg, weft_fleet_run *fleet_run)
 	weft_mutex_unlock(&s->lock);
 	if (!s->leading)
 		return -ECANCELED;
+	shared_tell_warning(s);
 	err = start(&r);
 	if (err == -ECANCELED) {
 		close_both(r.lease);

@@ -4,6 +4,7 @@
 import os
 import pathlib
 import pty
+import resource
 import select
 import shutil
 import signal
@@ -56,6 +57,10 @@ def state_of(pid):
 def has_stopped(pid):
     """D: a shell waits in vfork(2) for a child that was stopped before its exec."""
     return state_of(pid) in "TD"
+
+
+def limit_descriptors(limit):
+    resource.setrlimit(resource.RLIMIT_NOFILE, limit)
 
 
 def can_mount():

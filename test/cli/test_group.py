@@ -187,6 +187,11 @@ class Group(CommandTest):
         why = json.loads((self.dir / "why").read_text())
         self.assertEqual([why[key] for key in ("job", "done", "failed", "stopped", "not_run")], [2, 1, 1, 0, 2])
 
+    def test_status_file_that_cannot_be_written(self):
+        for options, status in ([], 74), (["-E", "200"], 200):
+            self.assert_trouble(self.shell("true", options=["--status-file", "/dev/full", *options]), "/dev/full",
+                                status=status)
+
     def test_status_file_tells_stopped_from_failed(self):
         lines = ["touch up; exec sleep 1000", "until [ -e up ]; do sleep 0.01; done; exit 9"]
         self.shell(*lines, options=["-j2", "--status-file", "why"])
@@ -498,12 +503,10 @@ class Group(CommandTest):
         self.assertIn("nothing to run", terminal.shown)
 
     def test_no_processes_to_be_had(self):
-        def limit():
-            resource.setrlimit(resource.RLIMIT_NOFILE, (12, 12))
-
-        done = self.group("-j0", "sleep", ":::", *["1000"] * 20, preexec_fn=limit)
-        self.assertEqual(done.returncode, 71, done)
-        self.assertIn("Too many open files", done.stderr)
+        for most in (4, 6, 8, 12):
+            done = self.group("-j0", "sleep", ":::", *["1000"] * 20,
+                              preexec_fn=lambda most=most: command.limit_descriptors((most, most)))
+            self.assert_trouble(done, "Too many open files", status=71)
 
 
 if __name__ == "__main__":

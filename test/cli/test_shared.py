@@ -282,7 +282,13 @@ class InDirectory(Everywhere, SharedTest):
 
     def test_max_run(self):
         start = time.monotonic()
-        self.assert_done(self.flight("k", "echo $$ >pid; echo begun; sleep 1000", "--max-run", "200ms"), 124, "begun\n")
+        leader = self.start_flight("k", RUN + "echo $$ >pid; echo begun; sleep 1000", "--max-run", "500ms")
+        self.wait_for_runs(1)
+        others = [leader, self.start_flight("k", "true", "--fp", "off"), self.start("wait", "k")]
+        for process in others:
+            done = self.finish(process)
+            self.assert_done(done, 124, "begun\n")
+            self.assertRegex(done.stderr, r"^weft \w+: k: the command took longer than --max-run and was ended\n$")
         self.assertLess(time.monotonic() - start, 10)
         self.assertFalse(is_alive(self.pid_in("pid")))
 
@@ -493,6 +499,33 @@ class InDirectory(Everywhere, SharedTest):
         self.assert_done(self.finish(process), 9)
         self.assert_trouble(self.weft("wait", "nothing"), "nothing", status=66)
 
+    def test_wait_prints_all_where_stdout_does_not_wait(self):
+        self.once("k", "head -c 1000000 /dev/zero")
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        process = self.start("wait", "k", stdout=writer)
+        os.close(writer)
+        until(lambda: bytes_in(reader) > 60_000, "the pipe is full")
+        with open(reader, "rb") as pipe:
+            size = len(pipe.read())
+        self.assertEqual((process.wait(command.LIMIT_SECONDS), size), (0, 1_000_000))
+
+    def test_output_that_was_cut_is_told(self):
+        script = "head -c 68000000 /dev/zero; exit 3"
+        done = self.once("k", script)
+        self.assertEqual((done.returncode, len(done.stdout), done.stderr), (3, 68_000_000, ""))
+        for args in (["wait", "k"], ["once", "k", "--", "sh", "-c", script]):
+            done = self.weft(*args)
+            self.assertEqual(done.returncode, 3)
+            self.assertGreater(len(done.stdout), 67_000_000)
+            self.assertLess(len(done.stdout), 68_000_000)
+            self.assertEqual(done.stderr, f"weft {args[0]}: k: there was more output than is kept\n")
+
+    def test_key_that_is_too_long_is_an_argument(self):
+        for verb in ("wait", "show", "forget"):
+            self.assert_trouble(self.weft(verb, "x" * 65537), "65536 bytes", status=2)
+            self.assertNotEqual(self.weft(verb, "x" * 65536).returncode, 2)
+
     def test_doctor(self):
         done = self.weft("doctor", "--json")
         self.assert_done(done, 0)
@@ -534,6 +567,49 @@ class InDirectory(Everywhere, SharedTest):
         with open("/dev/full", "w") as full:
             self.assert_done(self.flight("k", "echo x", stdout=full), 74)
             self.assert_done(self.flight("k", "echo x", "--no-detach", stdout=full), 74)
+            self.once("kept", "echo x; exit 3")
+            for args in (["wait", "kept"], ["ls"], ["show", "kept"]):
+                done = self.weft(*args, stdout=full)
+                self.assert_done(done, 74)
+                self.assertRegex(done.stderr, r"^weft \w+: cannot write the output: No space left on device\n$")
+
+    def test_status_file_that_cannot_be_written(self):
+        for options, status in ([], 74), (["--no-detach"], 74), (["-E", "200"], 200):
+            done = self.flight("k", "exit 3", "--status-file", "/dev/full", *options)
+            self.assert_trouble(done, "/dev/full", status=status)
+
+    def test_place_that_does_not_answer_is_one_line(self):
+        with socket.socket() as nobody:
+            nobody.bind(("127.0.0.1", 0))
+            at = ["--at", f"redis://127.0.0.1:{nobody.getsockname()[1]}"]
+            if "hiredis" in self.weft("ls", *at).stderr:
+                self.skipTest("no engine for redis")
+            calls = [["flight", *at, *more, "k", "true"] for more in ([], ["--no-detach"], ["--strict"])]
+            calls += [["once", *at, *more, "k", "true"] for more in ([], ["--every", "1h"])]
+            calls += [[verb, *at, "k"] for verb in ("show", "wait", "forget")]
+            processes = [self.start(*args) for args in [*calls, ["ls", *at]]]
+            late = self.start("flight", *at, "--wait", "200ms", "k", "true")
+            for process in processes:
+                self.assert_trouble(self.finish(process), "does not answer", "Connection refused", status=69)
+            self.assert_trouble(self.finish(late), "Connection refused", status=75)
+
+    def test_want_of_descriptors_is_one_line(self):
+        statuses = set()
+        for most in range(6, 40, 3):
+            limit = (most, most)
+            for args in (["flight", "k", "true"], ["flight", "--no-detach", "k", "true"], ["wait", "k"]):
+                done = self.weft(*args, preexec_fn=lambda limit=limit: command.limit_descriptors(limit))
+                statuses.add((args[0], done.returncode))
+                if done.returncode == 71:
+                    self.assert_trouble(done, "Too many open files", status=71)
+        self.assertEqual(statuses, {("flight", 71), ("flight", 0), ("wait", 71), ("wait", 66)})
+
+    def test_signal_to_the_process_behind_is_told(self):
+        process = self.start_flight("k", RUN + "exec sleep 1000")
+        first = self.wait_for_runs(1)
+        os.kill(self.behind("k"), signal.SIGTERM)
+        self.assert_trouble(self.finish(process), "k: the process that ran it was ended by a signal", status=70)
+        self.assertFalse(is_alive(first))
 
     def test_output_to_a_pipe_that_does_not_block_is_whole(self):
         for options in [], ["--no-detach"]:
@@ -584,19 +660,37 @@ class InDirectory(Everywhere, SharedTest):
 
 
 class OverRedis(Everywhere, SharedTest):
+    def test_server_that_dies_in_a_run_is_one_line(self):
+        for options in [], ["--no-detach"]:
+            script = RUN + "exec sleep 1000"
+            leader = self.start_flight("k", script, "--lease", "300ms", *options)
+            first = self.wait_for_runs(len(self.runs()) + 1)
+            waiter = self.start_flight("k", script, "--lease", "300ms")
+            self.wait_for_waiters("k", 1)
+            self.server.kill()
+            self.server.wait()
+            self.assert_trouble(self.finish(leader), "lease was lost", "redis at", status=70)
+            self.assert_trouble(self.finish(waiter), "does not answer", "redis at", status=69)
+            self.assertFalse(is_alive(first))
+            self.start_server()
+
+    def start_server(self):
+        self.server = subprocess.Popen(
+            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.dir)],
+            stdout=subprocess.DEVNULL)
+        self.addCleanup(self.server.wait)
+        self.addCleanup(self.server.kill)
+        until(lambda: socket.socket().connect_ex(("127.0.0.1", self.port)) == 0, "the server listens")
+
     def setUp(self):
         super().setUp()
         if not shutil.which("redis-server"):
             self.skipTest("no redis-server")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        server = subprocess.Popen(["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "",
-                                   "--dir", str(self.dir)], stdout=subprocess.DEVNULL)
-        self.addCleanup(server.wait)
-        self.addCleanup(server.kill)
-        until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0, "the server listens")
-        self.env["WEFT_AT"] = f"redis://127.0.0.1:{port}"
+            self.port = free.getsockname()[1]
+        self.start_server()
+        self.env["WEFT_AT"] = f"redis://127.0.0.1:{self.port}"
         if "redis" in (done := self.weft("ls")).stderr and done.returncode:
             self.skipTest(f"no engine for redis: {done.stderr.strip()}")
 
