@@ -674,6 +674,16 @@ class OverRedis(Everywhere, SharedTest):
             self.assertFalse(is_alive(first))
             self.start_server()
 
+    def test_every_asks_for_the_time_under_nobodys_key(self):
+        process = self.start_flight("weft clock", RUN + UNTIL_GO)
+        self.wait_for_runs(1)
+        done = self.once("job", "echo $WEFT_KEY", "--every", "1h", "--wait", "5s")
+        self.assert_done(done, 0)
+        keys = {json.loads(line)["key"] for line in self.weft("ls", "--json").stdout.splitlines()}
+        self.assertEqual(keys, {"weft clock", done.stdout.strip()})
+        self.go()
+        self.assert_done(self.finish(process), 0)
+
     def start_server(self):
         self.server = subprocess.Popen(
             ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.dir)],
