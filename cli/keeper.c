@@ -17,6 +17,11 @@
 
 static const int stop_signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 
+/* More that end a program. Threads cannot block what they may raise themselves. */
+static const int deadly_signals[] = {SIGUSR1,	SIGUSR2, SIGALRM,   SIGVTALRM,
+				     SIGXCPU,	SIGXFSZ, SIGIO,	    SIGPWR,
+				     SIGSTKFLT};
+
 static void open_standard_descriptors(void)
 {
 	int fd;
@@ -34,6 +39,16 @@ static void catch_unless_ignored(keeper *k, int signal)
 
 	if (sigaction(signal, NULL, &before) == 0 &&
 	    before.sa_handler != SIG_IGN)
+		sigaddset(&k->caught, signal);
+}
+
+/* Where it has another meaning already it is none of ours. */
+static void catch_if_deadly(keeper *k, int signal)
+{
+	struct sigaction before;
+
+	if (sigaction(signal, NULL, &before) == 0 &&
+	    before.sa_handler == SIG_DFL)
 		sigaddset(&k->caught, signal);
 }
 
@@ -65,6 +80,10 @@ int keeper_init(keeper *k, weft_duration grace)
 	sigaddset(&k->caught, SIGCONT);
 	for (size_t i = 0; i < sizeof(stop_signals) / sizeof(int); i++)
 		catch_unless_ignored(k, stop_signals[i]);
+	for (size_t i = 0; i < sizeof(deadly_signals) / sizeof(int); i++)
+		catch_if_deadly(k, deadly_signals[i]);
+	for (int signal = SIGRTMIN; signal <= SIGRTMAX; signal++)
+		catch_if_deadly(k, signal);
 	catch_unless_ignored(k, SIGTSTP);
 	sigprocmask(SIG_BLOCK, &k->caught, &k->mask_before);
 	sigaction(SIGPIPE, &ignore, &k->pipe_before);
@@ -285,6 +304,14 @@ void keeper_die(keeper *k, int signal)
 	pthread_sigmask(SIG_UNBLOCK, &this, NULL);
 }
 
+static int passed_on(int signal)
+{
+	for (size_t i = 0; i < sizeof(stop_signals) / sizeof(int); i++)
+		if (stop_signals[i] == signal)
+			return signal;
+	return SIGTERM;
+}
+
 static void stop_for_signal(keeper *k, int signal)
 {
 	if (k->signal == 0)
@@ -292,7 +319,7 @@ static void stop_for_signal(keeper *k, int signal)
 	k->signal_count++;
 	weft_ctx_cancel(&k->interrupt, -ECANCELED);
 	if (k->signal_count == 1)
-		stop_all(k, signal);
+		stop_all(k, passed_on(signal));
 	else if (k->signal_count == 2)
 		k->kill_at = 0;
 	else

@@ -14,6 +14,8 @@
  *     stop everything: nothing new is started, and what is there after the
  *     grace is killed. The second one does not wait for the grace, the third
  *     for nothing. Those that were ignored when we were started still are.
+ *   - Any other signal that would end us does the same, but that SIGTERM is
+ *     passed on: SIGUSR1 is a word to some programs. Not those of a fault.
  *   - SIGTSTP and SIGCONT stop and continue all of them with us.
  */
 #ifndef WEFT_CLI_KEEPER_H

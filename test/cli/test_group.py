@@ -263,6 +263,21 @@ class Group(CommandTest):
             self.assertEqual(json.loads((self.dir / "why").read_text())["end"], "signal")
             (self.dir / "pid").unlink()
 
+    def test_every_deadly_signal_ends_all_first(self):
+        numbers = [signal.Signals[f"SIG{name}"] for name in
+                   "HUP INT QUIT TERM USR1 USR2 ALRM VTALRM XCPU XFSZ IO PWR STKFLT RTMIN RTMAX".split()]
+        away = "trap 'echo asked; exit 1' TERM HUP; setsid sh -c 'echo $$ >pid.%d; exec sleep 1000' & wait"
+        deaf = {signal.SIGINT, signal.SIGQUIT}  # what a shell runs in the background does not hear these
+        processes = {number: self.start("group", "--grace", "300ms" if number in deaf else "20s", ":::", away % number)
+                     for number in numbers}
+        for number, process in processes.items():
+            self.pid_in(f"pid.{number}")
+            process.send_signal(number)
+        for number, process in processes.items():
+            done = self.finish(process)
+            self.assert_done(done, -number, "" if number in deaf else "asked\n")
+            self.assertFalse(is_alive(self.pid_in(f"pid.{number}")), number)
+
     def test_second_signal_does_not_wait(self):
         process = self.start("group", "--grace", "1000s", ":::", STUBBORN % "pid")
         pid = self.pid_in("pid")
