@@ -25,13 +25,18 @@ void shared_trouble(shared_call *s, int status, const char *fmt, ...)
 	weft_mutex_unlock(&s->lock);
 }
 
+static size_t line_of(const shared_call *s, const char *text, char line[512])
+{
+	return (size_t)snprintf(line, 512, "%s: %.400s\n", s->options->command,
+				text);
+}
+
 static void note(shared_call *s, const char *text)
 {
 	char line[512];
-	int size = snprintf(line, sizeof(line), "%s: %.400s\n",
-			    s->options->command, text);
+	size_t size = line_of(s, text, line);
 
-	spool_write(&s->output.output, STDERR_FILENO, line, (size_t)size);
+	spool_write(&s->output.output, STDERR_FILENO, line, size);
 	printer_wake(&s->printer);
 }
 
@@ -90,6 +95,18 @@ static void print_frame(printer *p, printer_item *item, const spool_frame *f)
 	}
 }
 
+/* Past the spool, for which there may have been no room. */
+static void tell_trouble(shared_call *s)
+{
+	char line[512];
+	spool_frame f = {.stream = STDERR_FILENO, .data = line};
+
+	if (s->trouble[0] == '\0')
+		return;
+	f.size = line_of(s, s->trouble, line);
+	print_frame(&s->printer, &s->output, &f);
+}
+
 static void cannot_write(printer *p)
 {
 	shared_call *s = p->arg;
@@ -100,12 +117,16 @@ static void cannot_write(printer *p)
 	weft_ctx_cancel(&s->ctx, -EPIPE);
 }
 
+/* Of a result that is in memory: a full disk is no reason to lose it. */
 static void spool_piece(void *arg, enum record_kind kind, const void *data,
 			size_t size)
 {
 	shared_call *s = arg;
+	int err = spool_write(&s->output.output, (int)kind, data, size);
 
-	spool_write(&s->output.output, (int)kind, data, size);
+	if (err != 0)
+		shared_trouble(s, CLI_NO_RESOURCES, "cannot keep the output: %s",
+			       strerror(-err));
 }
 
 /* The wait for another's run; one's own is not cut short by it. */
@@ -337,6 +358,7 @@ static void call_place(shared_call *s)
 	if (err == 0)
 		err = do_call(s, &bytes, &info);
 	if (info.answered && s->trouble[0] == '\0' && !s->lost) {
+		s->store.in_memory = !info.led;
 		good = record_read(bytes.data, bytes.size,
 				   info.led ? NULL : spool_piece, s, &s->end);
 		if (!good)
@@ -385,11 +407,10 @@ static int make(void *arg)
 	weft_ctx_init(&s->ctx, &s->keeper.stop);
 	printer_add(&s->printer, &s->output);
 	open_and_call(s);
-	if (s->trouble[0] != '\0')
-		note(s, s->trouble);
 	spool_close(&s->output.output);
 	printer_wake(&s->printer);
-	printer_finish(&s->printer, &s->keeper.interrupt);
+	if (printer_finish(&s->printer, &s->keeper.interrupt) == 0)
+		tell_trouble(s);
 	weft_ctx_fini(&s->ctx);
 	return 0;
 }

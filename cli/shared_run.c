@@ -39,6 +39,7 @@ struct run {
 	weft_mutex lock; /* of what is recorded */
 	size_t size;
 	bool cut;
+	bool unspooled; /* the caller here misses something: nothing more then */
 };
 
 static void record(run *r, enum record_kind kind, const char *data, size_t size)
@@ -61,10 +62,13 @@ static void record(run *r, enum record_kind kind, const char *data, size_t size)
 static void take_in(run_stream *s, const char *data, size_t size)
 {
 	run *r = s->run;
-	int err;
+	int err = 0;
 
 	weft_mutex_lock(&r->lock);
-	err = spool_write(&r->call->output.output, (int)s->kind, data, size);
+	if (!r->unspooled)
+		err = spool_write(&r->call->output.output, (int)s->kind, data,
+				  size);
+	r->unspooled |= err != 0;
 	if (r->size + RECORD_HEADER_BYTES + size > RECORD_MOST)
 		r->cut = true;
 	record(r, s->kind, data, size);

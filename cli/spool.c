@@ -45,13 +45,15 @@ static int open_unnamed(const char *dir)
 	return fd;
 }
 
-/* In memory where there is no folder to write to. */
-static int open_store(void)
+/* In memory, too, where there is no folder to write to. */
+static int open_store(bool in_memory)
 {
 	const char *dir = getenv("TMPDIR");
-	int fd = dir != NULL && dir[0] != '\0' ? open_unnamed(dir) : -1;
+	int fd = -1;
 
-	if (fd < 0)
+	if (!in_memory && dir != NULL && dir[0] != '\0')
+		fd = open_unnamed(dir);
+	if (!in_memory && fd < 0)
 		fd = open_unnamed("/tmp");
 	if (fd < 0)
 		fd = memfd_create("weft", MFD_CLOEXEC);
@@ -64,7 +66,7 @@ static int take_block(spool_store *s, uint32_t *block)
 
 	weft_mutex_lock(&s->lock);
 	if (s->fd < 0)
-		s->fd = open_store();
+		s->fd = open_store(s->in_memory);
 	if (s->fd < 0)
 		err = s->fd;
 	else if (s->unused_count > 0)

@@ -20,6 +20,7 @@
 typedef struct spool_store {
 	weft_mutex lock;
 	int fd; /* -1 until it is needed */
+	bool in_memory; /* no disk for what is in memory anyhow */
 	uint32_t block_count;
 	uint32_t *unused; /* blocks to take first */
 	uint32_t unused_count, unused_room;

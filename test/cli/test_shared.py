@@ -573,6 +573,42 @@ class InDirectory(Everywhere, SharedTest):
                 self.assert_done(done, 74)
                 self.assertRegex(done.stderr, r"^weft \w+: cannot write the output: No space left on device\n$")
 
+    def start_on_small_disk(self, *args):
+        """Where what waits to be printed has 256 KiB."""
+        if not command.can_mount():
+            self.skipTest("may not mount a file system")
+        (self.dir / "small").mkdir(exist_ok=True)
+        script = 'mount -t tmpfs -o size=256k none small && TMPDIR=small exec "$@"'
+        process = subprocess.Popen(["unshare", "-rm", "sh", "-c", script, "sh", weft, *args], **self.options({}))
+        self.addCleanup(self.end, process)
+        return process
+
+    def test_full_disk_cuts_the_output_of_one_and_of_nobody_else(self):
+        data = os.urandom(1_000_000)
+        (self.dir / "data").write_bytes(data)
+        script = RUN + UNTIL_GO + "; cat data; touch written; exit 3"
+        first = self.start_on_small_disk("flight", "k", "--", "sh", "-c", script)
+        self.wait_for_runs(1)
+        others = [self.start_on_small_disk("flight", "k", "--", "sh", "-c", script) for _ in range(2)]
+        self.wait_for_waiters("k", 2)
+        self.go()
+        until(lambda: (self.dir / "written").exists(), "nobody reads, and the command goes on")
+        for process in others:
+            out, err = process.communicate(timeout=command.LIMIT_SECONDS)
+            self.assertEqual((process.returncode, out == data, err), (3, True, b""))
+        out, err = first.communicate(timeout=command.LIMIT_SECONDS)
+        self.assertEqual(first.returncode, 74)
+        self.assertEqual(err, b"weft flight: cannot keep the output: No space left on device\n")
+        self.assertGreater(len(out), 200_000)
+        self.assertLess(len(out), len(data))
+        self.assertTrue(data.startswith(out), "what there is has no hole")
+        self.assertEqual(len(self.runs()), 1)
+
+    def test_small_disk_is_enough_for_a_reader_that_keeps_up(self):
+        process = self.start_on_small_disk("flight", "k", "--", "sh", "-c", "head -c 120000 /dev/zero; sleep 0.1; echo")
+        self.assertEqual(len(process.communicate(timeout=command.LIMIT_SECONDS)[0]), 120_001)
+        self.assertEqual(process.returncode, 0)
+
     def test_status_file_that_cannot_be_written(self):
         for options, status in ([], 74), (["--no-detach"], 74), (["-E", "200"], 200):
             done = self.flight("k", "exit 3", "--status-file", "/dev/full", *options)
