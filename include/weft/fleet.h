@@ -143,6 +143,14 @@ WEFT_API int weft_fleet_open(weft_fleet **out, const char *url,
 	WEFT_PRIV_WARN_UNUSED;
 
 /*
+ * Store url in to, which has room for size bytes, one at least, as people may see
+ * it: with *** in place of a password, and of what may be one. Returns to, which
+ * ends with a NUL, and is cut where there is no room for all of it. What the
+ * fleet says of a place never has a password in it.
+ */
+WEFT_API char *weft_fleet_url_redact(const char *url, char *to, size_t size);
+
+/*
  * Give up what was opened, after waiting for the calls that every caller has
  * left, and for refreshes in the background, whose contexts are cancelled. f may
  * be NULL. In the child of a fork, for what the parent had opened, this does

@@ -100,6 +100,42 @@ TEST(fleet_open_refuses_urls_of_no_engine)
 	CHECK_EQ(try_open("dir:/no/such/folder"), -ENOENT);
 }
 
+TEST(fleet_url_is_told_without_its_password)
+{
+	static const struct {
+		const char *url, *told;
+	} urls[] = {
+		{"redis://h", "redis://h"},
+		{"redis://:pw@h:1/2?ns=a", "redis://:***@h:1/2?ns=a"},
+		{"rediss://me:p:w@h?ns=a&db=3", "rediss://me:***@h?ns=a&db=3"},
+		{"redis://me:p@w/?x@h/1", "redis://me:***@h/1"},
+		{"redis://pw@h", "redis://***@h"},
+		{"redis+unix://me:pw@/s?db=1", "redis+unix://me:***@/s?db=1"},
+		{"unix:/tmp/s", "unix:/tmp/s"},
+		{"unix::pw@/tmp/s", "unix::***@/tmp/s"},
+		{"redis://h?password=pw", "redis://h?password=***"},
+		{"redis://h?ns=a&nspw=pw&db", "redis://h?ns=a&nspw=***&db"},
+		{"me:pw@h", "me:***@h"},
+		{"pw@h", "***@h"},
+		{"redis:", "redis:"},
+		{"dir:/a:b@c?d=e", "dir:/a:b@c?d=e"},
+		{"/a", "/a"},
+		{"", ""},
+	};
+	char told[64], little[8];
+
+	for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+		CHECK_EQ(weft_fleet_url_redact(urls[i].url, told, sizeof told),
+			 told);
+		CHECK(strcmp(told, urls[i].told) == 0);
+		weft_fleet_url_redact(urls[i].url, little, sizeof little);
+		CHECK(strncmp(little, urls[i].told, sizeof little - 1) == 0);
+		CHECK_LT(strlen(little), sizeof little);
+	}
+	weft_fleet_url_redact("redis://h", little, 1);
+	CHECK_EQ(little[0], 0);
+}
+
 TEST(fleet_open_refuses_options_that_make_no_sense)
 {
 	weft_fleet_options o = {.lease = WEFT_MS(10)};

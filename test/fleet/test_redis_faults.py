@@ -826,6 +826,17 @@ def wrong_password_is_told(worker, seed):
 
 
 @case
+def server_that_knows_no_passwords_is_told_of_without_them(worker, seed):
+    """It repeats the words of a command that it does not know."""
+    with Scene(worker, seed, "--rename-command", "AUTH", "") as s:
+        s.fleet.url = f"redis://:secret@127.0.0.1:{s.server.port}"
+        s.fleet.start()
+        complaints = s.fleet.finish()
+        expect(complaints, "AUTH" in s.fleet.report() and "secret" not in s.fleet.report(), s.fleet.report())
+        return complaints
+
+
+@case
 def server_that_evicts_runs_nothing_once(worker, seed):
     with Scene(worker, seed, "--maxmemory", "100mb", "--maxmemory-policy", "volatile-lru", mode=2) as s:
         name = s.fleet.start()

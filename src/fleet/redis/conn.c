@@ -335,6 +335,17 @@ redisReply *weft__redis_conn_command(weft__redis_conn *c,
 	return reply;
 }
 
+/* An error, without the words of the command: there may be a password among them. */
+static void trouble_with(weft__redis_conn *c, const redisReply *reply)
+{
+	const char *words = strstr(reply->str, ", with args");
+	size_t size = words != NULL ? (size_t)(words - reply->str) : reply->len;
+	char reason[sizeof c->reason];
+
+	snprintf(reason, sizeof reason, "%.*s", (int)size, reply->str);
+	trouble(c, reason);
+}
+
 /* One command of the greeting. False: it does not work like that. */
 static bool greet(weft__redis_conn *c, bool needed, const char *const *words)
 {
@@ -342,8 +353,10 @@ static bool greet(weft__redis_conn *c, bool needed, const char *const *words)
 	bool good = reply != NULL &&
 		    (!needed || reply->type != REDIS_REPLY_ERROR);
 
-	if (!good)
-		trouble(c, reply ? reply->str : "no answer");
+	if (!good && reply != NULL)
+		trouble_with(c, reply);
+	else if (!good)
+		trouble(c, "no answer");
 	if (reply != NULL)
 		freeReplyObject(reply);
 	return good;
