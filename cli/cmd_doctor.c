@@ -60,7 +60,8 @@ static int examine(place_command *c, weft_fleet *fleet)
 	int err;
 
 	if (!d.as_json)
-		printf("%-8s %-16s %s\n", "", "place", place_url(&c->options));
+		printf("%-8s %-16s %s\n", "", "place",
+		       place_name_of(&c->options).text);
 	err = weft_fleet_doctor(fleet, &c->ctx, tell, &d);
 	return err != 0 || d.bad > 0 ? CLI_BAD_RESULT : CLI_OK;
 }

@@ -18,6 +18,14 @@ const char *place_url(const place_options *o)
 	return url != NULL && url[0] != '\0' ? url : PLACE_DEFAULT;
 }
 
+place_name place_name_of(const place_options *o)
+{
+	place_name name;
+
+	weft_fleet_url_redact(place_url(o), name.text, sizeof(name.text));
+	return name;
+}
+
 /* Held back, as it may be the reason of a failure, which is told in one line. */
 static void warn(void *arg, const char *line)
 {
@@ -93,15 +101,13 @@ static int run(void *arg)
 {
 	place_command *c = arg;
 	const weft_fleet_options options = {.warn = warn, .warn_arg = c};
-	const char *url = place_url(&c->options);
 	weft_fleet *fleet;
 	int status;
-	int err = weft_fleet_open(&fleet, url, &options);
+	int err = weft_fleet_open(&fleet, place_url(&c->options), &options);
 
 	if (err != 0) {
-		cli_trouble(c->command, "%s: %s", url, c->warning[0] != '\0'
-							       ? c->warning
-							       : strerror(-err));
+		cli_trouble(c->command, "%s: %s", place_name_of(&c->options).text,
+			    c->warning[0] != '\0' ? c->warning : strerror(-err));
 		return place_open_status(err);
 	}
 	if (c->wait > 0)

@@ -17,6 +17,13 @@ typedef struct place_options {
 
 const char *place_url(const place_options *o);
 
+/* The same for people, without a password. */
+typedef struct place_name {
+	char text[512];
+} place_name;
+
+place_name place_name_of(const place_options *o);
+
 /* The words for an error of the fleet's own, and the status to exit with. */
 const char *place_error(int err, int *status);
 

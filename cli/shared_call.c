@@ -375,14 +375,15 @@ static void call_place(shared_call *s)
 static void open_and_call(shared_call *s)
 {
 	const weft_fleet_options options = {.warn = warn, .warn_arg = s};
-	const char *url = place_url(&s->options->place);
-	int err = weft_fleet_open(&s->fleet, url, &options);
+	int err = weft_fleet_open(&s->fleet, place_url(&s->options->place),
+				  &options);
 	weft_waitgroup watchers = {0};
 	weft_ctx watching;
 	watcher waits = {watch_wait, s, &watching}, leaves = {watch_front, s, &watching};
 
 	if (err != 0) {
-		shared_trouble(s, place_open_status(err), "%s: %s", url,
+		shared_trouble(s, place_open_status(err), "%s: %s",
+			       place_name_of(&s->options->place).text,
 			       s->warning[0] != '\0' ? s->warning
 						     : strerror(-err));
 		return;

@@ -647,6 +647,24 @@ class InDirectory(Everywhere, SharedTest):
         self.assert_trouble(self.finish(process), "k: the process that ran it was ended by a signal", status=70)
         self.assertFalse(is_alive(first))
 
+    def test_passwords_of_places_are_never_printed(self):
+        for url, shown in [
+            ("redis://me:secret@127.0.0.1:1/", "redis://me:***@127.0.0.1:1/"),
+            ("redis://me:secret@127.0.0.1:x", "redis://me:***@127.0.0.1:x"),
+            ("redis://secret@127.0.0.1", "redis://***@127.0.0.1"),
+            ("redis://127.0.0.1:1?password=secret", "redis://127.0.0.1:1?password=***"),
+            ("unix::secret@/no/such/socket", "unix::***@/no/such/socket"),
+            ("nothing://:secret@x", "nothing://:***@x"),
+        ]:
+            self.env["WEFT_AT"] = url
+            for args in [["doctor"], ["doctor", "--json"], ["ls"], ["show", "k"], ["forget", "k"], ["wait", "k"],
+                         ["flight", "k", "true"], ["once", "k", "true"]]:
+                done = self.weft(*args)
+                said = done.stdout + done.stderr
+                self.assertNotIn("secret", said, args)
+                if args == ["doctor"] or done.returncode == 2:
+                    self.assertIn(shown, said, args)
+
     def test_output_to_a_pipe_that_does_not_block_is_whole(self):
         for options in [], ["--no-detach"]:
             reader, writer = os.pipe()
