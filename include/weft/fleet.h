@@ -107,7 +107,8 @@ typedef void (*weft_fleet_warn_fn)(void *arg, const char *line);
 /* All bytes zero are the defaults. */
 typedef struct weft_fleet_options weft_fleet_options;
 struct weft_fleet_options {
-	weft_duration lease;	/* of calls that do not say: 3 s; at least 50 ms */
+	/* Of calls that do not say: 3 s; at least 50 ms, at most a day. */
+	weft_duration lease;
 	weft_duration grace;	/* beyond a lapsed lease: a third of it, 1 s */
 	size_t max_bytes;	/* of one result: 64 MiB */
 	size_t local_most;	/* WEFT_FLEET_DOWN_RUN at once: 4 */
@@ -127,7 +128,7 @@ struct weft_fleet_options {
  * options may be NULL, and is read in this call only.
  *
  * Returns   0            *out is it
- *           -EINVAL      no such url, or options that make no sense
+ *           -EINVAL      no such url or none, or options that make no sense
  *           -ENOTSUP     built without that engine; a directory on a network
  *           -EPERM       the directory is not the caller's, or others may
  *                        write to it
@@ -269,7 +270,7 @@ struct weft_fleet_call {
 	/* WEFT_FLEET_CALL: a result at most that old is good enough. */
 	weft_duration share_for;
 
-	weft_duration lease;	/* 0: options.lease */
+	weft_duration lease;	/* 0: options.lease; else 50 ms to a day */
 	weft_duration max_run;	/* then ctx is done, and the lease not renewed */
 	/*
 	 * A key whose runs have killed so many processes, one after another, is
@@ -328,7 +329,10 @@ struct weft_fleet_info {
  *                        ran elsewhere and there was no room for its bytes
  *           -EFBIG       the result is larger than options.max_bytes
  *           -ECHILD      f was opened before a fork, in the parent
- *           -EINVAL      call makes no sense
+ *           -EINVAL      call makes no sense: a mode that there is not, no
+ *                        function, a key of more than 64 KiB, a duration or a
+ *                        number below zero, a lease out of range, early not
+ *                        finite
  *           -ENOMEM
  * Context   a task or a plain thread; may switch tasks.
  * Order     fn's return happens before the return of everybody in this process
@@ -428,7 +432,7 @@ struct weft_fleet_pass {
 /*
  * Make *g the gate of key, which is copied.
  *
- * Returns   0, -ENOMEM, or -EINVAL: the key is longer than 64 KiB
+ * Returns   0, -ENOMEM, or -EINVAL: the key is longer than 64 KiB, or not there
  */
 WEFT_API int weft_fleet_gate_init(weft_fleet_gate *g, weft_fleet *f,
 				  weft_key key) WEFT_PRIV_WARN_UNUSED;

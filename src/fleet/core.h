@@ -142,6 +142,7 @@ void weft__fleet_ask_anew(weft__fleet_asker *s, uint64_t epoch);
 enum { WEFT__FLEET_KEY_MOST = 64 << 10 };
 
 bool weft__fleet_is_ours(const weft_fleet *f);
+bool weft__fleet_is_key(weft_key key);
 weft_duration weft__fleet_grace(const weft_fleet *f, weft_duration lease);
 /* key, where a weft_key_u64() is eight bytes in *room. */
 weft_key weft__fleet_plain_key(weft_key key, uint64_t *room);

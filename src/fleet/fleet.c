@@ -20,6 +20,10 @@
 
 enum { TAKEOVERS_MOST = 3 };
 
+/* Below, renewals would be late by nature; above, sums of times could overflow. */
+static const weft_duration LEASE_LEAST = WEFT_MS(50);
+static const weft_duration LEASE_MOST = 24 * 60 * WEFT_MINUTE;
+
 typedef weft__fleet_trip trip;
 typedef weft__fleet_result result;
 
@@ -50,6 +54,11 @@ static void warn_nobody(void *arg, const char *line)
 	(void)line;
 }
 
+static bool is_lease(weft_duration d)
+{
+	return d >= LEASE_LEAST && d <= LEASE_MOST;
+}
+
 static int read_options(weft_fleet_options *o, const weft_fleet_options *from)
 {
 	if (from != NULL)
@@ -64,10 +73,10 @@ static int read_options(weft_fleet_options *o, const weft_fleet_options *from)
 		o->local_most = 4;
 	if (o->warn == NULL)
 		o->warn = warn_nobody;
-	return o->lease < WEFT_MS(50) || o->grace < 0 ||
-			       o->local_most > 1 << 20
-		       ? -EINVAL
-		       : 0;
+	return is_lease(o->lease) && o->grace >= 0 && o->grace <= LEASE_MOST &&
+			       o->local_most <= 1 << 20
+		       ? 0
+		       : -EINVAL;
 }
 
 static int open_engine(weft_fleet *f, const char *url)
@@ -119,7 +128,9 @@ int weft_fleet_open(weft_fleet **out, const char *url,
 		    const weft_fleet_options *options)
 {
 	weft_fleet *f = calloc(1, sizeof *f);
-	int err = f != NULL ? begin(f, url, options) : -ENOMEM;
+	int err = f == NULL ? -ENOMEM
+		  : url == NULL ? -EINVAL
+				: begin(f, url, options);
 
 	if (err != 0) {
 		free(f);
@@ -161,15 +172,33 @@ weft_key weft__fleet_plain_key(weft_key key, uint64_t *room)
 	return (weft_key){room, sizeof *room};
 }
 
-static int check_call(const weft_fleet *f, const weft_fleet_call *c, size_t key_size)
+bool weft__fleet_is_key(weft_key key)
+{
+	return key.size <= WEFT__FLEET_KEY_MOST &&
+	       (key.data != NULL || key.size == 0);
+}
+
+static int check_key(const weft_fleet *f, weft_key key)
 {
 	if (!weft__fleet_is_ours(f))
 		return -ECHILD;
-	if (key_size > WEFT__FLEET_KEY_MOST || c->keep < 0 || c->keep_error < 0 ||
-	    c->stale < 0 || !(c->early >= 0) || c->share_for < 0 ||
+	return weft__fleet_is_key(key) ? 0 : -EINVAL;
+}
+
+static bool is_argument(const weft_fleet_call *c)
+{
+	return c->arg_size <= PTRDIFF_MAX / 2 &&
+	       (c->arg != NULL || c->arg_size == 0);
+}
+
+static int check_call(const weft_fleet_call *c, bool passive)
+{
+	if ((c->fn == NULL && !passive) || (unsigned)c->mode > WEFT_FLEET_ONCE ||
+	    (unsigned)c->down > WEFT_FLEET_DOWN_RUN || !is_argument(c) ||
+	    c->keep < 0 || c->keep_error < 0 || c->stale < 0 ||
+	    !isfinite(c->early) || c->early < 0 || c->share_for < 0 ||
 	    c->max_run < 0 || c->max_takeovers < 0 ||
-	    (c->lease != 0 && c->lease < WEFT_MS(50)) ||
-	    c->arg_size > PTRDIFF_MAX / 2)
+	    (c->lease != 0 && !is_lease(c->lease)))
 		return -EINVAL;
 	return 0;
 }
@@ -518,18 +547,21 @@ static void visit_end(visit *v)
 	weft_atomic_sub(&v->fleet->inside, 1, release);
 }
 
+/* passive: call has no function, and none is started. */
 static int travel(weft_fleet *f, weft_ctx *ctx, const weft_fleet_call *call,
-		  weft_bytes *out, weft_fleet_info *info)
+		  bool passive, weft_bytes *out, weft_fleet_info *info)
 {
 	uint64_t room;
 	weft_key key = weft__fleet_plain_key(call->key, &room);
-	int err = check_call(f, call, key.size);
+	int err = check_key(f, key);
 	weft_result w;
 
 	if (out != NULL)
 		*out = (weft_bytes){0};
 	if (info != NULL)
 		*info = (weft_fleet_info){0};
+	if (err == 0)
+		err = check_call(call, passive);
 	if (err != 0)
 		return err;
 	weft_atomic_add(&f->inside, 1, relaxed);
@@ -545,9 +577,7 @@ static int travel(weft_fleet *f, weft_ctx *ctx, const weft_fleet_call *call,
 int weft_fleet_do(weft_fleet *f, weft_ctx *ctx, const weft_fleet_call *call,
 		  weft_bytes *out, weft_fleet_info *info)
 {
-	if (call->fn == NULL)
-		return -EINVAL;
-	return travel(f, ctx, call, out, info);
+	return travel(f, ctx, call, false, out, info);
 }
 
 void weft_bytes_release(weft_bytes *bytes)
@@ -561,7 +591,7 @@ int weft_fleet_wait(weft_fleet *f, weft_ctx *ctx, weft_key key, weft_bytes *out,
 {
 	weft_fleet_call call = {.key = key, .mode = WEFT_FLEET_CACHE};
 
-	return travel(f, ctx, &call, out, info);
+	return travel(f, ctx, &call, true, out, info);
 }
 
 /* ---- what is not a call ---- */
@@ -572,9 +602,10 @@ int weft_fleet_forget(weft_fleet *f, weft_ctx *ctx, weft_key key)
 	weft__fleet_id id;
 	int err;
 
-	if (!weft__fleet_is_ours(f))
-		return -ECHILD;
 	key = weft__fleet_plain_key(key, &room);
+	err = check_key(f, key);
+	if (err != 0)
+		return err;
 	id = weft__fleet_id_of(key);
 	err = f->engine->ops->forget(f->engine, ctx, &id);
 	weft_flight_forget(&f->flight, key);
@@ -584,8 +615,9 @@ int weft_fleet_forget(weft_fleet *f, weft_ctx *ctx, weft_key key)
 int weft_fleet_list(weft_fleet *f, weft_ctx *ctx, weft_fleet_list_fn fn,
 		    void *arg)
 {
-	return weft__fleet_is_ours(f) ? f->engine->ops->list(f->engine, ctx, fn, arg)
-			   : -ECHILD;
+	if (!weft__fleet_is_ours(f))
+		return -ECHILD;
+	return fn != NULL ? f->engine->ops->list(f->engine, ctx, fn, arg) : -EINVAL;
 }
 
 int weft_fleet_show(weft_fleet *f, weft_ctx *ctx, weft_key key,
@@ -593,19 +625,23 @@ int weft_fleet_show(weft_fleet *f, weft_ctx *ctx, weft_key key,
 {
 	uint64_t room;
 	weft__fleet_id id;
+	int err;
 
-	if (!weft__fleet_is_ours(f))
-		return -ECHILD;
-	id = weft__fleet_id_of(weft__fleet_plain_key(key, &room));
 	memset(entry, 0, sizeof *entry);
+	key = weft__fleet_plain_key(key, &room);
+	err = check_key(f, key);
+	if (err != 0)
+		return err;
+	id = weft__fleet_id_of(key);
 	return f->engine->ops->show(f->engine, ctx, &id, entry);
 }
 
 int weft_fleet_doctor(weft_fleet *f, weft_ctx *ctx, weft_fleet_doctor_fn fn,
 		      void *arg)
 {
-	return weft__fleet_is_ours(f) ? f->engine->ops->doctor(f->engine, ctx, fn, arg)
-			   : -ECHILD;
+	if (!weft__fleet_is_ours(f))
+		return -ECHILD;
+	return fn != NULL ? f->engine->ops->doctor(f->engine, ctx, fn, arg) : -EINVAL;
 }
 
 _Static_assert(sizeof(size_t) == sizeof(uint64_t), "counters are all words");

@@ -53,7 +53,7 @@ int weft_fleet_gate_init(weft_fleet_gate *g, weft_fleet *f, weft_key key)
 
 	key = weft__fleet_plain_key(key, &room);
 	memset(g, 0, sizeof *g);
-	if (key.size > WEFT__FLEET_KEY_MOST)
+	if (!weft__fleet_is_key(key))
 		return -EINVAL;
 	g->priv_key = malloc(key.size + 1);
 	if (g->priv_key == NULL)

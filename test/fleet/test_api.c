@@ -97,6 +97,7 @@ TEST(fleet_open_refuses_urls_of_no_engine)
 	CHECK_EQ(try_open(""), -EINVAL);
 	CHECK_EQ(try_open("/tmp"), -EINVAL);
 	CHECK_EQ(try_open("ftp://x"), -EINVAL);
+	CHECK_EQ(try_open(NULL), -EINVAL);
 	CHECK_EQ(try_open("dir:/no/such/folder"), -ENOENT);
 }
 
@@ -143,8 +144,18 @@ TEST(fleet_open_refuses_options_that_make_no_sense)
 
 	place_make();
 	CHECK_EQ(weft_fleet_open(&f, place, &o), -EINVAL);
+	o = (weft_fleet_options){.lease = 24 * 60 * WEFT_MINUTE + 1};
+	CHECK_EQ(weft_fleet_open(&f, place, &o), -EINVAL);
 	o = (weft_fleet_options){.grace = -1};
 	CHECK_EQ(weft_fleet_open(&f, place, &o), -EINVAL);
+	o = (weft_fleet_options){.grace = WEFT_FLEET_FOREVER};
+	CHECK_EQ(weft_fleet_open(&f, place, &o), -EINVAL);
+	o = (weft_fleet_options){.local_most = SIZE_MAX};
+	CHECK_EQ(weft_fleet_open(&f, place, &o), -EINVAL);
+	CHECK(f == NULL);
+	o = (weft_fleet_options){.lease = 24 * 60 * WEFT_MINUTE};
+	CHECK_EQ(weft_fleet_open(&f, place, &o), 0);
+	weft_fleet_close(f);
 }
 
 TEST(fleet_open_refuses_a_directory_that_others_may_enter)
@@ -222,28 +233,93 @@ TEST(fleet_do_tokens_grow)
 	weft_fleet_close(f);
 }
 
+/* A call that but for this would be a good one. */
+#define REFUSES(f, j, field, value)                                            \
+	do {                                                                   \
+		weft_fleet_call bad = call_of(j);                              \
+		weft_fleet_info info = {.led = true};                          \
+		weft_bytes b = {.size = 1};                                    \
+                                                                               \
+		bad.field = (value);                                           \
+		CHECK_EQ(weft_fleet_do(f, NULL, &bad, &b, &info), -EINVAL);    \
+		CHECK(b.size == 0 && !info.led);                               \
+	} while (0)
+
 TEST(fleet_do_refuses_calls_that_make_no_sense)
 {
+	static char long_key[(64 << 10) + 1];
 	weft_fleet *f = place_open();
 	job j = {0};
-	char long_key[(64 << 10) + 1] = {0};
 	weft_fleet_call c = call_of(&j);
 
-	c.fn = NULL;
+	REFUSES(f, &j, fn, NULL);
+	REFUSES(f, &j, key, ((weft_key){long_key, sizeof long_key}));
+	REFUSES(f, &j, key, ((weft_key){NULL, 1}));
+	REFUSES(f, &j, mode, (enum weft_fleet_mode)3);
+	REFUSES(f, &j, mode, (enum weft_fleet_mode)-1);
+	REFUSES(f, &j, down, (enum weft_fleet_down)2);
+	REFUSES(f, &j, down, (enum weft_fleet_down)-1);
+	REFUSES(f, &j, arg_size, SIZE_MAX);
+	REFUSES(f, &j, keep, -1);
+	REFUSES(f, &j, keep_error, -1);
+	REFUSES(f, &j, stale, -1);
+	REFUSES(f, &j, early, -0.1);
+	REFUSES(f, &j, early, __builtin_nan(""));
+	REFUSES(f, &j, early, __builtin_inf());
+	REFUSES(f, &j, share_for, -1);
+	REFUSES(f, &j, lease, WEFT_MS(49));
+	REFUSES(f, &j, lease, -WEFT_SECOND);
+	REFUSES(f, &j, lease, WEFT_FLEET_FOREVER);
+	REFUSES(f, &j, max_run, -1);
+	REFUSES(f, &j, max_takeovers, -1);
+	CHECK_EQ(begun(&j), 0);
+	c.arg = NULL;
+	c.arg_size = 1;
 	CHECK_EQ(weft_fleet_do(f, NULL, &c, NULL, NULL), -EINVAL);
-	c = cached(&j, -1);
-	CHECK_EQ(weft_fleet_do(f, NULL, &c, NULL, NULL), -EINVAL);
-	c = call_of(&j);
-	c.lease = WEFT_MS(49);
-	CHECK_EQ(weft_fleet_do(f, NULL, &c, NULL, NULL), -EINVAL);
-	c = call_of(&j);
+	weft_fleet_close(f);
+}
+
+TEST(fleet_do_takes_what_is_at_the_edge_of_sense)
+{
+	static char long_key[64 << 10];
+	weft_fleet *f = place_open();
+	job j = {0};
+	weft_fleet_call c = call_of(&j);
+
 	c.key = (weft_key){long_key, sizeof long_key};
-	CHECK_EQ(weft_fleet_do(f, NULL, &c, NULL, NULL), -EINVAL);
+	expect(f, &c, 0, "");
 	c.key.size--;
-	CHECK_EQ(weft_fleet_do(f, NULL, &c, NULL, NULL), 0);
-	c.key.size--;
-	CHECK_EQ(weft_fleet_do(f, NULL, &c, NULL, NULL), 0);
-	CHECK_EQ(begun(&j), 2);
+	expect(f, &c, 0, "");
+	c.lease = WEFT_MS(50);
+	expect(f, &c, 0, "");
+	c.lease = 24 * 60 * WEFT_MINUTE;
+	c.max_run = c.share_for = WEFT_FLEET_FOREVER;
+	c.mode = WEFT_FLEET_CACHE;
+	c.keep = c.keep_error = c.stale = WEFT_FLEET_FOREVER;
+	c.max_takeovers = INT32_MAX;
+	c.early = 1e300;
+	expect(f, &c, 0, "");
+	CHECK_EQ(begun(&j), 4);
+	weft_fleet_close(f);
+}
+
+TEST(fleet_functions_refuse_keys_that_make_no_sense)
+{
+	static char long_key[(64 << 10) + 1];
+	weft_fleet *f = place_open();
+	weft_key keys[] = {{long_key, sizeof long_key}, {NULL, 1}};
+	weft_fleet_entry e;
+	weft_fleet_gate g;
+	weft_bytes b;
+
+	for (int i = 0; i < 2; i++) {
+		CHECK_EQ(weft_fleet_wait(f, NULL, keys[i], &b, NULL), -EINVAL);
+		CHECK_EQ(weft_fleet_forget(f, NULL, keys[i]), -EINVAL);
+		CHECK_EQ(weft_fleet_show(f, NULL, keys[i], &e), -EINVAL);
+		CHECK_EQ(weft_fleet_gate_init(&g, f, keys[i]), -EINVAL);
+	}
+	CHECK_EQ(weft_fleet_list(f, NULL, NULL, NULL), -EINVAL);
+	CHECK_EQ(weft_fleet_doctor(f, NULL, NULL, NULL), -EINVAL);
 	weft_fleet_close(f);
 }
 
@@ -482,6 +558,24 @@ TEST(fleet_run_add_refuses_what_is_too_large)
 	expect(f, &c, 0, "12345678");
 	c.arg = "123456789";
 	expect(f, &c, -EFBIG, "");
+	weft_fleet_close(f);
+}
+
+TEST(fleet_do_refuses_results_that_are_too_large_for_this_process)
+{
+	job j = {.size = 5000};
+	weft_fleet_call c = cached(&j, WEFT_MINUTE);
+	weft_fleet *f = place_open(), *g;
+
+	c.stale = WEFT_MINUTE;
+	CHECK_EQ(weft_fleet_do(f, NULL, &c, NULL, NULL), 0);
+	g = place_open_with((weft_fleet_options){.max_bytes = 4999});
+	CHECK_EQ(weft_fleet_do(g, NULL, &c, NULL, NULL), -EFBIG);
+	weft_fleet_close(g);
+	g = place_open_with((weft_fleet_options){.max_bytes = 5000});
+	CHECK_EQ(weft_fleet_do(g, NULL, &c, NULL, NULL), 0);
+	CHECK_EQ(begun(&j), 1);
+	weft_fleet_close(g);
 	weft_fleet_close(f);
 }
 

@@ -141,9 +141,11 @@ typedef struct {
 	record record;
 } look;
 
-/* There is a result that will do: HIT. False where it turns out to be gone. */
-static bool give(look *l)
+/* There is a result that will do. 1: HIT; 0: it turns out to be gone; or -EFBIG. */
+static int give(look *l)
 {
+	if (l->record.head.result.size > l->d->max_bytes)
+		return -EFBIG;
 	l->a->result = weft__dir_load(l->d, l->ask->id.hex, &l->record);
 	l->a->verdict = WEFT__FLEET_HIT;
 	return l->a->result != NULL;
@@ -160,7 +162,8 @@ static bool peek(weft__dir *d, weft__fleet_ask *ask, weft__fleet_answer *a)
 		close(fd);
 	return good && !is_other_key(ask, &l.record.head) &&
 	       !is_other_work(d, ask, &l.record.head, true) &&
-	       use_of(d, ask, &l.record, false) == GIVE && give(&l);
+	       use_of(d, ask, &l.record, false) == GIVE &&
+	       give(&l) > 0;
 }
 
 /*
@@ -436,9 +439,10 @@ static int settle(look *l)
 {
 	weft__dir_head *h = &l->record.head;
 	enum use use = use_of(l->d, l->ask, &l->record, false);
+	int given = use == GIVE ? give(l) : 0;
 
-	if (use == GIVE && give(l))
-		return 0;
+	if (given != 0)
+		return given > 0 ? 0 : given;
 	if (h->state == WEFT__DIR_LOST)
 		return -EOWNERDEAD;
 	if (!l->ask->gate && h->deaths != 0 &&
@@ -453,7 +457,7 @@ static int decide(look *l)
 {
 	weft__dir_head *h = &l->record.head;
 	bool held = h->state == WEFT__DIR_RUN && !l->locked;
-	int err;
+	int err, given = 0;
 
 	if (l->fd < 0)
 		return l->ask->passive ? -ENOENT : lead(l, false);
@@ -462,8 +466,10 @@ static int decide(look *l)
 	if (is_other_work(l->d, l->ask, h, held))
 		return -EBADMSG;
 	if (held) {
-		if (use_of(l->d, l->ask, &l->record, true) == GIVE && give(l))
-			return 0;
+		if (use_of(l->d, l->ask, &l->record, true) == GIVE)
+			given = give(l);
+		if (given != 0)
+			return given > 0 ? 0 : given;
 		if (!is_lapsed(l) || is_orphaned(l))
 			return wait_for(l);
 	}

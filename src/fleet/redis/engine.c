@@ -143,6 +143,8 @@ static int result_of(weft__redis *e, weft_ctx *ctx, const weft__fleet_ask *ask,
 		return 0;
 	text = reply->element[5];
 	total = (size_t)integer_at(reply, 6);
+	if (total > WEFT__REDIS_HEAD + e->setup.max_bytes)
+		return -EFBIG;
 	*out = weft__redis_result(text->str, text->len, total,
 				  integer_at(reply, 4));
 	if (*out == NULL)
@@ -193,9 +195,10 @@ static int read_verdict(weft__redis *e, weft_ctx *ctx,
 		a->verdict = WEFT__FLEET_LEAD;
 		a->takeovers = (int)integer_at(reply, 2);
 		a->took_over = integer_at(reply, 3) != 0;
-		/* An old result that is gone by now: do without it. */
+		/* An old result that is gone by now, or too large: do without. */
 		err = result_of(e, ctx, ask, reply, &a->result);
-		return err == -ENOMEM ? 0 : err == -ESTALE ? 0 : err;
+		return err == -ENOMEM || err == -ESTALE || err == -EFBIG ? 0
+									 : err;
 	}
 	if (strcmp(verdict, "HIT") != 0)
 		return refusal(verdict);

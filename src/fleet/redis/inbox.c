@@ -82,12 +82,15 @@ static void leave_result(weft__redis_waiter *w, weft__fleet_result *r)
 	w->came = weft_now();
 }
 
-static weft__fleet_result *read_result(const char *text, size_t size)
+/* NULL: ask for it. */
+static weft__fleet_result *read_result(const weft__redis *e, const char *text,
+				       size_t size)
 {
-	return size < RESULT_AT ? NULL
-				: weft__redis_result(text + RESULT_AT,
-						     size - RESULT_AT,
-						     size - RESULT_AT, -1);
+	if (size < RESULT_AT ||
+	    size > RESULT_AT + WEFT__REDIS_HEAD + e->setup.max_bytes)
+		return NULL;
+	return weft__redis_result(text + RESULT_AT, size - RESULT_AT,
+				  size - RESULT_AT, -1);
 }
 
 static bool read_hash(const char *text, size_t size, uint64_t id[2])
@@ -112,7 +115,7 @@ void weft__redis_message(void *engine, const char *text, size_t size)
 	pthread_mutex_lock(&e->lock);
 	for (w = *chain_of(e, id); w != NULL; w = w->next)
 		if (w->id[0] == id[0] && w->id[1] == id[1] && *text == 'R')
-			leave_result(w, read_result(text, size));
+			leave_result(w, read_result(e, text, size));
 	pthread_mutex_unlock(&e->lock);
 	weft__fleet_news(e->setup.core, id);
 }
