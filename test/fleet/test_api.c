@@ -618,7 +618,7 @@ TEST(fleet_do_ends_a_run_that_takes_too_long)
 TEST(fleet_do_holds_its_lease_longer_than_its_length)
 {
 	place_choose();
-	weft_fleet *f = place_open_with((weft_fleet_options){.lease = WEFT_MS(60)});
+	weft_fleet *f = place_open_with((weft_fleet_options){.lease = WEFT_MS(200)});
 	job j = {.holds = true, .text = "slow"};
 	caller c = {.fleet = f, .call = call_of(&j)};
 	weft_fleet_counters n;
@@ -626,7 +626,7 @@ TEST(fleet_do_holds_its_lease_longer_than_its_length)
 	weft_waitgroup_add(&j.gate, 1);
 	test_start(ask, &c);
 	test_until(begun(&j) == 1);
-	weft_sleep(NULL, WEFT_MS(300));
+	weft_sleep(NULL, WEFT_MS(600));
 	weft_waitgroup_done(&j.gate);
 	test_join_all();
 	CHECK_EQ(c.err, 0);
