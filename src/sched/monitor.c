@@ -46,6 +46,7 @@ static void look_at(weft__worker *w, look *l)
 	} else if (tick % 2 == 1) {
 		weft_atomic_store(&w->stale_tick, tick, relaxed);
 	}
+	weft__worker_forget_weight(w);
 	if (weft_atomic_load(&w->timers.next, relaxed) <= l->now - TICK_NS)
 		weft__timers_run(&w->timers, l->now);
 }
@@ -69,7 +70,6 @@ static void look_around(weft_time now)
 	weft__clock_move(now);
 	for (uint32_t i = 0; i < count; i++)
 		look_at(weft__rt.workers[i], &l);
-	weft_atomic_store(&weft__rt.tiny, 0, relaxed);
 	weft__runtime_retry_threads();
 	if (!weft__runtime_has_work(NULL))
 		return;

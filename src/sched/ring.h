@@ -17,7 +17,8 @@
 
 typedef struct weft__task weft__task;
 
-enum { WEFT__RING_CAPACITY = 256 };
+/* A thousand that are woken at once stay with the worker that woke them. */
+enum { WEFT__RING_CAPACITY = 1024 };
 
 typedef struct weft__ring {
 	uint32_t head __attribute__((aligned(WEFT__CACHE_LINE)));	/* atomic */

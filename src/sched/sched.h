@@ -116,6 +116,8 @@ struct weft__worker {
 	int64_t stolen;		/* how many at its last steal of fresh ones … */
 	weft_time stolen_at;	/* … when … */
 	weft__worker *stolen_from;	/* … and from whom */
+	int64_t weighed;	/* how many stolen ones it has run … */
+	weft_duration weighed_for;	/* … in how long */
 	uint64_t steals;	/* atomic: how often it has stolen … */
 	uint64_t stolen_tasks;	/* atomic: … and how many */
 	uint64_t sleeps;	/* atomic: how often it has slept */
@@ -127,6 +129,10 @@ struct weft__worker {
 	weft__timers timers __attribute__((aligned(WEFT__CACHE_LINE)));
 	uint32_t sleep;		/* futex: 1 while it sleeps */
 	uint32_t stuck;		/* atomic: others have its place */
+	uint32_t tiny;		/* atomic: fresh ones are not worth stealing … */
+	int64_t tiny_bottom;	/* atomic: … while this bottom moves … */
+	uint32_t quick;		/* atomic: and ready ones are not … */
+	uint32_t quick_tick;	/* atomic: … while this tick moves */
 	uint32_t stale_tick;	/* atomic: the same at two of its looks */
 	uint32_t seen_tick;	/* the monitor's last look … */
 	weft_time seen_since;	/* … and since when it was the same */
@@ -140,6 +146,11 @@ struct weft__worker {
 	int thread_id;		/* atomic */
 	weft__context thread_context;	/* of the thread's own stack */
 	bool leaving;		/* its thread is to end */
+
+	/* The thieves'. */
+	weft_time watched_at __attribute__((aligned(WEFT__CACHE_LINE)));
+				/* atomic: since when one has watched it … */
+	uint32_t watched_tick;	/* atomic: … and its tick then */
 };
 
 enum {
@@ -158,8 +169,6 @@ typedef struct {
 				/* atomic: one more worker could run */
 	uint32_t searching;	/* atomic: workers looking for work */
 	uint32_t running;	/* atomic: the worker threads are there */
-	uint32_t tiny;		/* atomic: not worth stealing, until a tick … */
-	int64_t tiny_bottom;	/* atomic: … while this bottom moves */
 	uint32_t stopping;	/* atomic: they leave when nothing is to do */
 	uint32_t worker_count;	/* atomic: of workers[] in use */
 	uint32_t procs;		/* how many should run at a time */
@@ -233,8 +242,14 @@ weft__task *weft__worker_find(weft__worker *w);
 weft__task *weft__worker_take_ready(weft__worker *w);
 void weft__worker_push_ready(weft__worker *w, weft__task *task);
 bool weft__worker_has_work(weft__worker *w);
-/* A worker has more than it can take on at once: others may help. */
-void weft__worker_hint(void);
+/*
+ * A worker has more fresh tasks than it can take on at once, or more ready ones:
+ * others may help.
+ */
+void weft__worker_hint_fresh(weft__worker *w);
+void weft__worker_hint_ready(weft__worker *w);
+/* What thieves think of w was true a tick ago: let them look anew. */
+void weft__worker_forget_weight(weft__worker *w);
 
 /* ---- the global queue: queue.c ---- */
 

@@ -25,7 +25,7 @@ static void push_fresh(weft__worker *w, weft__task *task)
 		weft__task_list_push(&list, task);
 		weft__queue_put(&list);
 	} else if (weft__deque_count_bound(&w->fresh) > 1) {
-		weft__worker_hint();
+		weft__worker_hint_fresh(w);
 	}
 }
 

@@ -11,6 +11,8 @@ enum {
 	TIMERS_EVERY = 8,	/* picks; the clock costs as much as a task */
 	STEAL_MAX = 32,
 	TINY_NS = 1000,		/* a stolen task costs about that much to move */
+	WATCH_TASKS = 8,	/* so many in a row say what the next will be */
+	WATCH_MAX_NS = 1000000,	/* what was seen before is of no use now */
 	SEARCH_ROUNDS = 4,
 	SEARCH_PAUSES = 40,	/* between rounds: about a microsecond */
 	MANY = 32,		/* ready tasks: more than are warm */
@@ -69,12 +71,15 @@ static weft__task *take_ring(weft__worker *w)
 /* The ring is full: half of it goes to the global queue, and task. */
 static WEFT_PRIV_COLD void overflow(weft__worker *w, weft__task *task)
 {
-	weft__task *taken[WEFT__RING_CAPACITY / 2];
-	uint32_t n = weft__ring_take(&w->ready, taken, WEFT__RING_CAPACITY / 2);
+	weft__task *taken[STEAL_MAX];
 	weft__task_list list = {0};
+	uint32_t n;
 
-	for (uint32_t i = 0; i < n; i++)
-		weft__task_list_push(&list, taken[i]);
+	do {
+		n = weft__ring_take(&w->ready, taken, STEAL_MAX);
+		for (uint32_t i = 0; i < n; i++)
+			weft__task_list_push(&list, taken[i]);
+	} while (n > 0 && list.count < WEFT__RING_CAPACITY / 2);
 	weft__task_list_push(&list, task);
 	weft__queue_put(&list);
 }
@@ -86,12 +91,22 @@ void weft__worker_push_ready(weft__worker *w, weft__task *task)
 }
 
 /* Others may help: see weft__runtime_wake_worker() for whether they do. */
-void weft__worker_hint(void)
+static inline void hint(const uint32_t *not_worth)
 {
 	if (weft_atomic_load(&weft__rt.room, relaxed) &&
 	    weft_atomic_load(&weft__rt.searching, relaxed) == 0 &&
-	    weft__whim(!weft_atomic_load(&weft__rt.tiny, relaxed)))
+	    weft__whim(!weft_atomic_load(not_worth, relaxed)))
 		weft__runtime_wake_worker();
+}
+
+void weft__worker_hint_fresh(weft__worker *w)
+{
+	hint(&w->tiny);
+}
+
+void weft__worker_hint_ready(weft__worker *w)
+{
+	hint(&w->quick);
 }
 
 /*
@@ -109,7 +124,7 @@ static void push_next(weft__worker *w, weft__task *task)
 		weft_atomic_store(&w->next, task, release);
 	if (old != NULL) {
 		weft__worker_push_ready(w, old);
-		weft__worker_hint();
+		weft__worker_hint_ready(w);
 	}
 }
 
@@ -163,7 +178,7 @@ void weft__ready_all(weft__task_list *tasks)
 		weft__task_list_push_front(tasks, task);
 		weft__queue_put_ready(tasks);
 	} else {
-		weft__worker_hint();
+		weft__worker_hint_ready(self->worker);
 	}
 }
 
@@ -308,33 +323,90 @@ static bool is_stale(const weft__worker *v)
 
 /*
  * Tasks that take less time than it takes to move them to another worker are
- * left to a worker that is at them: whoever has stolen such says so, until the
- * monitor's next look.
+ * left to a worker that is at them. Whether fresh ones do, a thief knows when it
+ * has run some: they may start more. Whether ready ones do, it sees from how
+ * fast their worker goes from one to the next. Either is believed until the
+ * monitor's next look, or until that worker stays where it is.
  */
-static bool is_not_worth(const weft__worker *v)
+static bool is_tiny(const weft__worker *v)
 {
-	return weft_atomic_load(&weft__rt.tiny, relaxed) &&
+	return weft_atomic_load(&v->tiny, relaxed) &&
 	       !weft_atomic_load(&v->stuck, relaxed) &&
 	       weft_atomic_load(&v->fresh.bottom, relaxed) !=
-		       weft_atomic_load(&weft__rt.tiny_bottom, relaxed);
+		       weft_atomic_load(&v->tiny_bottom, relaxed);
+}
+
+static bool is_quick(const weft__worker *v)
+{
+	return weft_atomic_load(&v->quick, relaxed) &&
+	       weft_atomic_load(&v->tick, relaxed) !=
+		       weft_atomic_load(&v->quick_tick, relaxed);
+}
+
+void weft__worker_forget_weight(weft__worker *w)
+{
+	weft_atomic_store(&w->tiny, 0, relaxed);
+	weft_atomic_store(&w->quick, 0, relaxed);
+}
+
+static void watch(weft__worker *v, weft_time now, uint32_t tick)
+{
+	weft_atomic_store(&v->watched_at, now, relaxed);
+	weft_atomic_store(&v->watched_tick, tick, relaxed);
+}
+
+/*
+ * Are v's ready tasks worth stealing, by what is known so far? Every look tells
+ * more, and after some quick tasks none is needed any more.
+ */
+static bool is_worth(weft__worker *v)
+{
+	weft_time now = weft_now();
+	uint32_t tick = weft_atomic_load(&v->tick, relaxed);
+	weft_duration age = now - weft_atomic_load(&v->watched_at, relaxed);
+	uint32_t done =
+		(tick - weft_atomic_load(&v->watched_tick, relaxed)) / 2;
+
+	if (age > WATCH_MAX_NS) {
+		watch(v, now, tick);
+		return false;
+	}
+	if (age >= (weft_duration)(done + 1) * TINY_NS) {
+		watch(v, now, tick);
+		return true;
+	}
+	if (done >= WATCH_TASKS) {
+		watch(v, now, tick);
+		weft_atomic_store(&v->quick_tick, tick, relaxed);
+		weft_atomic_store(&v->quick, 1, relaxed);
+	}
+	return false;
 }
 
 /*
  * What may be taken from v. A task that is alone is left to v, which will be
  * there sooner than the cache lines could be here, unless v does not come back.
  */
-static bool may_steal(weft__worker *v, bool *stale)
+typedef struct {
+	bool ready;
+	bool fresh;
+	bool next;
+} loot;
+
+static bool may_steal(weft__worker *v, loot *loot)
 {
 	uint32_t ready = weft__ring_count(&v->ready);
 	int64_t fresh = weft__deque_count(&v->fresh);
-	bool next = weft_atomic_load(&v->next, relaxed) != NULL;
+	bool next = weft_atomic_load(&v->next, relaxed) != NULL, stale;
 
 	if (ready + next + (uint64_t)fresh == 0)
 		return false;
-	*stale = weft__whim(is_stale(v));
-	if (ready + next == 0 && !weft__whim(!is_not_worth(v)))
-		return false;
-	return *stale || (ready > 0 && ready + next > 1) || fresh > 1;
+	stale = weft__whim(is_stale(v));
+	loot->next = next && stale;
+	loot->ready = ready > 0 && (stale || (ready + next > 1 &&
+					      weft__whim(!is_quick(v))));
+	loot->fresh = fresh > !stale && weft__whim(!is_tiny(v));
+	return loot->next || loot->ready || loot->fresh;
 }
 
 static void count_stolen(weft__worker *w, const weft__worker *v, uint64_t n)
@@ -379,31 +451,39 @@ static weft__task *steal_fresh(weft__worker *w, weft__worker *v)
 }
 
 /* w has nothing left: were those that it stole last worth it? */
-static void judge_stolen(weft__worker *w)
+static void weigh_stolen(weft__worker *w)
 {
-	if (w->stolen < STEAL_MAX)
+	weft__worker *v = w->stolen_from;
+
+	if (w->stolen == 0)
 		return;
-	if (weft_now() - w->stolen_at < w->stolen * TINY_NS) {
-		weft_atomic_store(&weft__rt.tiny_bottom,
-				  weft_atomic_load(&w->stolen_from->fresh.bottom,
-						   relaxed),
-				  relaxed);
-		weft_atomic_store(&weft__rt.tiny, 1, relaxed);
-	}
+	w->weighed += w->stolen;
+	w->weighed_for += weft_now() - w->stolen_at;
 	w->stolen = 0;
+	if (w->weighed < STEAL_MAX)
+		return;
+	if (w->weighed_for < w->weighed * TINY_NS) {
+		weft_atomic_store(&v->tiny_bottom,
+				  weft_atomic_load(&v->fresh.bottom, relaxed),
+				  relaxed);
+		weft_atomic_store(&v->tiny, 1, relaxed);
+	}
+	w->weighed = 0;
+	w->weighed_for = 0;
 }
 
 static weft__task *steal_from(weft__worker *w, weft__worker *v)
 {
-	weft__task *task;
-	bool stale;
+	weft__task *task = NULL;
+	loot loot;
 
-	if (!may_steal(v, &stale))
+	if (!may_steal(v, &loot))
 		return NULL;
-	task = steal_ready(w, v);
-	if (task == NULL)
+	if (loot.ready && (loot.next || weft__whim(is_worth(v))))
+		task = steal_ready(w, v);
+	if (task == NULL && loot.fresh)
 		task = steal_fresh(w, v);
-	if (task == NULL && stale) {
+	if (task == NULL && loot.next) {
 		task = take_next(v);
 		if (task != NULL)
 			count_stolen(w, v, 1);
@@ -430,12 +510,12 @@ static weft__task *steal(weft__worker *w)
 bool weft__runtime_has_work(weft__worker *w)
 {
 	uint32_t count = weft_atomic_load(&weft__rt.worker_count, acquire);
-	bool stale;
+	loot loot;
 
 	if (weft__queue_count() > 0 || (w != NULL && weft__worker_has_work(w)))
 		return true;
 	for (uint32_t i = 0; i < count; i++)
-		if (may_steal(weft__rt.workers[i], &stale))
+		if (may_steal(weft__rt.workers[i], &loot))
 			return true;
 	return false;
 }
@@ -483,7 +563,7 @@ static weft__task *search(weft__worker *w)
 {
 	weft__task *task;
 
-	judge_stolen(w);
+	weigh_stolen(w);
 	task = find_others(w);
 	if (task != NULL)
 		return task;
