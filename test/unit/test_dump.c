@@ -547,7 +547,7 @@ static void check_stacks(void)
 TEST(dump_of_tasks_that_run_shows_no_stack_that_never_was)
 {
 	weft_chan chans[BOUNCERS];
-	int rounds = test_long() ? 5000 : 300 / test_slowdown();
+	int rounds = (test_long() ? 5000 : 300) / test_slowdown();
 	int seen = 0;
 
 	for (int i = 0; i < BOUNCERS; i++) {
