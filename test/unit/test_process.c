@@ -112,6 +112,11 @@ TEST_FLAVOURS(the_child_of_a_fork_may_do_what_needs_not_wait)
 #else
 #define THREADS_IN_CHILD 1
 #endif
+#if defined(__aarch64__)
+#define QEMU test_emulated()
+#else
+#define QEMU false
+#endif
 
 static void *done_soon(void *wg)
 {
@@ -138,6 +143,8 @@ TEST(threads_in_the_child_of_a_fork_may_wait_for_each_other)
 {
 	if (!THREADS_IN_CHILD)
 		test_skip("the sanitizer allows no threads there");
+	if (QEMU)	/* fails an assertion of its own, with any program */
+		test_skip("qemu 7 allows no threads in the child of some");
 	be_busy();
 	check_ended_well(in_child(wait_for_threads, NULL));
 	stop_being_busy();
