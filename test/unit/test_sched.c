@@ -17,6 +17,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 static uint32_t counter, stop;
@@ -571,6 +572,58 @@ TEST(parked_tasks_1000000_take_less_than_5_kib_each_and_give_it_back)
 	if (test_slowdown() > 1)
 		test_skip("more stacks than a sanitizer can handle");
 	park(1000 * 1000);
+}
+
+/* ---- stacks that are given back ---- */
+
+enum { CROWD = 1000 };	/* far more stacks than are kept */
+static uintptr_t frames[CROWD];	/* atomic */
+
+static void wait_on_a_stack(void *frame)
+{
+	weft_atomic_store((uintptr_t *)frame,
+			  (uintptr_t)__builtin_frame_address(0), relaxed);
+	gate_wait(&door);
+}
+
+static int stacks_in_memory(void)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	int count = 0;
+
+	for (int i = 0; i < CROWD; i++) {
+		uintptr_t frame = weft_atomic_load(&frames[i], relaxed);
+		unsigned char state;
+
+		CHECK_EQ(mincore((void *)(frame & -page), 1, &state), 0);
+		count += state & 1;
+	}
+	return count;
+}
+
+static void gather_and_leave(void)
+{
+	uint32_t before = weft_atomic_load(&door.waiting, relaxed);
+
+	gate_close(&door);
+	for (int i = 0; i < CROWD; i++)
+		test_start_task(wait_on_a_stack, &frames[i]);
+	test_until(weft_atomic_load(&door.waiting, relaxed) == before + CROWD);
+	CHECK_EQ(stacks_in_memory(), CROWD);
+	gate_open(&door);
+	test_join_all();
+	test_until(stacks_in_memory() < CROWD / 2);
+}
+
+TEST(stacks_that_a_crowd_has_left_are_given_back_and_serve_the_next)
+{
+	size_t carved;
+
+	test_limit(40);
+	gather_and_leave();
+	carved = weft__stack_count();
+	gather_and_leave();
+	CHECK_LT(weft__stack_count(), carved + CROWD / 4);
 }
 
 /* ---- no stack to be had ---- */
