@@ -13,10 +13,15 @@ import shutil
 import signal
 import statistics
 import subprocess
+import sys
 import time
+import unittest
 
 import command
 from command import CommandTest, is_alive, until, weft
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fleet"))
+import redis_server  # noqa: E402
 
 ROUNDS = 11
 PEERS = ("flock", "xargs", "parallel", "weft")
@@ -118,6 +123,47 @@ class Peers(CommandTest):
 
         self.pools("prints in the order of the input", check)
 
+    def test_lines_are_told_apart(self):
+        def check(tool):
+            argv = {"xargs": ["xargs", "-P2", "-n1", "echo"], "parallel": ["parallel", "--tag", "echo"],
+                    "weft": [weft, "group", "--tag", "echo"]}[tool]
+            return sorted(self.run_it(argv, input="a\nb\n").stdout.splitlines()) == ["a\ta", "b\tb"]
+
+        self.pools("says whose line it is", check)
+
+    def test_own_failure_is_told_from_the_commands(self):
+        """A limit of time that is reached, and a key that is taken, beside a command that ends like that."""
+        def check(tool):
+            if tool == "flock":
+                holder = self.locked(tool, "echo >up.tmp; exec sleep 3")
+                until(lambda: (self.dir / "up.tmp").exists())
+                own = self.run_it(["flock", "-n", "-E", "200", "lock", "true"]).returncode
+                self.end(holder)
+                return own == 200 and self.run_it(["flock", "-E", "200", "free", "sh", "-c", "exit 1"]).returncode == 1
+            argv = {"parallel": ["parallel", "-q", "--timeout", "0.2", "sh", "-c"],
+                    "weft": [weft, "group", "-E", "200", "--timeout", "0.2", "sh", "-c"]}[tool]
+            late = self.run_it(argv, input="exec sleep 3\n").returncode
+            return all(self.run_it(argv, input=f"exit {n}\n").returncode == n != late for n in (1, 124, 143, 255))
+
+        ask = {tool: lambda tool=tool: check(tool) for tool in ("flock", "parallel", "weft")}
+        self.ask("own failures never look like the command's", ask)
+
+    def test_time_from_failure_to_the_signal(self):
+        def measure(tool):
+            best = []
+            for _ in range(7 if tool == "weft" else 3):
+                hears = "trap 'date +%s.%N >term.tmp; exit' TERM; touch up.tmp; while :; do sleep 0.01; done"
+                fails = "until [ -e up.tmp ]; do sleep 0.01; done; date +%s.%N >at.tmp; exit 9"
+                self.pool(tool, hears, fails)
+                best.append(float((self.dir / "term.tmp").read_text()) - float((self.dir / "at.tmp").read_text()))
+                (self.dir / "up.tmp").unlink()
+            self.signal_seconds = min(best)
+            return f"{1000 * min(best):.1f} ms (median {1000 * statistics.median(best):.1f})"
+
+        ask = {tool: lambda tool=tool: measure(tool) for tool in ("parallel", "weft")}
+        self.ask("from a failure to SIGTERM in a shell that looks every 10 ms", ask, right=None)
+        self.assertLess(self.signal_seconds, 0.5)
+
     def test_time_from_failure_to_return(self):
         def measure(tool):
             best = []
@@ -156,14 +202,65 @@ class Peers(CommandTest):
         self.keys("never two at once for a key", check)
 
     def test_losers_get_the_output_and_the_status(self):
-        script = "echo >>runs.tmp; sleep 0.6; echo result; exit 3"
+        script = "echo >>runs.tmp; sleep 0.6; echo result; echo why >&2; exit 3"
 
         def check(tool):
             done = [self.finish(process) for process in [self.locked(tool, script) for _ in range(3)]]
             once = len((self.dir / "runs.tmp").read_text().splitlines()) == 1
-            return once and all((one.returncode, one.stdout) == (3, "result\n") for one in done)
+            return once and all((d.returncode, d.stdout, d.stderr) == (3, "result\n", "why\n") for d in done)
 
         self.keys("one run, whose output and status all are given", check)
+
+    def test_call_in_the_midst_of_a_run_joins_it(self):
+        script = "echo >>runs.tmp; until [ -e go.tmp ]; do sleep 0.01; done; wc -l <runs.tmp"
+
+        def check(tool):
+            first = self.locked(tool, script)
+            until(lambda: (self.dir / "runs.tmp").exists())
+            second = self.locked(tool, script)
+            time.sleep(0.3)
+            (self.dir / "go.tmp").touch()
+            return [self.finish(process).stdout for process in (first, second)] == ["1\n", "1\n"]
+
+        self.keys("a call in the midst of a run joins it", check)
+
+    def with_server(self, check):
+        """check(url), with a Redis server on loopback."""
+        with redis_server.Server() as server:
+            return check(server.url)
+
+    @staticmethod
+    def host(name, *argv):
+        return ["unshare", "-ru", "sh", "-c", 'echo "$0" >/proc/sys/kernel/hostname; exec "$@"', name, *argv]
+
+    @unittest.skipUnless(redis_server.PROGRAM, "no redis-server")
+    def test_one_run_for_a_key_on_several_hosts(self):
+        if self.run_it(self.host("a", "true")).returncode:
+            self.skipTest("may not be another host")
+        script = "echo >>runs.tmp; sleep 0.6; hostname"
+
+        def check(url):
+            argv = [weft, "flight", "--at", url, "k", "sh", "-c", script]
+            calls = [subprocess.Popen(self.host(name, *argv), text=True, **self.options({})) for name in "abc"]
+            said = {self.finish(process).stdout for process in calls}
+            return len(said) == 1 and said < {"a\n", "b\n", "c\n"} and (self.dir / "runs.tmp").stat().st_size == 1
+
+        self.ask("one run for a key on several hosts", {"weft": lambda: self.with_server(check)})
+
+    def test_lost_lease_ends_the_work(self):
+        def check():
+            script = "[ -e pid.tmp ] && exit; echo $$ >pid.tmp; exec sleep 9"
+            argv = [weft, "flight", "--lease", "200ms", "k", "sh", "-c", script]
+            first = subprocess.Popen(argv, text=True, **self.options({}))
+            path = self.dir / "pid.tmp"
+            pid = int(until(lambda: path.exists() and path.read_text().strip()))
+            behind = int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+            os.kill(behind, signal.SIGSTOP)
+            self.run_it(argv)  # takes over
+            os.kill(behind, signal.SIGCONT)
+            return (self.finish(first).returncode, is_alive(pid)) == (70, False)
+
+        self.ask("whose lease was lost, as after a pause, ends its work", {"weft": check})
 
     def test_killed_wrapper_takes_its_command_along(self):
         def check(tool):
@@ -183,26 +280,39 @@ class Peers(CommandTest):
 
         self.keys("kill -9 of the wrapper ends the command", check)
 
+    def takeover(self, tool):
+        script = "[ -e first.tmp ] && { date +%s.%N >at.tmp; exit; }; echo $$ >first.tmp; exec sleep 3"
+        holder = self.locked(tool, script)
+        first = self.dir / "first.tmp"
+        pid = int(until(lambda: first.exists() and first.read_text().strip()))
+        other = self.locked(tool, script)
+        time.sleep(0.2)
+        start = time.time()
+        victim = pid
+        if tool == "weft":
+            victim = int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        os.kill(victim, signal.SIGKILL)
+        self.finish(other)
+        self.finish(holder)
+        return float((self.dir / "at.tmp").read_text()) - start
+
     def test_takeover_when_the_holder_is_killed(self):
         def measure(tool):
-            script = "[ -e first.tmp ] && { date +%s.%N >at.tmp; exit; }; echo $$ >first.tmp; exec sleep 3"
-            holder = self.locked(tool, script)
-            first = self.dir / "first.tmp"
-            pid = int(until(lambda: first.exists() and first.read_text().strip()))
-            other = self.locked(tool, script)
-            time.sleep(0.2)
-            start = time.time()
-            victim = pid
-            if tool == "weft":
-                victim = int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-            os.kill(victim, signal.SIGKILL)
-            self.finish(other)
-            self.finish(holder)
-            self.took = float((self.dir / "at.tmp").read_text()) - start
+            self.took = self.takeover(tool)
             return f"{1000 * self.took:.1f} ms"
 
         ask = {tool: lambda tool=tool: measure(tool) for tool in ("flock", "weft")}
         self.ask("from the death of the holder's command, or of weft, to the next run", ask, right=None)
+        self.assertLess(self.took, 3)
+
+    @unittest.skipUnless(redis_server.PROGRAM, "no redis-server")
+    def test_takeover_over_a_server(self):
+        def measure(url):
+            self.env["WEFT_AT"] = url
+            self.took = self.takeover("weft")
+            return f"{1000 * self.took:.1f} ms"
+
+        self.ask("… over a server", {"weft": lambda: self.with_server(measure)}, right=None)
         self.assertLess(self.took, 3)
 
     def test_once_is_remembered(self):
@@ -211,6 +321,23 @@ class Peers(CommandTest):
             return runs == ["x\n"] * 2 and len((self.dir / "runs.tmp").read_text().splitlines()) == 1
 
         self.ask("a second call is given what the first one printed", {"weft": check})
+
+    def test_once_for_a_while_and_once_a_tick(self):
+        def runs(*options, pause=0):
+            argv = [weft, "once", *options, "k", "sh", "-c", "echo >>runs.tmp"]
+            for _ in range(2):
+                self.run_it(argv)
+                time.sleep(pause)
+            count = len((self.dir / "runs.tmp").read_text().splitlines())
+            (self.dir / "runs.tmp").unlink()
+            self.run_it([weft, "forget", "k"])
+            return count
+
+        def check():
+            return (runs("--ttl", "60s"), runs("--ttl", "50ms", pause=0.1), runs("--every", "1h"),
+                    runs("--every", "200ms", pause=0.4)) == (1, 2, 1, 2)
+
+        self.ask("once for a while, or once a tick", {"weft": check})
 
     def test_number_that_grows_from_run_to_run(self):
         def check():
