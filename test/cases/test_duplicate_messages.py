@@ -30,6 +30,10 @@ class DuplicateMessages(case.Case):
     def test_without_servers(self):
         self.check()
 
+    def test_says_what_was_saved(self):
+        done = self.run_program("--messages", "30", "--crashes", "0", "--poison", "0", "--work", "1ms")
+        self.assertRegex(done.stdout, r"\n\d+ payments were saved from being made twice, \d+ receipts from being wr")
+
     def test_without_crashes_one_run_is_enough(self):
         _, one, _ = self.result(*QUICK, "--crashes", "0", "--poison", "0", "--lease", "3s")
         self.assertEqual((one["twice"], one["wrong_receipts"], one["missing"], one["paid"]), (0, 0, 0, 90), one)
