@@ -80,16 +80,19 @@ static int be_patient(weft__fleet_asker *s, int err)
 	return sleep_for(s, d, &news);
 }
 
-/* Told to wait. 0: ask again. */
+/*
+ * Told to wait. 0: ask again: when the engine said, since something is over then,
+ * and not all at once where that is far.
+ */
 static int wait_for(weft__fleet_asker *s, const weft__fleet_answer *a)
 {
-	weft_duration hint = a->hint < POLL_MOST ? a->hint : POLL_MOST;
+	weft_duration poll = POLL_MOST + (weft_duration)((double)(POLL_MOST / 8) *
+							 weft__fleet_dice());
 	bool news;
 	int err;
 
 	begin_patience(s, a->epoch);
-	hint += (weft_duration)((double)(hint / 8) * weft__fleet_dice());
-	err = sleep_for(s, hint, &news);
+	err = sleep_for(s, a->hint < poll ? a->hint : poll, &news);
 	s->ask.news = news ? s->ask.news + 1 : 0;
 	return err;
 }
