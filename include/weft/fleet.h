@@ -469,6 +469,8 @@ WEFT_API bool weft_fleet_gate_held(const weft_fleet_gate *g);
  *
  * Returns   0            the lease was held all the time
  *           -EOWNERDEAD  it was lost: somebody else may have been inside, too
+ *           -ECHILD      the fleet was opened before a fork, in the parent
+ *           Panics when nobody is inside: "fleet: gate unlocked by nobody".
  * Context   the caller inside, or whoever it hands this on to; may switch tasks.
  * Order     what came before happens before the next one's return from lock.
  */

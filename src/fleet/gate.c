@@ -231,13 +231,17 @@ int weft_fleet_gate_lock(weft_fleet_gate *g, weft_ctx *ctx, weft_fleet_pass *pas
 
 bool weft_fleet_gate_held(const weft_fleet_gate *g)
 {
-	return weft__fleet_held(&hold_of(g)->hold);
+	return hold_of(g) != NULL && weft__fleet_held(&hold_of(g)->hold);
 }
 
 int weft_fleet_gate_unlock(weft_fleet_gate *g)
 {
 	bool held = weft_fleet_gate_held(g);
 
+	if (!weft__fleet_is_ours(g->priv_fleet))
+		return -ECHILD;
+	if (queue(g) == 0)
+		weft_panic("fleet: gate unlocked by nobody");
 	pass_on(g);
 	return held ? 0 : -EOWNERDEAD;
 }

@@ -233,6 +233,17 @@ TEST_TRAP(gate_fini_panics_while_somebody_is_inside, "fleet: gate finished while
 	weft_fleet_gate_fini(g);
 }
 
+TEST_TRAP(gate_unlock_panics_while_nobody_is_inside, "fleet: gate unlocked by nobody")
+{
+	weft_fleet *f = place_open();
+	weft_fleet_gate *g = make_gate(f);
+
+	CHECK_EQ(weft_fleet_gate_lock(g, NULL, NULL), 0);
+	CHECK_EQ(weft_fleet_gate_unlock(g), 0);
+	place_remove();
+	(void)!weft_fleet_gate_unlock(g);
+}
+
 /* ---- several processes ---- */
 
 enum { PROCESSES = 3, TIMES = 60 };
