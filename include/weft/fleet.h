@@ -414,8 +414,9 @@ struct weft_fleet_gate {
 	size_t priv_key_size;
 	weft_sema priv_turn;	/* of who may be inside, or contend */
 	uint32_t priv_queue;	/* atomic: callers that want it, and the one inside */
-	int priv_passes;
-	weft_time priv_since;
+	uint64_t priv_passes;	/* with this lease … */
+	uint64_t priv_window;	/* … before it was last known that nobody waits */
+	weft_time priv_since;	/* … when that was */
 	weft_time priv_not_before;
 	void *priv_hold;
 	WEFT_PRIV_NOCOPY(weft_fleet_gate)

@@ -265,6 +265,8 @@ struct weft__fleet_ops {
 	 * news. An old result stays. As complete() else.
 	 */
 	int (*abort)(weft__fleet_engine *e, weft__fleet_lease *lease);
+	/* Other processes that wait for what this lease is for, now; -1: unknown. */
+	int (*waiters)(weft__fleet_engine *e, const weft__fleet_lease *lease);
 	/* A lease that is down for good: free what the engine has of it. */
 	void (*drop)(weft__fleet_engine *e, weft__fleet_lease *lease);
 

@@ -13,7 +13,10 @@
  *     finds the turn free: an owner releases it before it is uncounted.
  *     Wrong: to look at queue before releasing the turn, and not after. The one
  *     in line leaves in between, and the lease is renewed for nobody, for ever.
- * H3  (token, seq) grows with every passage: the token with every lease, by the
+ * H3  While nobody waits elsewhere the lease is kept however long callers come. A
+ *     process that comes is seen by the next renewal only; so who knew of none
+ *     asks the place again after each most_passes callers and most_time.
+ * H4  (token, seq) grows with every passage: the token with every lease, by the
  *     engine, and seq within one.
  */
 #include "fleet/core.h"
@@ -92,6 +95,12 @@ static void phrase(const weft_fleet_gate *g, weft__fleet_ask *ask)
 	ask->max_takeovers = INT32_MAX;
 }
 
+static void begin_window(weft_fleet_gate *g)
+{
+	g->priv_window = g->priv_passes;
+	g->priv_since = weft_now();
+}
+
 static void keep(weft_fleet_gate *g, gate_hold *h, const weft__fleet_asker *s,
 		 const weft__fleet_answer *a)
 {
@@ -109,7 +118,7 @@ static void keep(weft_fleet_gate *g, gate_hold *h, const weft__fleet_asker *s,
 	weft__fleet_note(g->priv_fleet, leases);
 	g->priv_hold = h;
 	g->priv_passes = 0;
-	g->priv_since = weft_now();
+	begin_window(g);
 }
 
 /* Contend for the lease, until ctx is done. */
@@ -158,12 +167,27 @@ static uint32_t queue(const weft_fleet_gate *g)
 	return weft_atomic_load(&g->priv_queue, seq_cst);
 }
 
-/* Is it another process's time? Who does not know whether one waits says yes. */
-static bool is_used_up(const weft_fleet_gate *g)
+static bool window_is_over(const weft_fleet_gate *g)
 {
-	return weft_atomic_load(&hold_of(g)->hold.lease.waiters, relaxed) != 0 &&
-	       (g->priv_passes >= g->most_passes ||
-		weft_now() - g->priv_since >= g->most_time);
+	uint64_t most = g->most_passes > 0 ? (uint64_t)g->most_passes : 0;
+
+	return g->priv_passes - g->priv_window >= most ||
+	       weft_now() - g->priv_since >= g->most_time;
+}
+
+/* H3. Who does not know whether one waits says yes. */
+static bool is_used_up(weft_fleet_gate *g)
+{
+	weft__fleet_lease *l = &hold_of(g)->hold.lease;
+	weft__fleet_engine *e = g->priv_fleet->engine;
+
+	if (!window_is_over(g))
+		return false;
+	if (weft_atomic_load(&l->waiters, relaxed) > 0 ||
+	    e->ops->waiters(e, l) != 0)
+		return true;
+	begin_window(g);
+	return false;
 }
 
 /* H2 */
@@ -223,7 +247,7 @@ int weft_fleet_gate_lock(weft_fleet_gate *g, weft_ctx *ctx, weft_fleet_pass *pas
 	if (pass != NULL)
 		*pass = (weft_fleet_pass){
 			.token = hold_of(g)->hold.lease.epoch,
-			.seq = (uint64_t)g->priv_passes,
+			.seq = g->priv_passes,
 			.ctx = &hold_of(g)->ctx,
 		};
 	return 0;

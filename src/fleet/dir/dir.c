@@ -758,6 +758,11 @@ static int dir_abort(weft__fleet_engine *e, weft__fleet_lease *lease)
 	return note_result(d, err);
 }
 
+static int dir_waiters(weft__fleet_engine *e, const weft__fleet_lease *lease)
+{
+	return weft__dir_waiters(dir_of(e), lease->ask->id.hex);
+}
+
 /* Its lock goes with its descriptor: the next one finds a run without a leader. */
 static void dir_drop(weft__fleet_engine *e, weft__fleet_lease *lease)
 {
@@ -814,6 +819,7 @@ const weft__fleet_ops weft__fleet_dir_ops = {
 	.renew = dir_renew,
 	.complete = dir_complete,
 	.abort = dir_abort,
+	.waiters = dir_waiters,
 	.drop = dir_drop,
 	.forget = dir_forget,
 	.list = weft__dir_list,

@@ -481,6 +481,21 @@ static int redis_abort(weft__fleet_engine *engine, weft__fleet_lease *lease)
 	return 0;
 }
 
+static int redis_waiters(weft__fleet_engine *engine, const weft__fleet_lease *lease)
+{
+	weft__redis_words w = {0};
+	redisReply *reply;
+	int count;
+
+	weft__redis_text(&w, "SCARD");
+	weft__redis_key(&w, redis_of(engine), 'W', lease->ask->id.hex, NULL);
+	if (weft__redis_do(redis_of(engine), NULL, &w, NULL, &reply) != 0)
+		return -1;
+	count = reply->type == REDIS_REPLY_INTEGER ? (int)reply->integer : -1;
+	freeReplyObject(reply);
+	return count;
+}
+
 /* The record lapses by itself. */
 static void redis_drop(weft__fleet_engine *engine, weft__fleet_lease *lease)
 {
@@ -680,6 +695,7 @@ const weft__fleet_ops weft__fleet_redis_ops = {
 	.renew = redis_renew,
 	.complete = redis_complete,
 	.abort = redis_abort,
+	.waiters = redis_waiters,
 	.drop = redis_drop,
 	.forget = redis_forget,
 	.list = weft__redis_list,
