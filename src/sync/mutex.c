@@ -104,15 +104,15 @@ static bool take(weft_mutex *m, uint32_t our_wake)
  */
 static bool take_spinning(weft_mutex *m, uint32_t our_wake)
 {
-	for (int i = 0;; i++) {
+	uint32_t pauses = 1;
+
+	do {
 		if (take(m, our_wake))
 			return true;
-		if (i == WEFT__SPIN_ROUNDS || !weft__many_cpus())
-			return false;
 		if (!our_wake && (weft_atomic_load(&m->priv_word, relaxed) & PARKED))
 			return false;
-		weft__cpu_pause();
-	}
+	} while (weft__spin(&pauses));
+	return false;
 }
 
 /* M6 */

@@ -290,15 +290,15 @@ static bool take(weft_rwmutex *m, const side *s)
 /* Try for a moment, as long as nobody is queued. */
 static bool take_spinning(weft_rwmutex *m, const side *s)
 {
-	for (int i = 0;; i++) {
+	uint32_t pauses = 1;
+
+	do {
 		if (take(m, s))
 			return true;
-		if (i == WEFT__SPIN_ROUNDS || !weft__many_cpus() ||
-		    (weft_atomic_load(&m->priv_word, relaxed) &
-		     (WRITERS | READERS)))
+		if (weft_atomic_load(&m->priv_word, relaxed) & (WRITERS | READERS))
 			return false;
-		weft__cpu_pause();
-	}
+	} while (weft__spin(&pauses));
+	return false;
 }
 
 /* Queue w, or take the lock if that has become possible: true. R1 */

@@ -6,8 +6,8 @@
 #include "base/base.h"
 #include "plat/cpu.h"
 
-/* Measured, not derived. */
-enum { WEFT__SPIN_ROUNDS = 40 };
+/* About a microsecond and a half in all. Measured, not derived. */
+enum { WEFT__SPIN_PAUSES_MOST = 32 };
 
 /* With one CPU the holder does not run while somebody spins. */
 static inline bool weft__many_cpus(void)
@@ -20,6 +20,20 @@ static inline bool weft__many_cpus(void)
 		weft_atomic_store(&cpus, n, relaxed);
 	}
 	return n > 1;
+}
+
+/*
+ * Pause for twice as long as the last time, first for *pauses = 1: each look at
+ * the lock takes its line from the holder. False: that was long enough.
+ */
+static inline bool weft__spin(uint32_t *pauses)
+{
+	if (*pauses > WEFT__SPIN_PAUSES_MOST || !weft__many_cpus())
+		return false;
+	for (uint32_t i = 0; i < *pauses; i++)
+		weft__cpu_pause();
+	*pauses *= 2;
+	return true;
 }
 
 #endif
