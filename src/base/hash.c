@@ -44,12 +44,29 @@ static inline uint64_t load_le64(const unsigned char *p)
 	return word;
 }
 
-/* The last 0 to 7 bytes, and the length in the top byte. */
-static uint64_t tail_word(const unsigned char *p, size_t size_bytes)
+static inline uint64_t load_le32(const unsigned char *p)
+{
+	uint32_t word;
+
+	memcpy(&word, p, 4);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	word = __builtin_bswap32(word);
+#endif
+	return word;
+}
+
+/* The last 0 to 7 bytes, at p, and the length in the top byte. */
+static inline uint64_t tail_word(const unsigned char *p, size_t size_bytes)
 {
 	uint64_t word = (uint64_t)size_bytes << 56;
+	size_t count = size_bytes & 7, i = 0;
 
-	for (size_t i = 0; i < (size_bytes & 7); i++)
+	if (count >= 4) {	/* two loads that overlap */
+		word |= load_le32(p + count - 4) << (8 * (count - 4));
+		word |= load_le32(p);
+		i = count;
+	}
+	for (; i < count; i++)
 		word |= (uint64_t)p[i] << (8 * i);
 	return word;
 }
