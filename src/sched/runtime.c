@@ -13,6 +13,7 @@
 
 #include "plat/futex.h"
 #include "plat/pages.h"
+#include "sched/block.h"
 #include "sched/census.h"
 #include "sched/dump.h"
 #include "sched/fork.h"
@@ -290,6 +291,7 @@ bool weft__runtime_idle(weft__worker *w)
 	if (weft_atomic_load(&weft__rt.stopping, seq_cst) && idle_quit(w))
 		return false;
 	weft__bump(&w->sleeps);
+	weft__block_flush(w);
 	while (weft_atomic_load(&w->sleep, acquire) == 1)
 		if (!weft__futex_wait(&w->sleep, 1,
 				      weft_atomic_load(&w->timers.next, seq_cst)))

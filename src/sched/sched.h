@@ -103,6 +103,8 @@ struct weft__worker {
 	uint32_t tick;		/* atomic: odd while a task runs */
 	weft__task *free_tasks;
 	uint32_t free_task_count;
+	uint32_t block_count;
+	struct weft__block *blocks;	/* block.h */
 	uint32_t spare_count;
 	weft__stack *spares;
 	uint64_t started;	/* atomic: tasks started here … */

@@ -3,6 +3,7 @@
  * Stacks, and the switches between them: the loop that runs tasks, parking and
  * yielding.
  */
+#include "sched/block.h"
 #include "sched/fork.h"
 #include "sched/sched.h"
 #include "sched/trace.h"
@@ -461,6 +462,7 @@ void *weft__worker_main(void *worker)
 	}
 	weft__stack_flush(w);
 	weft__task_flush(w);
+	weft__block_flush(w);
 	weft__thread_unprepare();
 	return NULL;
 }
