@@ -19,9 +19,11 @@
  *			if it is kept (flight_keep.c)
  *	DONE		callers may go			bucket, alone
  *
- * Bits are only ever set. What may be missed: DYING and ENDED by those who
- * sleep, who look at them under the shard's lock once they are awake. What may
- * not be claimed: DONE while the end still has to touch the shard.
+ * Bits are only ever set, one after the other: those set under the shard's lock
+ * never after ENDED, and DONE after that. So a store sets one. What may be
+ * missed: DYING and ENDED by those who sleep, who look at them under the shard's
+ * lock once they are awake. What may not be claimed: DONE while the end still
+ * has to touch the shard.
  *
  * F1  For a key at most one call is in the table: it is put there in the
  *     critical section that found none, and leaves it in the one that sets
@@ -81,6 +83,7 @@
 #include "base/alloc.h"
 #include "ctx/ctx.h"
 #include "group/flight_call.h"
+#include "sched/block.h"
 #include "sched/lot.h"
 #include "sched/span.h"
 
@@ -220,6 +223,10 @@ static bool has(const call *c, uint32_t bits)
 	return (weft_atomic_load(&c->state, acquire) & bits) != 0;
 }
 
+#define set(c, bit, order)                                                      \
+	weft_atomic_store(&(c)->state,                                         \
+			  weft_atomic_load(&(c)->state, relaxed) | (bit), order)
+
 /* ---- a call's memory ---- */
 
 static size_t round_up(size_t n)
@@ -296,7 +303,7 @@ static call *call_new(const question *q, const task_plan *plan)
 	before_key += extra;
 	if (q->key_bytes > PTRDIFF_MAX || before_key > PTRDIFF_MAX)
 		return NULL;
-	c = weft__alloc(before_key + q->key_bytes);
+	c = weft__block_alloc(before_key + q->key_bytes);
 	if (unlikely(c == NULL))
 		return NULL;
 	c->entry.hash = q->hash;
@@ -328,11 +335,13 @@ static call *call_new(const question *q, const task_plan *plan)
 
 static void call_free(call *c)
 {
+	const char *key = c->entry.key;
+
 	if (c->task != NULL)
 		weft_ctx_fini(&c->task->ctx);
 	if (unlikely(c->panic != NULL))
 		weft__panic_put(c->panic);
-	weft__free(c);
+	weft__block_free(c, (size_t)(key - (char *)c) + c->entry.key_bytes);
 }
 
 static void free_it(call **c)
@@ -449,7 +458,7 @@ static void let_go(call *c, bool kept)
 	weft__wakeups wakeups = {0};
 	bool last;
 
-	weft_atomic_or(&c->state, DONE, release);
+	set(c, DONE, release);
 	last = c->task != NULL && !kept && weft_atomic_sub(&c->refs, 1, acq_rel) == 1;
 	weft__lot_wake_all(b, c, 0, &wakeups);
 	weft__lot_unlock(b);
@@ -647,7 +656,7 @@ static void finish(const ending *e)
 		keep(c, &out);
 	else if (!has(c, FORGOTTEN))	/* perhaps since the drop */
 		unlink_ended(c, now, &out);
-	weft_atomic_or(&c->state, ENDED, relaxed);
+	set(c, ENDED, relaxed);
 	abandoned = c->callers == 0;
 	unheard = abandoned && e->panic != NULL;
 	listened = c->listeners != NULL;
@@ -913,7 +922,7 @@ static bool leave(call *c)
 		s->abandoned++;
 	last = last && !c->background;
 	if (last)
-		weft_atomic_or(&c->state, DYING, relaxed);
+		set(c, DYING, relaxed);
 	weft__lock_drop(&s->lock);
 	if (last)
 		weft_ctx_cancel(&c->task->ctx, -ECANCELED);
@@ -1137,7 +1146,7 @@ static bool forget(weft_flight *f, weft_key key, uint32_t most)
 		forgotten = c->callers <= most;
 		if (forgotten) {
 			weft__flight_unlink(q.shard, &c->entry);
-			weft_atomic_or(&c->state, FORGOTTEN, release);
+			set(c, FORGOTTEN, release);
 			behind = has(c, DYING) && c->slept_on;
 			if (c->old != NULL)
 				weft__keep_drop(c->old, &out);
