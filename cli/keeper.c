@@ -201,12 +201,23 @@ static bool is_running(const keeper *k, const keeper_child *c)
 	return false;
 }
 
+static bool is_childs_group(void *arg, pid_t group)
+{
+	const keeper *k = arg;
+
+	for (const keeper_child *c = k->children; c != NULL; c = c->next)
+		if (c->pid == group)
+			return true;
+	return false;
+}
+
 static void end(void *arg)
 {
 	request *r = arg;
 
 	if (is_running(r->k, r->child))
-		procs_signal_descendants(r->child->pid, r->signal);
+		procs_signal_descendants(r->child->pid, r->signal,
+					 is_childs_group, r->k);
 	signal_group(r->child->pid, r->signal);
 }
 
@@ -272,7 +283,7 @@ static void stop_all(keeper *k, int signal)
 	k->stopping = true;
 	k->kill_at = weft_now() + k->grace;
 	signal_all(k, signal);
-	procs_signal_descendants(k->self, signal);
+	procs_signal_descendants(k->self, signal, is_childs_group, k);
 	weft_ctx_cancel(&k->stop, -ECANCELED);
 }
 
@@ -416,7 +427,8 @@ static int kill_all(keeper *k)
 	for (keeper_child *c = k->children; c != NULL; c = c->next)
 		count += kill(-c->pid, SIGKILL) == 0;
 	k->kill_at = weft_now() + AGAIN;
-	return count + procs_signal_descendants(k->self, SIGKILL);
+	return count + procs_signal_descendants(k->self, SIGKILL, NULL,
+						NULL);
 }
 
 /* fn has returned: no descendant survives it. */

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 typedef struct proc {
-	pid_t pid, parent;
+	pid_t pid, parent, group;
 	bool found;
 } proc;
 
@@ -40,7 +40,8 @@ static bool read_stat(const char *pid, proc *p)
 	p->pid = atoi(pid);
 	p->found = false;
 	return rest != NULL &&
-	       sscanf(rest, ") %c %d", &state, &p->parent) == 2 && state != 'Z';
+	       sscanf(rest, ") %c %d %d", &state, &p->parent, &p->group) == 3 &&
+	       state != 'Z';
 }
 
 static bool add(procs *all, const char *pid)
@@ -98,7 +99,8 @@ static void find_descendants(procs *all, pid_t root)
 	} while (more);
 }
 
-int procs_signal_descendants(pid_t root, int signal)
+int procs_signal_descendants(pid_t root, int signal,
+			     bool (*has_heard)(void *arg, pid_t group), void *arg)
 {
 	procs all = {0};
 	int sent = 0;
@@ -106,7 +108,9 @@ int procs_signal_descendants(pid_t root, int signal)
 	read_all(&all);
 	find_descendants(&all, root);
 	for (const proc *p = all.list; p < all.list + all.count; p++) {
-		if (!p->found || kill(p->pid, signal) != 0)
+		if (!p->found || (has_heard != NULL && has_heard(arg, p->group)))
+			continue;
+		if (kill(p->pid, signal) != 0)
 			continue;
 		kill(p->pid, SIGCONT);
 		sent++;

@@ -278,6 +278,21 @@ class Group(CommandTest):
             self.assert_done(done, -number, "" if number in deaf else "asked\n")
             self.assertFalse(is_alive(self.pid_in(f"pid.{number}")), number)
 
+    def test_commands_are_asked_once(self):
+        """A second Ctrl-C is another word to many: it kills."""
+        hears = ("trap 'echo x >>heard' TERM INT; touch up; until [ -e heard ]; do sleep 0.01; done; "
+                 "for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.01; done")
+        fails = "until [ -e up ]; do sleep 0.01; done; exit 9"
+        for options, others in ([], [fails]), (["--timeout", "500ms"], []), ([], []):
+            process = self.start("group", "-j2", *options, ":::", hears, *others)
+            if not options and not others:
+                until(lambda: (self.dir / "up").exists(), "it is up")
+                process.send_signal(signal.SIGINT)
+            self.finish(process)
+            self.assertEqual((self.dir / "heard").read_text(), "x\n", (options, others))
+            (self.dir / "heard").unlink()
+            (self.dir / "up").unlink()
+
     def test_second_signal_does_not_wait(self):
         process = self.start("group", "--grace", "1000s", ":::", STUBBORN % "pid")
         pid = self.pid_in("pid")
