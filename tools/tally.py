@@ -6,6 +6,8 @@
 Exit status 0, 1 when a case failed, 77 when all were skipped. Standard library only.
 """
 
+import fnmatch
+import os
 import unittest
 
 EXIT_SKIPPED = 77
@@ -82,8 +84,23 @@ class _UnittestResult(unittest.TestResult):
         self.tally.skip(self._name(test), reason)
 
 
+def _cases(suite):
+    for test in suite:
+        if isinstance(test, unittest.TestSuite):
+            yield from _cases(test)
+        else:
+            yield test
+
+
 def run_unittests():
-    """Run the test cases of the calling program. Returns the exit status."""
+    """Run the test cases of the calling program: those that fit WEFT_TEST_CASE, or all. Returns the exit status."""
+    suite = unittest.defaultTestLoader.loadTestsFromName("__main__")
+    pattern = os.environ.pop("WEFT_TEST_CASE", None)  # not what programs that they run are to do
+    if pattern is not None:
+        fitting = (t for t in _cases(suite) if fnmatch.fnmatchcase(_UnittestResult._name(t), pattern))
+        suite = unittest.TestSuite(fitting)
     result = _UnittestResult()
-    unittest.defaultTestLoader.loadTestsFromName("__main__").run(result)
-    return result.tally.finish()
+    nothing = suite.countTestCases() == 0
+    suite.run(result)
+    status = result.tally.finish()
+    return EXIT_SKIPPED if nothing and pattern is not None else status

@@ -13,7 +13,9 @@ from tally import run_unittests
 MUTANTS = pathlib.Path(__file__).with_name("mutants")
 MESON = """
 project('tiny', 'c')
-test('sum', executable('test_sum', 'sum.c', 'main.c'), suite: 'unit')
+test_sum = executable('test_sum', 'sum.c', 'main.c')
+test('sum', test_sum, suite: 'unit')
+test('script', find_program('sh'), args: [files('script.sh'), test_sum], suite: 'cli')
 """
 OPTIONS = """
 option('bench', type: 'boolean')
@@ -63,7 +65,8 @@ class Mutants(unittest.TestCase):
         cls.temporary = tempfile.TemporaryDirectory()
         cls.root = pathlib.Path(cls.temporary.name)
         (cls.root / "test" / "mutants").mkdir(parents=True)
-        files = {"meson.build": MESON, "meson_options.txt": OPTIONS, "sum.c": SUM, "main.c": MAIN}
+        files = {"meson.build": MESON, "meson_options.txt": OPTIONS, "sum.c": SUM, "main.c": MAIN,
+                 "script.sh": 'exec "$1"\n'}
         for name, text in files.items():
             (cls.root / name).write_text(text)
 
@@ -89,6 +92,11 @@ class Mutants(unittest.TestCase):
     def test_what_a_case_notices_is_killed(self):
         told = self.assert_sum(0, "1 killed, 0 survived of 1", SKIPS_ONE)
         self.assertIn("skips-one: sum_of_three", told)
+
+    def test_script_is_run_with_what_it_tests(self):
+        text = SKIPS_ONE.replace("unit/sum", "cli/script")
+        self.assert_sum(0, "1 killed, 0 survived of 1", text)
+        self.assert_sum(1, "0 killed, 1 survived of 1", text.replace("of_three", "of_nothing"))
 
     def test_what_a_case_does_not_notice_survives_and_fails_the_run(self):
         told = self.assert_sum(1, "0 killed, 1 survived of 1", SKIPS_ONE.replace("of_three", "of_nothing"))

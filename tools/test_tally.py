@@ -13,13 +13,14 @@ from tally import run_unittests
 TOOLS = pathlib.Path(__file__).parent
 
 
-def run(*bodies, prelude=""):
+def run(*bodies, prelude="", **more_env):
     """Run a program whose test cases have these bodies. Returns (exit status, lines)."""
     cases = "".join(f"    def test_case{n}(self):\n        {body}\n" for n, body in enumerate(bodies))
     text = f"import sys, unittest, tally\nclass T(unittest.TestCase):\n{prelude}{cases}"
     text += "sys.exit(tally.run_unittests())\n"
     result = subprocess.run(
-        [sys.executable, "-"], input=text, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(TOOLS)}
+        [sys.executable, "-"], input=text, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(TOOLS), **more_env},
     )
     return result.returncode, result.stdout.splitlines()
 
@@ -49,6 +50,15 @@ class Tally(unittest.TestCase):
     def test_failing_set_up_of_the_class_is_counted(self):
         prelude = "    @classmethod\n    def setUpClass(cls):\n        raise OSError\n"
         self.assert_run(1, "0 passed, 1 failed, 0 skipped", "pass", prelude=prelude)
+
+    def test_pattern_chooses(self):
+        lines = self.assert_run(0, "1 passed, 0 failed, 0 skipped", "1 / 0", "pass", WEFT_TEST_CASE="case1*")
+        self.assertEqual(lines[:-1], ["ok case1"])
+        self.assert_run(77, "0 passed, 0 failed, 0 skipped", "pass", WEFT_TEST_CASE="case")
+
+    def test_pattern_is_not_for_what_a_case_runs(self):
+        body = "import os; self.assertNotIn('WEFT_TEST_CASE', os.environ)"
+        self.assert_run(0, "1 passed, 0 failed, 0 skipped", body, WEFT_TEST_CASE="case0")
 
 
 if __name__ == "__main__":
