@@ -14,6 +14,9 @@
 
 enum { CROWD = 8 };
 
+/* Passes when the clock is shifted, and never by itself. */
+#define LONG WEFT_MINUTE
+
 /* The function's answers come from here; its values are counted. */
 typedef struct {
 	weft_flight flight;
@@ -94,16 +97,16 @@ static void end(scene *s)
 
 TEST_FLAVOURS(flight_keeps_a_value_for_its_ttl)
 {
-	scene s = {.flight = {.drop = drop, .ttl = WEFT_SECOND}};
+	scene s = {.flight = {.drop = drop, .ttl = LONG}};
 	bool kept;
 
 	CHECK_EQ(ask_for(&s, key(), &kept), 1);
 	CHECK(!kept);
 	CHECK_EQ(ask_for(&s, key(), &kept), 1);
 	CHECK(kept);
-	weft__flight_shift_clock(WEFT_SECOND / 2);
+	weft__flight_shift_clock(LONG / 2);
 	CHECK_EQ(ask(&s), 1);
-	weft__flight_shift_clock(WEFT_SECOND / 2);
+	weft__flight_shift_clock(LONG / 2);
 	CHECK_EQ(ask_for(&s, key(), &kept), 2);
 	CHECK(!kept);
 	CHECK_EQ(live, 1);
@@ -115,7 +118,7 @@ TEST_FLAVOURS(flight_keeps_a_value_for_its_ttl)
 
 TEST_FLAVOURS(flight_without_a_ttl_keeps_nothing)
 {
-	scene s = {.flight = {.drop = drop, .stale = WEFT_SECOND, .early = 1}};
+	scene s = {.flight = {.drop = drop, .stale = LONG, .early = 1}};
 
 	CHECK_EQ(ask(&s), 1);
 	CHECK_EQ(live, 0);
@@ -128,16 +131,16 @@ TEST_FLAVOURS(flight_without_a_ttl_keeps_nothing)
 
 TEST_FLAVOURS(flight_keeps_an_error_for_its_own_ttl)
 {
-	scene s = {.flight = {.drop = drop, .error_ttl = WEFT_MS(10)},
+	scene s = {.flight = {.drop = drop, .error_ttl = LONG},
 		   .err = -EIO};
 
 	CHECK_EQ(ask(&s), -EIO);
 	CHECK_EQ(ask(&s), -EIO);
 	CHECK_EQ(s.runs, 1);
-	weft__flight_shift_clock(WEFT_MS(10));
+	weft__flight_shift_clock(LONG);
 	CHECK_EQ(ask(&s), -EIO);
 	CHECK_EQ(s.runs, 2);
-	weft__flight_shift_clock(WEFT_MS(10));
+	weft__flight_shift_clock(LONG);
 	s.err = 0;
 	CHECK_EQ(ask(&s), 3);
 	CHECK_EQ(ask(&s), 4); /* a value has no ttl here */
@@ -146,7 +149,7 @@ TEST_FLAVOURS(flight_keeps_an_error_for_its_own_ttl)
 
 TEST_FLAVOURS(flight_with_a_ttl_does_not_keep_errors)
 {
-	scene s = {.flight = {.drop = drop, .ttl = WEFT_SECOND}, .err = -EIO};
+	scene s = {.flight = {.drop = drop, .ttl = LONG}, .err = -EIO};
 
 	CHECK_EQ(ask(&s), -EIO);
 	CHECK_EQ(ask(&s), -EIO);
@@ -164,7 +167,7 @@ static void ask_and_panic(void *s)
 
 TEST_FLAVOURS(flight_does_not_keep_a_panic)
 {
-	scene s = {.flight = {.ttl = WEFT_SECOND, .error_ttl = WEFT_SECOND,
+	scene s = {.flight = {.ttl = LONG, .error_ttl = LONG,
 			      .drop = drop},
 		   .panics = true};
 
@@ -195,15 +198,14 @@ static void refresh(void *arg)
 static void make_stale(scene *s)
 {
 	CHECK_EQ(ask(s), 1);
-	weft__flight_shift_clock(WEFT_SECOND + WEFT_MS(1));
+	weft__flight_shift_clock(LONG + WEFT_MS(1));
 	s->held = true;
 	weft_atomic_store(&s->running, false, relaxed);
 }
 
 TEST_FLAVOURS(flight_gives_the_stale_value_while_one_refreshes)
 {
-	scene s = {.flight = {.drop = drop, .ttl = WEFT_SECOND,
-			      .stale = WEFT_SECOND}};
+	scene s = {.flight = {.drop = drop, .ttl = LONG, .stale = LONG}};
 
 	make_stale(&s);
 	test_start(refresh, &s);
@@ -222,13 +224,12 @@ TEST_FLAVOURS(flight_gives_the_stale_value_while_one_refreshes)
 
 TEST_FLAVOURS(flight_refresh_that_takes_too_long_is_joined)
 {
-	scene s = {.flight = {.drop = drop, .ttl = WEFT_SECOND,
-			      .stale = WEFT_SECOND}};
+	scene s = {.flight = {.drop = drop, .ttl = LONG, .stale = LONG}};
 
 	make_stale(&s);
 	test_start(refresh, &s);
 	test_until(weft_atomic_load(&s.running, acquire));
-	weft__flight_shift_clock(2 * WEFT_SECOND);
+	weft__flight_shift_clock(2 * LONG);
 	for (int i = 0; i < CROWD; i++)
 		test_start(refresh, &s);
 	test_until(queue_length(weft__flight_address(&s.flight, key())) ==
@@ -242,11 +243,10 @@ TEST_FLAVOURS(flight_refresh_that_takes_too_long_is_joined)
 
 TEST_FLAVOURS(flight_refresh_that_fails_leaves_the_old_value_until_its_end)
 {
-	scene s = {.flight = {.drop = drop, .ttl = WEFT_SECOND,
-			      .stale = WEFT_SECOND}};
+	scene s = {.flight = {.drop = drop, .ttl = LONG, .stale = LONG}};
 
 	CHECK_EQ(ask(&s), 1);
-	weft__flight_shift_clock(WEFT_SECOND);
+	weft__flight_shift_clock(LONG);
 	s.err = -EIO;
 	CHECK_EQ(ask(&s), -EIO); /* the one who tried */
 	CHECK_EQ(counters(&s).entries, 1);
@@ -255,7 +255,7 @@ TEST_FLAVOURS(flight_refresh_that_fails_leaves_the_old_value_until_its_end)
 	CHECK_EQ(counters(&s).entries, 1);
 	CHECK_EQ(live, 1);
 	s.panics = false;
-	weft__flight_shift_clock(WEFT_SECOND);
+	weft__flight_shift_clock(LONG);
 	CHECK_EQ(ask(&s), -EIO);
 	CHECK_EQ(counters(&s).entries, 0);
 	CHECK_EQ(live, 0);
@@ -280,8 +280,7 @@ static int ask_by_copy(scene *s)
 
 TEST_FLAVOURS(flight_do_ctx_copy_refreshes_behind_its_back)
 {
-	scene s = {.flight = {.drop = drop, .ttl = WEFT_SECOND,
-			      .stale = WEFT_SECOND}};
+	scene s = {.flight = {.drop = drop, .ttl = LONG, .stale = LONG}};
 
 	make_stale(&s);
 	for (int i = 0; i < CROWD; i++)
@@ -299,14 +298,13 @@ TEST_FLAVOURS(flight_do_ctx_copy_refreshes_behind_its_back)
 /* Past the old value's time those who come wait for the refresh, or leave it. */
 TEST_FLAVOURS(flight_refresh_in_the_background_can_be_joined_and_left)
 {
-	scene s = {.flight = {.drop = drop, .ttl = WEFT_SECOND,
-			      .stale = WEFT_SECOND}};
+	scene s = {.flight = {.drop = drop, .ttl = LONG, .stale = LONG}};
 	weft_ctx soon;
 	scene *p = &s;
 
 	make_stale(&s);
 	CHECK_EQ(ask_by_copy(&s), 1);
-	weft__flight_shift_clock(WEFT_SECOND);
+	weft__flight_shift_clock(LONG);
 	weft_ctx_init_timeout(&soon, NULL, WEFT_MS(1));
 	CHECK_EQ(weft_flight_do_ctx_copy(&s.flight, &soon, key(), load_copy, &p,
 					 sizeof p)
@@ -324,8 +322,7 @@ TEST_FLAVOURS(flight_refresh_in_the_background_can_be_joined_and_left)
 
 TEST_FLAVOURS(flight_fini_waits_for_a_refresh_in_the_background)
 {
-	scene s = {.flight = {.drop = drop, .ttl = WEFT_SECOND,
-			      .stale = WEFT_SECOND}};
+	scene s = {.flight = {.drop = drop, .ttl = LONG, .stale = LONG}};
 
 	make_stale(&s);
 	s.held = false;
@@ -374,7 +371,7 @@ TEST_FLAVOURS(flight_keeps_no_more_than_it_may)
 	size_t bounds[] = {1, 2, 15, 16, 100, 1000};
 
 	for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++) {
-		scene s = {.flight = {.drop = drop, .ttl = WEFT_SECOND,
+		scene s = {.flight = {.drop = drop, .ttl = LONG,
 				      .max_entries = bounds[i]}};
 
 		for (uint64_t k = 0; k < 3000; k++) {
@@ -391,8 +388,8 @@ TEST_FLAVOURS(flight_keeps_no_more_than_it_may)
 /* Whatever is kept is kept still, or was let go. */
 TEST_FLAVOURS(flight_counts_every_kept_result_that_it_lets_go)
 {
-	scene s = {.flight = {.drop = drop, .ttl = WEFT_SECOND,
-			      .stale = WEFT_SECOND, .max_entries = 6}};
+	scene s = {.flight = {.drop = drop, .ttl = LONG,
+			      .stale = LONG, .max_entries = 6}};
 	weft_flight_counters c;
 
 	for (int i = 0; i < 500; i++) {
@@ -402,7 +399,7 @@ TEST_FLAVOURS(flight_counts_every_kept_result_that_it_lets_go)
 			weft_flight_forget(&s.flight, weft_key_u64(n));
 		else
 			ask_for(&s, weft_key_u64(n), NULL);
-		weft__flight_shift_clock(WEFT_SECOND / 8);
+		weft__flight_shift_clock(LONG / 8);
 		c = counters(&s);
 		CHECK_EQ(c.led, s.runs);
 		CHECK_EQ(c.led, c.entries + c.dropped);
@@ -417,7 +414,7 @@ TEST_FLAVOURS(flight_counts_every_kept_result_that_it_lets_go)
 
 TEST_FLAVOURS(flight_evicts_what_was_not_asked_for_lately)
 {
-	scene s = {.flight = {.drop = drop, .ttl = WEFT_SECOND,
+	scene s = {.flight = {.drop = drop, .ttl = LONG,
 			      .max_entries = 16}};
 
 	for (uint64_t k = 1; k < 1000; k++) {
@@ -430,7 +427,7 @@ TEST_FLAVOURS(flight_evicts_what_was_not_asked_for_lately)
 
 TEST_FLAVOURS(flight_value_lives_until_its_last_result_is_released)
 {
-	scene s = {.flight = {.drop = drop, .ttl = WEFT_SECOND,
+	scene s = {.flight = {.drop = drop, .ttl = LONG,
 			      .max_entries = 1}};
 	weft_result first = weft_flight_do(&s.flight, weft_key_u64(1), load, &s);
 	weft_result again = weft_flight_do(&s.flight, weft_key_u64(1), load, &s);
@@ -450,7 +447,7 @@ TEST_FLAVOURS(flight_value_lives_until_its_last_result_is_released)
 
 TEST_FLAVOURS(flight_forgets_what_it_keeps)
 {
-	scene s = {.flight = {.drop = drop, .ttl = WEFT_SECOND}};
+	scene s = {.flight = {.drop = drop, .ttl = LONG}};
 
 	CHECK_EQ(ask(&s), 1);
 	weft_flight_forget(&s.flight, key());
@@ -468,7 +465,7 @@ static void ask_first(void *s)
 
 TEST_FLAVOURS(flight_does_not_keep_what_was_forgotten_while_it_ran)
 {
-	scene s = {.flight = {.drop = drop, .ttl = WEFT_SECOND}, .held = true};
+	scene s = {.flight = {.drop = drop, .ttl = LONG}, .held = true};
 
 	test_start(ask_first, &s);
 	test_until(weft_atomic_load(&s.running, acquire));
@@ -483,8 +480,7 @@ TEST_FLAVOURS(flight_does_not_keep_what_was_forgotten_while_it_ran)
 
 TEST_FLAVOURS(flight_forgets_the_old_value_with_its_refresh)
 {
-	scene s = {.flight = {.drop = drop, .ttl = WEFT_SECOND,
-			      .stale = WEFT_SECOND}};
+	scene s = {.flight = {.drop = drop, .ttl = LONG, .stale = LONG}};
 
 	make_stale(&s);
 	test_start(refresh, &s);
@@ -500,7 +496,7 @@ TEST_FLAVOURS(flight_forgets_the_old_value_with_its_refresh)
 
 TEST_FLAVOURS(flight_do_chan_sends_what_is_kept)
 {
-	scene s = {.flight = {.drop = drop, .ttl = WEFT_SECOND}};
+	scene s = {.flight = {.drop = drop, .ttl = LONG}};
 	weft_result r;
 	weft_chan c;
 
