@@ -621,7 +621,7 @@ void weft__frames_read(void *to, uintptr_t from, size_t size_bytes)
 	uintptr_t *copy = to;
 
 	for (size_t i = 0; i < size_bytes / sizeof *words; i++)
-		copy[i] = words[i];
+		copy[i] = (WEFT_PRIV_POINT(&words[i], 0) words[i]);
 }
 
 __attribute__((no_sanitize("address"))) __attribute__((no_sanitize("thread")))

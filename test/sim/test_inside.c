@@ -13,6 +13,7 @@
 #include <weft/loop.h>
 #include <weft/mutex.h>
 #include <weft/once.h>
+#include <weft/sema.h>
 #include <weft/sim.h>
 #include <weft/waitgroup.h>
 
@@ -779,17 +780,118 @@ TEST(loop_misses_no_call)
 	explore(two_call_one_loop);
 }
 
-/* ---- flights ---- */
-
-static weft_flight flight;
-static uint32_t flown, landing, roused;	/* atomic */
-static int answer;
+/* ---- census ---- */
 
 static void wait_for_flag(uint32_t *flag)
 {
 	while (weft_atomic_load(flag, acquire) == 0)
 		weft_yield();
 }
+
+static weft_sema left, right;
+static uint32_t walked;	/* atomic */
+static int seen;
+
+/* Functions that differ in their place alone, and leave the same frames. */
+enum { CODE_BYTES = 256, STEPS = 4 };
+#define SITE __attribute__((noinline, aligned(CODE_BYTES))) static void
+
+SITE wait_at_the_left(void)
+{
+	weft_sema_acquire(&left, 1);
+	__asm__ volatile("");
+}
+
+SITE wait_at_the_right(void)
+{
+	weft_sema_acquire(&right, 1);
+	__asm__ volatile("");
+}
+
+SITE walk(void *unused)
+{
+	(void)unused;
+	for (int i = 0; i < STEPS; i++) {
+		wait_at_the_left();
+		wait_at_the_right();
+	}
+	weft_atomic_store(&walked, 1, release);
+}
+
+static void *let_walk(void *unused)
+{
+	for (int i = 0; i < STEPS; i++) {
+		weft_sema_release(&left, 1);
+		weft_yield();
+		weft_sema_release(&right, 1);
+	}
+	return unused;
+}
+
+static int frames_in(const weft__person *p, void (*site)(void))
+{
+	int count = 0;
+
+	for (size_t i = 0; i < p->frame_count; i++)
+		count += (uintptr_t)p->frames[i] - (uintptr_t)site < CODE_BYTES;
+	return count;
+}
+
+/* One way leads there, that to what it waits for, unless it is being woken. */
+static void check_person(const weft__person *p, void *unused)
+{
+	int at_left = frames_in(p, wait_at_the_left);
+	int at_right = frames_in(p, wait_at_the_right);
+
+	(void)unused;
+	if (p->is_thread || p->state == WEFT__RUNS)
+		return;
+	CHECK_EQ(at_left + at_right, 1);
+	if (p->object != NULL)
+		CHECK(p->object == (at_left ? &left : &right));
+	seen++;
+}
+
+static void count_people(void)
+{
+	static weft__person p;
+
+	weft__census(&p, check_person, NULL);
+}
+
+static void *count_people_thrice(void *unused)
+{
+	for (int i = 0; i < 3; i++)
+		count_people();
+	return unused;
+}
+
+static int one_walks_as_people_are_counted(void *unused)
+{
+	(void)unused;
+	weft_sema_init(&left, 0);
+	weft_sema_init(&right, 0);
+	if (weft_go(walk, NULL) != 0)
+		return 1;
+	for (; seen == 0; weft_yield())	/* it stands still before long */
+		count_people();
+	if (start_and_join((void *(*[])(void *)){let_walk, count_people_thrice},
+			   2) != 0)
+		return 1;
+	wait_for_flag(&walked);
+	return 0;
+}
+
+TEST(census_shows_no_wait_that_never_was)
+{
+	explore_more(one_walks_as_people_are_counted, 4);
+}
+
+/* ---- flights ---- */
+
+static weft_flight flight;
+static uint32_t flown, landing, roused;	/* atomic */
+static int answer;
 
 /* The first ends as it is forgotten, the second when that is over. */
 static int fly(weft_ctx *c, void *unused, void **result)
