@@ -20,7 +20,7 @@
 #define HAS_HIDDEN_THREADS 1
 #endif
 
-/* Of the process. Skips the case where a sanitizer has some of its own. */
+/* Of the process, an emulator's too. Skips where a sanitizer has some of its own. */
 __attribute__((unused)) static int thread_count(void)
 {
 	DIR *dir = opendir("/proc/self/task");
