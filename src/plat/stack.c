@@ -19,6 +19,7 @@
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
 #endif
+#define MADV_THAT_NEVER_WAS (-1)
 
 /*
  * Address space is asked for in this size first, and then in halves. The
@@ -40,7 +41,7 @@ static struct {
 	size_t given_back_count;
 	size_t opened;		/* stacks that are readable and writable */
 	int self;		/* pidfd of this process; 0 untried, -1 none */
-	bool no_guard_advice;	/* the kernel is older than 6.13 */
+	bool no_guard_advice;	/* the kernel is older than 6.13, or none */
 } state;
 
 static bool reserve(void)
@@ -56,6 +57,9 @@ static bool reserve(void)
 		madvise(p, size + WEFT__STACK_BYTES, MADV_NOHUGEPAGE);
 		/* Nor should a core file hold what is not even open. */
 		madvise(p, size + WEFT__STACK_BYTES, MADV_DONTDUMP);
+		/* qemu agrees to any advice, and heeds few. */
+		state.no_guard_advice =
+			madvise(p, WEFT__GUARD_BYTES, MADV_THAT_NEVER_WAS) == 0;
 		weft_atomic_store(&weft__stacks.base,
 				  ((uintptr_t)p + WEFT__STACK_BYTES - 1) &
 					  ~((uintptr_t)WEFT__STACK_BYTES - 1),
