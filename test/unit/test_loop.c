@@ -28,7 +28,7 @@ static void *run_loop(void *arg)
 	struct pollfd p = {.fd = weft_loop_fd(&s->loop), .events = POLLIN};
 
 	while (!weft_atomic_load(&s->stop, acquire)) {
-		CHECK(poll(&p, 1, 10000) == 1);
+		CHECK(poll(&p, 1, 10000) == 1 || errno == EINTR);
 		CHECK(weft_loop_step(&s->loop) >= 0);
 	}
 	return NULL;

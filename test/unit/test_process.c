@@ -187,14 +187,12 @@ static void fork_and_exec(void *arg)
 static void spawn(void *arg)
 {
 	char *const args[] = {"true", NULL}, *const environment[] = {NULL};
-	int status;
 	pid_t child;
 
 	(void)arg;
 	CHECK_EQ(posix_spawn(&child, "/bin/true", NULL, NULL, args,
 			     environment), 0);
-	CHECK_EQ(waitpid(child, &status, 0), child);
-	check_ended_well(status);
+	check_ended_well(wait_for_child(child));
 }
 
 TEST_FLAVOURS(programs_can_be_started_while_tasks_run)
