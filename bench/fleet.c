@@ -244,6 +244,7 @@ static int stampede(void *arg)
 			fail("no memory");
 	}
 	weft_waitgroup_wait(&all);
+	weft_fleet_close(fleet);	/* and its refreshes with it */
 	return 0;
 }
 
@@ -292,7 +293,6 @@ static void run_stampede(char **argv)
 	for (long i = 0; i < rate_and_count[1]; i++)
 		printf("%" PRIu32 " ", taken_us[i]);
 	printf("\n");
-	weft_fleet_close(fleet);
 }
 
 /* ---- wake-up lag ---- */
