@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 MILLISECOND = 1_000_000
 PATIENCE = 10_000 * MILLISECOND  # so long before a run one who is given it may have asked
+GROUP_SLACK = 100 * MILLISECOND  # from a child's last line to its end being seen
 
 
 @dataclass
@@ -214,6 +215,51 @@ def one_result(story):
     for key, epochs in given.items():
         if len(epochs) > 1:
             yield f"I8: {key}: {len(epochs)} results of what runs once"
+
+
+def one_effect(story, resources):
+    """
+    I8: what happened to a resource that knows each key happened once for each result that was given, whatever died.
+    resources: what is in each of them in the end, the token of the run whose effect it is, by key.
+    """
+    applied = defaultdict(list)
+    for e in story.events:
+        if e.what == "effect" and e["applied"] == "1":
+            applied[e.key].append(e.number("e"))
+    given = {e.key for answers in story.answers.values() for e in answers if e.what == "accept" and e["err"] == "0"}
+    for key in given | set(resources):
+        if len(applied[key]) > 1:
+            yield f"I8: {key}: {len(applied[key])} effects of what runs once"
+        if key not in resources:
+            yield f"I8: {key}: a result was given, and there is no effect"
+        elif applied[key] and applied[key] != [resources[key]]:
+            yield f"I8: {key}: the effect is that of {resources[key]}, and was applied by {applied[key]}"
+
+
+def effects_without_guard(story):
+    """How many effects there would have been in a resource that does not know its keys, and of how many keys."""
+    events = [e for e in story.events if e.what == "effect"]
+    return len(events), len({e.key for e in events})
+
+
+def group_ended(events):
+    """
+    I9: after the first failure of a group no child started, all descendants were gone when it returned, and its
+    status is the first failure's. Children write start, child and end err=; who ran the group writes returned status=,
+    and an event alive for each process that was there still.
+    """
+    failures = [e for e in events if e.what == "end" and e.number("err")]
+    returned = next(e for e in events if e.what == "returned")
+    first = min(failures, key=lambda e: e.at) if failures else None
+    for e in events:
+        if e.what == "alive":
+            yield f"I9: {e.process} lived when its group had returned"
+        if first and e.what == "start" and e.at > first.at + GROUP_SLACK:
+            yield f"I9: {e.process} began {(e.at - first.at) / MILLISECOND:.0f} ms after {first.process} had failed"
+        if e.at > returned.at and e.what in ("start", "child", "end"):
+            yield f"I9: {e.process} did something after its group had returned"
+    if returned.number("status") != (first.number("err") if first else 0):
+        yield f"I9: the status is {returned['status']}, and the first failure {first and first['err']}"
 
 
 def takeovers(story):

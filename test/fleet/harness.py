@@ -96,6 +96,11 @@ class Fleet:
                 complaints.append(f"{name} ended with {status}: {self.report()}")
         return complaints
 
+    def resources(self):
+        """What effects there are in the end: see worker.c."""
+        return {path.name.removeprefix("log."): int.from_bytes(path.read_bytes(), "little")
+                for path in self.folder.glob("log.*") if path.stat().st_size}
+
     def report(self):
         return self.said.read_text()[-2000:]
 

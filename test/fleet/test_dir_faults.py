@@ -10,6 +10,7 @@ the end: how long takeovers and wake-ups took.
 """
 
 import concurrent.futures
+import fnmatch
 import os
 import pathlib
 import random
@@ -156,6 +157,23 @@ def at_most_once_ends_with_its_leader(worker, seed):
 
 
 @case
+def once_has_one_result_and_one_effect_whatever_dies(worker, seed):
+    """I8."""
+    with Scene(worker, seed, mode=2, tasks=4, calls=40, keys=30, sleep_ms=20, pause_ms=20, effect=1, size=BIG) as s:
+        for step in STEPS:
+            s.start_to_die(step, s.random.randint(1, 6))
+        for _ in range(6):
+            s.start()
+            time.sleep(s.random.uniform(0.05, 0.2))
+            s.kill(s.random.choice([n for n, p in s.processes.items() if p.poll() is None] or [s.start()]))
+        s.start()
+        complaints, story = s.judge()
+        complaints += list(checker.one_result(story)) + list(checker.one_effect(story, s.resources()))
+        print("# once: {} effects of {} keys without a guard".format(*checker.effects_without_guard(story)))
+        return complaints
+
+
+@case
 def poison_stops_after_three_deaths(worker, seed):
     with Scene(worker, seed, crash=1) as s:
         for _ in range(6):
@@ -225,8 +243,8 @@ def run_case(worker, name, seed, times):
 
 
 def main():
-    tally = Tally()
-    worker, chosen = os.path.abspath(sys.argv[1]), sys.argv[2:] or list(cases)
+    tally, only = Tally(), os.environ.get("WEFT_TEST_CASE", "*")
+    worker, chosen = os.path.abspath(sys.argv[1]), sys.argv[2:] or fnmatch.filter(cases, only)
     seed = int(os.environ.get("WEFT_TEST_SEED", time.time_ns() % 10**6))
     print(f"# seed {seed}")
     with concurrent.futures.ThreadPoolExecutor(4) as pool:

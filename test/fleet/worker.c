@@ -9,6 +9,7 @@
  *
  *	call                          asks
  *	start e= n=                   its function begins: token, takeovers
+ *	effect e= applied=            … has its effect, unless the key has had it: I8
  *	end e= sum= err=              … and returns
  *	lost e=                       … has seen that its lease is lost
  *	accept e= sum= err= led= …    was answered
@@ -27,6 +28,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 /* What can be set; the table below has the defaults. */
@@ -35,6 +37,7 @@ static struct settings {
 	long mode, sleep_ms, burn_ms, fail_pct, cancel_pct, forget_pct, size;
 	long lease_ms, grace_ms, keep_ms, stale_ms, max_run_ms, max_takeovers;
 	long at_most_once, down_run, crash, hold, threads, spin_tasks, deaf, obey;
+	long effect;
 } set = {
 	.seed = 1, .tasks = 1, .calls = 1, .keys = 1, .wait_ms = 30000,
 	.size = 40, .lease_ms = 1500, .grace_ms = 500,
@@ -55,6 +58,7 @@ static const struct {
 	{"sleep_ms", &set.sleep_ms},	/* what the function does */
 	{"deaf", &set.deaf},		/* 1: it does not look at its context */
 	{"obey", &set.obey},		/* 1: it returns an error when it is cancelled */
+	{"effect", &set.effect},	/* 1: it has one, in a resource beside the log */
 	{"burn_ms", &set.burn_ms},
 	{"fail_pct", &set.fail_pct},
 	{"cancel_pct", &set.cancel_pct},
@@ -74,7 +78,7 @@ static const struct {
 };
 
 static int log_fd;
-static const char *self;
+static const char *self, *log_path;
 static uint32_t last_call;	/* atomic */
 static bool over;		/* atomic */
 
@@ -159,6 +163,28 @@ static void add_payload(weft_fleet_run *run, const job *j, uint64_t *sum)
 	free(text);
 }
 
+/*
+ * What a unique key in a database does: the effect of a key happens once, in one
+ * step with the note of it. The resource is a file for each key: LOG.KEY.
+ */
+static void have_effect(const job *j, uint64_t token)
+{
+	char path[512];
+	uint64_t before = 0;
+	bool applied;
+	int fd;
+
+	snprintf(path, sizeof path, "%s.%s", log_path, j->key);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 || flock(fd, LOCK_EX) != 0)
+		abort();
+	applied = pread(fd, &before, sizeof before, 0) != sizeof before;
+	if (applied && pwrite(fd, &token, sizeof token, 0) != sizeof token)
+		abort();
+	note(j->call, j->key, "effect e=%" PRIu64 " applied=%d", token, applied);
+	close(fd);
+}
+
 static int work(weft_ctx *ctx, void *arg, weft_fleet_run *run)
 {
 	const job *j = arg;
@@ -175,6 +201,8 @@ static int work(weft_ctx *ctx, void *arg, weft_fleet_run *run)
 			err = -ECANCELED;
 	}
 	burn(set.burn_ms);
+	if (set.effect)
+		have_effect(j, token);
 	add_payload(run, j, &sum);
 	note(j->call, j->key, "end e=%" PRIu64 " sum=%" PRIx64 " err=%d held=%d",
 	     token, sum, err, weft_fleet_run_held(run));
@@ -347,6 +375,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: worker URL LOG NAME [name=number…]\n");
 		return 2;
 	}
+	log_path = argv[2];
 	self = argv[3];
 	for (int i = 4; i < argc; i++)
 		read_setting(argv[i]);
