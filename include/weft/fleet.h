@@ -123,6 +123,7 @@ struct weft_fleet_options {
  *	                0700; it must be the caller's, and not on a network
  *	dir:            /var/lib/weft for root, else /var/tmp/weft-UID
  *	redis://[[USER]:PASSWORD@]HOST[:PORT][/DB][?ns=NAME]
+ *	rediss://…[?cafile=PATH&cert=PATH&key=PATH]   the same over TLS
  *	unix:PATH[?db=N&ns=NAME]   the same server by its socket
  *
  * options may be NULL, and is read in this call only.

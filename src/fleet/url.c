@@ -53,7 +53,7 @@ static const char *put_user(writer *w, const char *from)
 
 static bool is_harmless(const char *option, size_t name)
 {
-	static const char *const names[] = {"db", "ns"};
+	static const char *const names[] = {"cafile", "cert", "db", "key", "ns"};
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (strlen(names[i]) == name && strncmp(option, names[i], name) == 0)

@@ -30,6 +30,7 @@ class Fleet:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="weft-fleet-"))
         self.log, self.said = self.folder / "log", self.folder / "stderr"
         self.log.touch()
+        self.said.touch()
         self.processes = {}
         self.killed = set()
 

@@ -25,9 +25,10 @@ import pathlib
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
 
 import checker
+from certificates import Authority
 from harness import Fleet
 from proxy import Proxy
-from redis_server import PROGRAM, RedisError, Server
+from redis_server import PROGRAM, RedisError, Server, free_port
 from tally import Tally
 
 LEASE, GRACE, POLL = 1500, 500, 500  # ms
@@ -848,6 +849,106 @@ def server_that_evicts_runs_nothing_once(worker, seed):
         plain = s.fleet.start(mode=0)
         complaints += s.fleet.finish()
         expect(complaints, s.answers(plain)[0].what == "accept", str(s.answers(plain)[0].values))
+        return complaints
+
+
+class Secure(Scene):
+    """A server that speaks TLS; ns= and the like are options of the url."""
+
+    def __init__(self, worker, seed, name="IP:127.0.0.1", clients="no", **settings):
+        super().__init__(worker, seed, **settings)
+        self.server.close()
+        self.server = Server(start=False)
+        folder, self.port = self.server.folder, free_port()
+        self.authority = Authority(folder)
+        self.authority.certify("server", name)
+        self.server.options = ["--tls-port", self.port, "--tls-ca-cert-file", self.authority.path, "--tls-cert-file",
+                               folder / "server.pem", "--tls-key-file", folder / "server.key", "--tls-auth-clients",
+                               clients]
+        self.server.start()
+        self.fleet.url = self.url(cafile=self.authority.path)
+
+    def url(self, **options):
+        return f"rediss://127.0.0.1:{self.port}?" + "&".join(f"{name}={value}" for name, value in options.items())
+
+    def told(self, url):
+        """What a process that asks by this url is told, and what it says."""
+        before = len(self.fleet.report())
+        name = self.fleet.start(url=url)
+        complaints = self.fleet.finish()
+        answers = self.answers(name)
+        return complaints, answers[0].values.get("err") if answers else None, self.fleet.report()[before:]
+
+
+def has_tls(program):
+    return "libssl" in subprocess.run(["ldd", program], capture_output=True, text=True).stdout
+
+
+def secure(function):
+    """A case for which the worker, and the server, have to be built with TLS."""
+    def run(worker, seed):
+        if not (has_tls(worker) and has_tls(PROGRAM) and shutil.which("openssl")):
+            return None
+        return function(worker, seed)
+    run.__name__ = function.__name__
+    return case(run)
+
+
+@secure
+def calls_are_shared_over_tls(worker, seed):
+    with Secure(worker, seed, size=3_000_000, sleep_ms=1500) as s:
+        s.leader_and_waiters(3)
+        complaints = s.finish(most_runs=1)
+        expect(complaints, len(s.answers()) == 4 and all(a["unstored"] == "0" for a in s.answers()), s.fleet.report())
+        expect(complaints, s.fleet.report() == "", f"it was told: {s.fleet.report()}")
+        return complaints
+
+
+@secure
+def connections_over_tls_are_made_again(worker, seed):
+    with Secure(worker, seed, tasks=4, threads=2, calls=20, keys=3, sleep_ms=20, size=20_000, pause_ms=20) as s:
+        for _ in range(3):
+            s.fleet.start()
+        s.fleet.wait_for("start")
+        for kind in ["normal", "pubsub"] * 6:
+            time.sleep(s.random.uniform(0.02, 0.15))
+            s.server.command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
+        return s.finish()
+
+
+@secure
+def certificates_have_to_be_good(worker, seed):
+    with Secure(worker, seed) as s:
+        complaints, err, said = s.told(s.url(ns="a"))
+        expect(complaints, err == str(EHOSTDOWN) and "certificate" in said, f"by an unknown authority: {err} {said}")
+        _, err, said = s.told(s.url(cafile=s.server.folder / "server.key"))
+        expect(complaints, "cafile" in said and not s.runs(), f"no certificates: {said}")
+        _, err, said = s.told(f"redis://127.0.0.1:{s.port}")
+        expect(complaints, err == str(EHOSTDOWN), f"without TLS: {err} {said}")
+        _, err, said = s.told(f"rediss://127.0.0.1:{s.server.port}")
+        expect(complaints, err == str(EHOSTDOWN) and "TLS" in said, f"TLS where there is none: {err} {said}")
+        _, err, said = s.told(s.fleet.url)
+        expect(complaints, err == "0", f"as it is: {err} {said}")
+        return complaints
+
+
+@secure
+def certificate_of_another_host_is_refused(worker, seed):
+    with Secure(worker, seed, name="IP:127.0.0.2,DNS:elsewhere") as s:
+        complaints, err, said = s.told(s.fleet.url)
+        expect(complaints, err == str(EHOSTDOWN) and "IP address mismatch" in said, f"{err} {said}")
+        return complaints
+
+
+@secure
+def certificate_of_our_own_is_shown(worker, seed):
+    with Secure(worker, seed, clients="yes") as s:
+        s.authority.certify("client", "DNS:client")
+        complaints, err, said = s.told(s.fleet.url)
+        expect(complaints, err == str(EHOSTDOWN), f"without one: {err} {said}")
+        own = {"cert": s.server.folder / "client.pem", "key": s.server.folder / "client.key"}
+        _, err, said = s.told(s.url(cafile=s.authority.path, **own))
+        expect(complaints, err == "0", f"with one: {err} {said}")
         return complaints
 
 

@@ -62,6 +62,20 @@ static void trouble(weft__redis_conn *c, const char *reason)
 	c->events.trouble(c->events.arg, c->reason);
 }
 
+/* ---- the wire ---- */
+
+static ptrdiff_t send_some(weft__redis_conn *c, const char *data, size_t size)
+{
+	return c->tls != NULL ? weft__tls_send(c->tls, data, size)
+			      : weft__net_send(c->fd, data, size);
+}
+
+static ptrdiff_t recv_some(weft__redis_conn *c, char *data, size_t size)
+{
+	return c->tls != NULL ? weft__tls_recv(c->tls, data, size)
+			      : weft__net_recv(c->fd, data, size);
+}
+
 /* ---- requests ---- */
 
 static void free_request(weft__redis_request *r)
@@ -88,8 +102,8 @@ static void flush(weft__redis_conn *c)
 {
 	while (c->unsent != NULL && c->up) {
 		weft__redis_request *r = c->unsent;
-		ptrdiff_t n = weft__net_send(c->fd, r->bytes + c->unsent_offset,
-					     r->size - c->unsent_offset);
+		ptrdiff_t n = send_some(c, r->bytes + c->unsent_offset,
+					r->size - c->unsent_offset);
 
 		if (n < 0)
 			return;	/* later; the thread notices a broken one */
@@ -229,7 +243,7 @@ static int next_reply(weft__redis_conn *c, redisReply **reply)
 static int feed(weft__redis_conn *c)
 {
 	char block[READ_BYTES];
-	ptrdiff_t n = weft__net_recv(c->fd, block, sizeof block);
+	ptrdiff_t n = recv_some(c, block, sizeof block);
 
 	if (n == -EAGAIN)
 		return 0;
@@ -301,7 +315,7 @@ static bool send_all(weft__redis_conn *c, const char *bytes, size_t size,
 		     weft_time until)
 {
 	while (size > 0) {
-		ptrdiff_t n = weft__net_send(c->fd, bytes, size);
+		ptrdiff_t n = send_some(c, bytes, size);
 
 		if (n == -EAGAIN) {
 			if (weft__net_wait(c->fd, WEFT__NET_OUT, -1, until) == 0)
@@ -382,6 +396,18 @@ static bool log_in(weft__redis_conn *c)
 	       GREET(c, false, "CLIENT", "SETNAME", "weft");
 }
 
+static bool secure(weft__redis_conn *c)
+{
+	weft__tls_reason why;
+
+	if (c->secure == NULL || weft__tls_begin(&c->tls, c->secure, c->fd,
+						 c->url->host, weft_now() + STEP,
+						 &why) == 0)
+		return true;
+	trouble(c, why.text);
+	return false;
+}
+
 static bool establish(weft__redis_conn *c)
 {
 	const weft__redis_url *u = c->url;
@@ -397,7 +423,7 @@ static bool establish(weft__redis_conn *c)
 	pthread_mutex_unlock(&c->lock);
 	c->suspect = false;
 	c->reader = redisReaderCreate();
-	if (c->reader == NULL || !log_in(c))
+	if (c->reader == NULL || !secure(c) || !log_in(c))
 		return false;
 	c->events.up(c->events.arg, c);
 	c->reason[0] = '\0';
@@ -489,6 +515,8 @@ static void hang_up(weft__redis_conn *c)
 	drop_left(c);
 	if (has_broken(c))
 		fail_all(c);
+	weft__tls_end(c->tls);
+	c->tls = NULL;
 	if (c->fd >= 0)
 		weft__fleet_fd_close(c->fd);
 	c->fd = -1;
@@ -536,12 +564,14 @@ static void *run(void *arg)
 }
 
 int weft__redis_conn_init(weft__redis_conn *c, const weft__redis_url *url,
-			  const char *channel, weft__redis_events events)
+			  const weft__tls_setup *secure, const char *channel,
+			  weft__redis_events events)
 {
 	int err;
 
 	memset(c, 0, sizeof *c);
 	c->url = url;
+	c->secure = secure;
 	c->channel = channel;
 	c->events = events;
 	c->fd = -1;

@@ -20,6 +20,7 @@
 #define WEFT_SRC_FLEET_REDIS_CONN_H
 
 #include "fleet/os/os.h"
+#include "fleet/os/tls.h"
 #include "fleet/redis/url.h"
 
 #include <weft/ctx.h>
@@ -63,6 +64,7 @@ struct weft__redis_events {
 
 struct weft__redis_conn {
 	const weft__redis_url *url;
+	const weft__tls_setup *secure;	/* NULL: in the clear */
 	const char *channel;	/* or NULL */
 	weft__redis_events events;
 	weft_waitgroup tried;	/* done when it was tried to connect once */
@@ -77,15 +79,20 @@ struct weft__redis_conn {
 	weft__redis_request *unsent;	/* the first of those not sent entirely */
 	size_t unsent_offset;
 	int fd;			/* -1: none */
+	weft__tls *tls;		/* over fd; the thread alone changes it */
 	bool up;
 	bool stop;
 	bool suspect;		/* what answers is not the server to speak to */
 	weft_time down_since, up_since;
 };
 
-/* Start the thread. url and channel must live as long as *c. 0 or an errno. */
+/*
+ * Start the thread. url, channel and secure, which may be NULL, must live as
+ * long as *c. 0 or an errno.
+ */
 int weft__redis_conn_init(weft__redis_conn *c, const weft__redis_url *url,
-			  const char *channel, weft__redis_events events);
+			  const weft__tls_setup *secure, const char *channel,
+			  weft__redis_events events);
 
 /* End the thread. Nobody waits for a reply any more. */
 void weft__redis_conn_fini(weft__redis_conn *c);

@@ -621,11 +621,12 @@ static int connect_both(weft__redis *e)
 	weft__redis_events commands = {e, on_up, NULL, NULL, on_trouble};
 	weft__redis_events news = {e, on_inbox_up, on_inbox_down,
 				   weft__redis_message, on_inbox_trouble};
-	int err = weft__redis_conn_init(&e->commands, &e->url, NULL, commands);
+	int err = weft__redis_conn_init(&e->commands, &e->url, e->secure, NULL,
+					commands);
 
 	if (err != 0)
 		return err;
-	err = weft__redis_conn_init(&e->news, &e->url, e->inbox, news);
+	err = weft__redis_conn_init(&e->news, &e->url, e->secure, e->inbox, news);
 	if (err != 0)
 		weft__redis_conn_fini(&e->commands);
 	return err;
@@ -638,18 +639,27 @@ static int read_url(weft__redis *e, const weft__fleet_setup *setup)
 
 	if (complaint != NULL)
 		setup->warn(setup->warn_arg, complaint);
-	if (err == 0 && e->url.tls) {
-		setup->warn(setup->warn_arg,
-			    "rediss://: built without TLS; a local proxy such as stunnel can do it");
-		weft__redis_url_fini(&e->url);
-		return -ENOTSUP;
-	}
+	return err;
+}
+
+static int prepare_tls(weft__redis *e, const weft__fleet_setup *setup)
+{
+	weft__tls_reason why;
+	int err;
+
+	if (!e->url.tls)
+		return 0;
+	err = weft__tls_setup_new(&e->secure, e->url.ca_path, e->url.cert_path,
+				  e->url.key_path, &why);
+	if (err != 0 && err != -ENOMEM)
+		setup->warn(setup->warn_arg, why.text);
 	return err;
 }
 
 static void free_engine(weft__redis *e)
 {
 	pthread_mutex_destroy(&e->lock);
+	weft__tls_setup_free(e->secure);
 	weft__redis_url_fini(&e->url);
 	free(e->inbox);
 	free(e);
@@ -666,6 +676,8 @@ static int redis_open(weft__fleet_engine **out, const weft__fleet_setup *setup)
 	e->setup = *setup;
 	pthread_mutex_init(&e->lock, NULL);
 	err = read_url(e, setup);
+	if (err == 0)
+		err = prepare_tls(e, setup);
 	if (err == 0)
 		err = name_self(e);
 	if (err == 0)

@@ -29,6 +29,7 @@ typedef struct weft__redis weft__redis;
 struct weft__redis {
 	weft__fleet_engine base;
 	weft__redis_url url;
+	weft__tls_setup *secure;	/* NULL: in the clear */
 	weft__fleet_setup setup;
 	char *inbox;			/* the name of the channel */
 	char who[128];

@@ -77,6 +77,16 @@ static bool is_space_name(const char *name)
 	       strpbrk(name, "{} \t\r\n") == NULL;
 }
 
+/* The file that an option of TLS names; NULL: it is no such option. */
+static char **file_of(weft__redis_url *u, const char *option)
+{
+	if (strcmp(option, "cafile") == 0)
+		return &u->ca_path;
+	if (strcmp(option, "cert") == 0)
+		return &u->cert_path;
+	return strcmp(option, "key") == 0 ? &u->key_path : NULL;
+}
+
 static const char *read_options(weft__redis_url *u, char *text)
 {
 	while (text != NULL && *text != '\0') {
@@ -91,8 +101,12 @@ static const char *read_options(weft__redis_url *u, char *text)
 			if (!is_space_name(value))
 				return "ns has blanks or braces, or is longer than 64 bytes";
 			u->space = value;
+		} else if (file_of(u, text) != NULL) {
+			if (!u->tls)
+				return "cafile, cert and key are for rediss://";
+			*file_of(u, text) = value;
 		} else {
-			return "an option that is neither ns nor db";
+			return "an option that is none of ns, db, cafile, cert and key";
 		}
 		text = next;
 	}
@@ -177,6 +191,8 @@ static const char *read_url(weft__redis_url *u, char *text)
 	}
 	if (complaint == NULL)
 		complaint = read_options(u, options);
+	if (complaint == NULL && !u->cert_path != !u->key_path)
+		complaint = "cert and key belong together";
 	if (complaint == NULL && u->user != NULL && u->password == NULL)
 		complaint = "a user without a password";
 	if (complaint == NULL && !(decode(u->host) && decode(u->path) &&

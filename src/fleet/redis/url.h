@@ -13,6 +13,7 @@ struct weft__redis_url {
 	char *space;		/* what keys and channels begin with */
 	int database;
 	bool tls;
+	char *ca_path, *cert_path, *key_path;	/* NULL: not given */
 	char *priv_text;	/* what the others point into */
 };
 
@@ -20,7 +21,7 @@ struct weft__redis_url {
  * Take url apart:
  *
  *	redis://[[USER]:PASSWORD@]HOST[:PORT][/DB][?ns=NAME]
- *	rediss://…                                  the same through TLS
+ *	rediss://…[?cafile=PATH&cert=PATH&key=PATH] the same over TLS
  *	unix:PATH[?db=N][&ns=NAME]                  or redis+unix://[…@]PATH…
  *
  * %XX stands for any byte. HOST may be an IPv6 address in brackets.
