@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The subject "bare": the fewest instructions that could do the work. */
+#include "bare_wait.h"
 #include "bench.h"
 
 #include <sys/mman.h>
@@ -172,5 +173,14 @@ const struct bench benches[] = {
 	{"once_hit", once_hit, .cold = false},
 	{"waitgroup_add_done", waitgroup_add_done, .cold = false},
 	{"mutex_uncontended", mutex_uncontended, .cold = false},
+	{"spawn_tree", bare_spawn_tree, .cold = false},
+	{"group_limit16", bare_group_limit16, .cold = false},
+	{"flight_hot", bare_flight_hot, .cold = false},
+	{"cond_pingpong", bare_cond_pingpong, .cold = false},
+	{"cond_barrier32", bare_cond_barrier, .cold = false},
+	{"cond_barrier1000", bare_cond_barrier, .cold = false},
+	{"chan_pingpong", bare_chan_pingpong, .cold = false},
+	{"chan_buffered128", bare_chan_buffered, .cold = false},
+	{"select_pingpong", bare_select_pingpong, .cold = false},
 	{NULL, NULL, .cold = false},
 };

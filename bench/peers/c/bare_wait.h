@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* The rows of the subject "bare" in which tasks wait. */
+#ifndef BARE_WAIT_H
+#define BARE_WAIT_H
+
+double bare_spawn_tree(long n);
+double bare_group_limit16(long n);
+double bare_flight_hot(long n);
+double bare_cond_pingpong(long n);
+double bare_cond_barrier(long n);
+double bare_chan_pingpong(long n);
+double bare_chan_buffered(long n);
+double bare_select_pingpong(long n);
+
+#endif
