@@ -103,9 +103,9 @@ ROWS = [
         row("flight_keys", M, GO, goals=(goal(0.25, "go"),)),
         row("flight_hot", 512_000, (*GO, "bare"), goals=(goal(0.25, "go"),)),
         row("flight_stampede", 1, GO, sized=True, goals=(goal(0.2, "go"),)),
-        row("flight_stampede", 1_000, GO, sized=True, goals=(goal(0.2, "go"),)),
-        row("flight_stampede", 100_000, GO, sized=True, goals=(goal(0.2, "go"),)),
-        row("ctx_cancel_fan", 1_000, BOTH, sized=True, goals=(goal(0.25, "go"),)),
+        row("flight_stampede", 1_000, (*GO, "bare"), sized=True, goals=(goal(0.2, "go"),)),
+        row("flight_stampede", 100_000, (*GO, "bare"), sized=True, goals=(goal(0.2, "go"),)),
+        row("ctx_cancel_fan", 1_000, (*BOTH, "bare"), sized=True, goals=(goal(0.25, "go"),)),
         row("ctx_cancel_fan", 100_000, (*BOTH, "bare"), sized=True, goals=(goal(0.25, "go"),)),
     ),
     *rows(

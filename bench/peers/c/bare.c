@@ -168,6 +168,7 @@ static double wake_crowd(long n)
 
 const struct bench benches[] = {
 	{"ctx_cancel_fan", wake_crowd, .cold = false},
+	{"flight_stampede", wake_crowd, .cold = false},
 	{"growth_waiters", wake_crowd, .cold = false},
 	{"spawn_join", spawn_join, .cold = false},
 	{"once_hit", once_hit, .cold = false},
