@@ -50,18 +50,25 @@ static struct weft__slots *grow(weft__deque *d, struct weft__slots *old,
 	return new;
 }
 
+/* There is no room, by what the owner knows. */
+static WEFT_PRIV_COLD bool push_full(weft__deque *d, weft__task *task)
+{
+	struct weft__slots *slots = weft_atomic_load(&d->slots, relaxed);
+	int64_t bottom = weft_atomic_load(&d->bottom, relaxed);
+
+	d->top_seen = weft_atomic_load(&d->top, acquire);
+	if (slots == NULL || bottom - d->top_seen >= slots->capacity)
+		slots = grow(d, slots, d->top_seen, bottom);
+	return slots != NULL && weft__deque_push(d, task);
+}
+
 bool weft__deque_push(weft__deque *d, weft__task *task)
 {
 	struct weft__slots *slots = weft_atomic_load(&d->slots, relaxed);
 	int64_t bottom = weft_atomic_load(&d->bottom, relaxed);
 
-	if (unlikely(slots == NULL || bottom - d->top_seen >= slots->capacity)) {
-		d->top_seen = weft_atomic_load(&d->top, acquire);
-		if (slots == NULL || bottom - d->top_seen >= slots->capacity)
-			slots = grow(d, slots, d->top_seen, bottom);
-		if (slots == NULL)
-			return false;
-	}
+	if (unlikely(slots == NULL || bottom - d->top_seen >= slots->capacity))
+		return push_full(d, task);
 	weft_atomic_store(slot_at(slots, bottom), task, relaxed);
 	/* Release: who sees the index sees the slot and the task. */
 	weft_atomic_store(&d->bottom, bottom + 1, release);
