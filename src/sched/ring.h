@@ -44,6 +44,13 @@ static inline uint32_t weft__ring_count(const weft__ring *r)
 	return weft_atomic_load(&r->tail, seq_cst) - head;
 }
 
+/* The owner's. True: there is none, and none will come but by the owner. */
+static inline bool weft__ring_empty(const weft__ring *r)
+{
+	return weft_atomic_load(&r->head, relaxed) ==
+	       weft_atomic_load(&r->tail, relaxed);
+}
+
 /*
  * The owner's: the at-th from the front, for a hint; NULL if there are not so
  * many. Others may take it at any time.

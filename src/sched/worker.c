@@ -6,9 +6,10 @@
 #include "plat/whim.h"
 
 enum {
-	FAIR_EVERY = 61,	/* picks; then the oldest come first */
+	FAIR_EVERY = 64,	/* picks; then the oldest come first */
 	STREAK_MAX = 32,	/* picks in a row from the next slot */
-	TIMERS_EVERY = 8,	/* picks; the clock costs as much as a task */
+	TIMERS_EVERY = 8,	/* picks, of which FAIR_EVERY are some: the clock
+				   costs as much as a task */
 	STEAL_MAX = 32,
 	TINY_NS = 1000,		/* a stolen task costs about that much to move */
 	WATCH_TASKS = 8,	/* so many in a row say what the next will be */
@@ -51,11 +52,12 @@ __attribute__((no_sanitize("thread"))) static void fetch_ahead(weft__task *far,
 		__builtin_prefetch(sp, 1);
 }
 
-static weft__task *take_ring(weft__worker *w)
+static inline weft__task *take_ring(weft__worker *w)
 {
 	weft__task *task, *many, *far, *near;
 
-	if (weft__ring_take(&w->ready, &task, 1) == 0)
+	if (weft__ring_empty(&w->ready) ||
+	    weft__ring_take(&w->ready, &task, 1) == 0)
 		return NULL;
 	many = weft__ring_peek(&w->ready, MANY);
 	if (unlikely(many != NULL)) {
@@ -190,11 +192,13 @@ static weft__task *take_pinned(weft__worker *w)
 }
 
 /* Pinned ones and others by turns: neither can keep the others waiting. */
-static weft__task *pick_ready(weft__worker *w)
+static inline __attribute__((always_inline)) weft__task *
+pick_ready(weft__worker *w)
 {
-	weft__task *task = w->picks % 2 == 0 ? take_pinned(w) : NULL;
+	weft__task *task = NULL;
 
-	if (unlikely(task != NULL))
+	if (unlikely(weft_atomic_load(&w->pinned_count, relaxed) > 0) &&
+	    w->picks % 2 == 0 && (task = take_pinned(w)) != NULL)
 		return task;
 	if (w->next_streak < STREAK_MAX)
 		task = take_next(w);
@@ -217,11 +221,16 @@ static void run_timers(weft__worker *w)
 
 weft__task *weft__worker_take_ready(weft__worker *w)
 {
-	if (unlikely(weft_atomic_load(&w->stuck, relaxed)) ||
-	    (w->picks + 1) % FAIR_EVERY == 0)
-		return NULL;	/* to the loop, which sees to both */
-	if (++w->picks % TIMERS_EVERY == 0)
+	uint32_t pick = w->picks + 1;
+
+	if (unlikely(weft_atomic_load(&w->stuck, relaxed)))
+		return NULL;	/* to the loop, which sees to that … */
+	if (unlikely(pick % TIMERS_EVERY == 0)) {
+		if (pick % FAIR_EVERY == 0)
+			return NULL;	/* … and to the oldest */
 		run_timers(w);
+	}
+	w->picks = pick;
 	return pick_ready(w);
 }
 
@@ -266,10 +275,11 @@ static weft__task *find_own(weft__worker *w)
 {
 	weft__task *task = NULL;
 
-	if (++w->picks % TIMERS_EVERY == 0)
+	if (unlikely(++w->picks % TIMERS_EVERY == 0)) {
 		run_timers(w);
-	if (w->picks % FAIR_EVERY == 0)
-		task = take_oldest(w);
+		if (w->picks % FAIR_EVERY == 0)
+			task = take_oldest(w);
+	}
 	if (task == NULL && unlikely(w->yielded > 0))
 		task = take_for_yield(w);
 	if (task == NULL)
