@@ -10,6 +10,7 @@ static const char help[] =
 	"\n"
 	"      --at URL          the place ($WEFT_AT, or dir:)\n"
 	"      --keep TIME       a success is good for later callers, so long\n"
+	"      --stale TIME      … and so long after that while one run replaces it\n"
 	"      --share-for TIME  the end of a run is shared so long after it\n"
 	"      --wait TIME       for a run that is another's; then status 75\n"
 	"      --max-run TIME    end a command that takes longer, status 124\n"
@@ -32,6 +33,7 @@ int cmd_flight(int argc, char **argv)
 	const cli_option table[] = {
 		SHARED_OPTIONS(&o),
 		{"keep", 0, CLI_TIME, &o.call.keep, 0.001, 3650 * 86400.0},
+		{"stale", 0, CLI_TIME, &o.call.stale, 0.001, 3650 * 86400.0},
 		{"share-for", 0, CLI_TIME, &o.call.share_for, 0.001, 86400},
 		{"fp", 0, CLI_TEXT, &fp, 0, 0},
 	};
@@ -49,6 +51,9 @@ int cmd_flight(int argc, char **argv)
 	if (o.call.keep > 0 && o.call.share_for > 0)
 		return cli_trouble(o.command, "--keep is more than --share-for: "
 				   "only one can be had");
+	if (o.call.stale > 0 && o.call.keep == 0)
+		return cli_trouble(o.command, "--stale is what follows --keep: "
+				   "not without it");
 	o.call.mode = o.call.keep > 0 ? WEFT_FLEET_CACHE : WEFT_FLEET_CALL;
 	return shared_main(&o);
 }

@@ -84,6 +84,7 @@ typedef struct shared_call {
 	weft_mutex lock;      /* of what follows */
 	bool leading, late;   /* the run has begun; the wait was over before */
 	bool lost;	      /* the lease, while it ran */
+	bool stale;	      /* what is given is old, and is being replaced */
 	weft_fleet_run *run;  /* while the command runs */
 	char warning[SHARED_WARNING_BYTES]; /* of the place, not told so far */
 	record_end end;
@@ -92,6 +93,9 @@ typedef struct shared_call {
 
 /* Make the call. Returns 0; how it ended is in s->end. */
 int shared_call_make(shared_call *s);
+
+/* Tell the front how it ended. */
+void shared_tell_end(int front, const record_end *end);
 
 /* The function of the call; arg: shared_call. */
 int shared_run(weft_ctx *ctx, void *arg, weft_fleet_run *run);

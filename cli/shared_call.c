@@ -322,6 +322,15 @@ static void set_own_end(shared_call *s, int err, const weft_fleet_info *info)
 			       reason(s, why));
 }
 
+/*
+ * Whether the caller has seen the output as it came. With --stale that may be
+ * of a run that goes on behind the result that is given: nobody sees it.
+ */
+static bool is_seen(const shared_call *s, const weft_fleet_info *info)
+{
+	return info->led && s->options->call.stale == 0;
+}
+
 /* What the caller would not see of how it ended. */
 static void tell_end(shared_call *s, const weft_fleet_info *info)
 {
@@ -336,7 +345,7 @@ static void tell_end(shared_call *s, const weft_fleet_info *info)
 		snprintf(line, sizeof(line), "%.300s: " RECORD_TIMED_OUT, s->key);
 		note(s, line);
 	}
-	if (s->end.cut && !info->led) {
+	if (s->end.cut && !is_seen(s, info)) {
 		snprintf(line, sizeof(line), "%.300s: " RECORD_CUT, s->key);
 		note(s, line);
 	}
@@ -358,9 +367,10 @@ static void call_place(shared_call *s)
 	if (err == 0)
 		err = do_call(s, &bytes, &info);
 	if (info.answered && s->trouble[0] == '\0' && !s->lost) {
-		s->store.in_memory = !info.led;
+		s->store.in_memory = !is_seen(s, &info);
 		good = record_read(bytes.data, bytes.size,
-				   info.led ? NULL : spool_piece, s, &s->end);
+				   is_seen(s, &info) ? NULL : spool_piece, s,
+				   &s->end);
 		if (!good)
 			shared_trouble(s, CLI_UNAVAILABLE, "%s: what is kept of "
 				       "it was not written by weft", s->key);
@@ -368,26 +378,17 @@ static void call_place(shared_call *s)
 		set_own_end(s, err, &info);
 	}
 	tell_end(s, &info);
+	s->stale = info.stale;
 	s->key = s->options->key;
 	weft_bytes_release(&bytes);
 }
 
-static void open_and_call(shared_call *s)
+static void call_and_watch(shared_call *s)
 {
-	const weft_fleet_options options = {.warn = warn, .warn_arg = s};
-	int err = weft_fleet_open(&s->fleet, place_url(&s->options->place),
-				  &options);
 	weft_waitgroup watchers = {0};
 	weft_ctx watching;
 	watcher waits = {watch_wait, s, &watching}, leaves = {watch_front, s, &watching};
 
-	if (err != 0) {
-		shared_trouble(s, place_open_status(err), "%s: %s",
-			       place_name_of(&s->options->place).text,
-			       s->warning[0] != '\0' ? s->warning
-						     : strerror(-err));
-		return;
-	}
 	weft_ctx_init(&watching, NULL);
 	if ((s->options->wait > 0 && weft_waitgroup_go(&watchers, watch, &waits) != 0) ||
 	    (s->front >= 0 && weft_waitgroup_go(&watchers, watch, &leaves) != 0))
@@ -397,6 +398,38 @@ static void open_and_call(shared_call *s)
 	weft_ctx_cancel(&watching, -ECANCELED);
 	weft_waitgroup_wait(&watchers);
 	weft_ctx_fini(&watching);
+}
+
+static void open_and_call(shared_call *s)
+{
+	const weft_fleet_options options = {.warn = warn, .warn_arg = s};
+	int err = weft_fleet_open(&s->fleet, place_url(&s->options->place),
+				  &options);
+
+	if (err == 0)
+		call_and_watch(s);
+	else
+		shared_trouble(s, place_open_status(err), "%s: %s",
+			       place_name_of(&s->options->place).text,
+			       s->warning[0] != '\0' ? s->warning
+						     : strerror(-err));
+}
+
+/*
+ * The caller has an old result, and need not wait for the run that replaces it.
+ * If that is ours the place says so: it was begun before the result was given.
+ */
+static void finish_refresh(shared_call *s)
+{
+	weft_duration pause = WEFT_MS(5);
+	weft_fleet_entry entry;
+
+	if (s->front >= 0)
+		shared_tell_end(s->front, &s->end);
+	while (weft_fleet_show(s->fleet, NULL, weft_key_str(s->key), &entry) == 0 &&
+	       entry.state == WEFT_FLEET_RUNNING && entry.pid == getpid() &&
+	       weft_sleep(&s->keeper.stop, pause) == 0)
+		pause = 2 * pause < WEFT_MS(250) ? 2 * pause : WEFT_MS(250);
 	weft_fleet_close(s->fleet);
 }
 
@@ -408,10 +441,15 @@ static int make(void *arg)
 	weft_ctx_init(&s->ctx, &s->keeper.stop);
 	printer_add(&s->printer, &s->output);
 	open_and_call(s);
+	/* A run that we have left prints until it has ended. */
+	if (!s->stale)
+		weft_fleet_close(s->fleet);
 	spool_close(&s->output.output);
 	printer_wake(&s->printer);
 	if (printer_finish(&s->printer, &s->keeper.interrupt) == 0)
 		tell_trouble(s);
+	if (s->stale)
+		finish_refresh(s);
 	weft_ctx_fini(&s->ctx);
 	return 0;
 }

@@ -130,9 +130,16 @@ static void tell_front(int front, enum record_kind kind, const char *text,
 		cli_write(front, text, size);
 }
 
+void shared_tell_end(int front, const record_end *end)
+{
+	char text[RECORD_END_BYTES];
+
+	tell_front(front, RECORD_END, text, record_end_write(text, end));
+}
+
 static void be_behind(const shared_options *o, int in, int front)
 {
-	char text[RECORD_END_BYTES], line[128];
+	char line[128];
 	record_end end;
 	keeper *k;
 	int err;
@@ -146,7 +153,7 @@ static void be_behind(const shared_options *o, int in, int front)
 			 o->command, strerror(-err));
 		tell_front(front, RECORD_STDERR, line, strlen(line));
 	}
-	tell_front(front, RECORD_END, text, record_end_write(text, &end));
+	shared_tell_end(front, &end);
 	_exit(0);
 }
 

@@ -39,7 +39,7 @@ struct run {
 	weft_mutex lock; /* of what is recorded */
 	size_t size;
 	bool cut;
-	bool unspooled; /* the caller here misses something: nothing more then */
+	bool unspooled; /* the caller here is not, or no longer, shown it */
 };
 
 static void record(run *r, enum record_kind kind, const char *data, size_t size)
@@ -368,7 +368,8 @@ int shared_run(weft_ctx *ctx, void *arg, weft_fleet_run *fleet_run)
 {
 	shared_call *s = arg;
 	run r = {.call = s, .fleet_run = fleet_run, .ctx = ctx,
-		 .lease = {-1, -1}};
+		 .lease = {-1, -1},
+		 .unspooled = s->options->call.stale > 0};
 	record_end end;
 	int err;
 

@@ -339,6 +339,21 @@ class Peers(CommandTest):
 
         self.ask("once for a while, or once a tick", {"weft": check})
 
+    def test_old_result_while_one_run_replaces_it(self):
+        script = "echo >>runs.tmp; [ $(wc -l <runs.tmp) = 1 ] || sleep 1; wc -l <runs.tmp"
+
+        def check():
+            argv = [weft, "flight", "--keep", "50ms", "--stale", "60s", "k", "sh", "-c", script]
+            self.run_it(argv)
+            time.sleep(0.1)
+            start = time.monotonic()
+            old = [self.run_it(argv).stdout for _ in range(3)]
+            quick = time.monotonic() - start < 0.8
+            until(lambda: self.run_it(argv).stdout == "2\n", "the new one is there")
+            return quick and old == ["1\n"] * 3
+
+        self.ask("an old result at once, while one run replaces it", {"weft": check})
+
     def test_number_that_grows_from_run_to_run(self):
         def check():
             epochs = [int(self.run_it([weft, "flight", "k", "sh", "-c", "echo $WEFT_EPOCH"]).stdout) for _ in range(3)]

@@ -234,6 +234,38 @@ class InDirectory(Everywhere, SharedTest):
         self.assert_done(self.flight("k2", RUN + "exit 0", "--keep", "60s", "--fp", "off"), 0)
         self.assertEqual(len(self.runs()), 3, "a failure is not kept")
 
+    def test_old_result_is_given_while_one_run_replaces_it(self):
+        script = RUN + "[ $(wc -l <runs) = 1 ] || " + UNTIL_GO + "; wc -l <runs"
+        options = ["--keep", "100ms", "--stale", "60s"]
+        self.assert_done(self.flight("k", script, *options), 0, "1\n")
+        until(lambda: self.weft("show", "k").stdout.count("stale"), "it is old")
+        for _ in range(3):  # none of them waits for the run that waits for us
+            done = self.flight("k", script, *options)
+            self.assert_done(done, 0, "1\n")
+            self.assertEqual(done.stderr, "")
+        self.wait_for_runs(2)
+        behind = self.behind("k")
+        self.go()
+        until(lambda: not is_alive(behind), "it ends with its run")
+        self.assert_done(self.flight("k", script, "--keep", "60s"), 0, "2\n")
+        self.assertEqual(len(self.runs()), 2)
+
+    def test_old_result_survives_a_run_that_fails(self):
+        script = RUN + "[ $(wc -l <runs) = 1 ] || exit 3; echo good"
+        options = ["--keep", "1ms", "--stale", "60s"]
+        for count in (1, 2, 3):
+            self.assert_done(self.flight("k", script, *options), 0, "good\n")
+            self.wait_for_runs(count)
+            until(lambda: self.show("k").get("state") == "kept", "the run is over")
+
+    def test_old_result_without_detaching(self):
+        script = RUN + "wc -l <runs"
+        options = ["--keep", "1ms", "--stale", "60s", "--no-detach"]
+        for runs, shown in ((1, "1\n"), (2, "1\n"), (3, "2\n")):
+            self.assert_done(self.flight("k", script, *options), 0, shown)
+            self.assertEqual(len(self.runs()), runs, "it has waited for the run")
+            time.sleep(0.01)
+
     def test_end_of_a_run_is_shared_for_a_while(self):
         for _ in range(2):
             self.flight("k", RUN, "--share-for", "60s")
@@ -552,6 +584,7 @@ class InDirectory(Everywhere, SharedTest):
             (["flight", "--at", "ftp://x", "k", "true"], "ftp://x"),
             (["flight", "--lease", "1ms", "k", "true"], "'1ms'"),
             (["flight", "--keep", "1", "--share-for", "1", "k", "true"], "--keep"),
+            (["flight", "--stale", "1", "k", "true"], "--keep"),
             (["flight", "x" * 5000, "true"], "4096"),
             (["flight", "--fp", "maybe", "k", "true"], "maybe"), (["flight", "--status-file", "/", "k", "true"], "/"),
             (["once"], "no key"), (["once", "k"], "no command"), (["once", "--every", "0", "k", "true"], "'0'"),
