@@ -84,3 +84,30 @@ TEST(lot_keeps_apart_who_waits_at_addresses_of_one_bucket)
 	for (int i = 0; i < 4; i++)
 		CHECK_EQ(w[i].result, i % 2 == 0 ? 1 : 2);
 }
+
+/* Whoever it is, and wherever in the bucket's chain. */
+TEST(lot_keeps_the_others_of_a_bucket_when_one_leaves)
+{
+	static uint32_t word;
+	enum { COUNT = sizeof word };
+
+	for (int leaver = 0; leaver < COUNT; leaver++) {
+		weft__bucket *b = weft__lot_lock(&word);
+		weft__waiter w[COUNT];
+		char *place = (char *)&word;
+
+		for (int i = 0; i < COUNT; i++) {
+			weft__waiter_init(&w[i], &why);
+			weft__lot_push(b, place + i, &w[i]);
+		}
+		weft__lot_remove(b, &w[leaver]);
+		for (int i = 0; i < COUNT; i++)
+			CHECK(weft__lot_first(b, place + i) ==
+			      (i == leaver ? NULL : &w[i]));
+		for (int i = 0; i < COUNT; i++)
+			if (i != leaver)
+				weft__lot_remove(b, &w[i]);
+		CHECK(b->chain == NULL);
+		weft__lot_unlock(b);
+	}
+}
