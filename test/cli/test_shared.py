@@ -11,10 +11,14 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import termios
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fleet"))
+
 import command
+from proxy import Proxy
 from command import CommandTest, Terminal, is_alive, until, weft
 
 UNTIL_GO = "until [ -e go ]; do sleep 0.01; done"
@@ -760,6 +764,26 @@ class OverRedis(Everywhere, SharedTest):
             self.assert_trouble(self.finish(waiter), "does not answer", "redis at", status=69)
             self.assertFalse(is_alive(first))
             self.start_server()
+
+    def test_lease_that_is_lost_with_the_way_to_the_server_ends_the_work(self):
+        """A stalled way says nothing: the clock alone ends the command, before another one begins."""
+        script = "trap 'touch told; exit 1' TERM; echo $$ >pid; while :; do sleep 0.01; done"
+        for options in [], ["--no-detach"]:
+            way = Proxy(("127.0.0.1", self.port))
+            self.addCleanup(way.close)
+            leader = self.start_flight("k", script, "--lease", "500ms", *options, env={**self.env, "WEFT_AT": way.url})
+            pid = self.pid_in("pid")
+            waiter = self.start_flight("k", f"kill -0 {pid} 2>/dev/null && echo both; echo second", "--lease", "500ms", "--fp", "off")
+            self.wait_for_waiters("k", 1)
+            way.stall()
+            self.assert_done(self.finish(waiter), 0, "second\n")
+            self.assertTrue((self.dir / "told").exists(), "it was asked to end")
+            self.assertFalse(is_alive(pid))
+            done = self.finish(leader)
+            self.assert_done(done, 70, "")
+            self.assertIn("lease was lost", done.stderr)
+            for name in ("pid", "told"):
+                (self.dir / name).unlink()
 
     def test_every_asks_for_the_time_under_nobodys_key(self):
         process = self.start_flight("weft clock", RUN + UNTIL_GO)
