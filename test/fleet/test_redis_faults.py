@@ -280,6 +280,26 @@ def killed_waiter_is_no_matter(worker, seed):
 
 
 @case
+def who_waits_is_counted_until_it_leaves_or_is_killed(worker, seed):
+    with Scene(worker, seed, sleep_ms=4000) as s:
+        _, waiters = s.leader_and_waiters(3)
+        s.fleet.kill(waiters[0])
+        s.waiters(1, wait_ms=600)
+        s.settled(3)
+        complaints = until_count(s, 2)
+        return complaints + s.finish(most_runs=1)
+
+
+def until_count(s, wanted):
+    end = time.monotonic() + 3
+    while s.server.command("SCARD", s.key("W")) != wanted:
+        if time.monotonic() > end:
+            return [f"{s.server.command('SCARD', s.key('W'))} are counted, and {wanted} wait"]
+        time.sleep(0.01)
+    return []
+
+
+@case
 def waiter_that_slept_through_asks_again(worker, seed):
     with Scene(worker, seed, sleep_ms=300) as s:
         leader, waiters = s.leader_and_waiters(1)

@@ -199,6 +199,7 @@ class Model:
             return [0, 0]
         self.put(a["mret"], s="run", u=self.now + LEASE, l=LEASE, ib=a["hint"])
         self.drop("oa")
+        self.w = {inbox for inbox in self.w if self.alive[inbox]}
         return [code, len(self.w)]
 
     def complete(self, a):

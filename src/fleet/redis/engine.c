@@ -253,6 +253,11 @@ static int begin_asking(weft__redis *e, weft_ctx *ctx, weft__fleet_ask *ask)
 	return ask->priv != NULL ? 0 : -ENOMEM;
 }
 
+static weft__redis_waiter *waiter_of(const weft__fleet_ask *ask)
+{
+	return ask->priv;
+}
+
 static int redis_join(weft__fleet_engine *engine, weft_ctx *ctx,
 		      weft__fleet_ask *ask, weft__fleet_answer *a)
 {
@@ -269,12 +274,27 @@ static int redis_join(weft__fleet_engine *engine, weft_ctx *ctx,
 	if (a->result != NULL) {
 		a->verdict = WEFT__FLEET_HIT;
 		a->epoch = a->result->epoch;
+		waiter_of(ask)->waits = false;
 		return 0;
 	}
 	do	/* again where a big result was replaced while it came */
 		err = ask_server(e, ctx, ask, a);
 	while (err == -ESTALE && !weft_ctx_done(ctx));
+	waiter_of(ask)->waits = err == 0 && a->verdict == WEFT__FLEET_WAIT;
 	return err;
+}
+
+/* Who gives up is not to be counted among those who wait. */
+static void post_farewell(weft__redis *e, const weft__fleet_ask *ask)
+{
+	weft__redis_words w = {0};
+	weft__redis_request *r;
+
+	weft__redis_text(&w, "SREM");
+	weft__redis_key(&w, e, 'W', ask->id.hex, NULL);
+	weft__redis_text(&w, e->inbox);
+	if (weft__redis_post(e, &w, &r) == 0)
+		weft__redis_leave(r, &e->commands);
 }
 
 /* Nobody waits for the reply; should it get lost, the lease lapses. */
@@ -295,8 +315,8 @@ static void redis_leave(weft__fleet_engine *engine, weft__fleet_ask *ask,
 {
 	weft__redis *e = redis_of(engine);
 
-	if (ask->priv != NULL)
-		weft__redis_waiter_free(e, ask->priv);
+	if (ask->priv != NULL && weft__redis_waiter_free(e, ask->priv))
+		post_farewell(e, ask);
 	ask->priv = NULL;
 	if (may_lead)
 		post_abort(e, ask);

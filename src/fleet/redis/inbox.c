@@ -31,17 +31,29 @@ weft__redis_waiter *weft__redis_waiter_new(weft__redis *e,
 	return w;
 }
 
-void weft__redis_waiter_free(weft__redis *e, weft__redis_waiter *w)
+static bool is_waited_for(weft__redis *e, const uint64_t id[2])
+{
+	weft__redis_waiter *w = *chain_of(e, id);
+
+	while (w != NULL && (w->id[0] != id[0] || w->id[1] != id[1]))
+		w = w->next;
+	return w != NULL;
+}
+
+bool weft__redis_waiter_free(weft__redis *e, weft__redis_waiter *w)
 {
 	weft__redis_waiter **p = chain_of(e, w->id);
+	bool last;
 
 	pthread_mutex_lock(&e->lock);
 	while (*p != w)
 		p = &(*p)->next;
 	*p = w->next;
+	last = w->waits && !is_waited_for(e, w->id);
 	pthread_mutex_unlock(&e->lock);
 	free(w->result);
 	free(w);
+	return last;
 }
 
 weft__fleet_result *weft__redis_waiter_take(weft__redis *e,

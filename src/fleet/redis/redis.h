@@ -21,6 +21,7 @@ typedef struct weft__redis_waiter weft__redis_waiter;
 struct weft__redis_waiter {
 	weft__redis_waiter *next;
 	uint64_t id[2];
+	bool waits;		/* its asker's: the server has it in W */
 	weft__fleet_result *result;	/* that came with the news */
 	weft_time came;
 };
@@ -106,7 +107,8 @@ int weft__redis_upload(weft__redis *e, const weft__fleet_lease *lease,
 
 weft__redis_waiter *weft__redis_waiter_new(weft__redis *e,
 					   const weft__fleet_id *id);
-void weft__redis_waiter_free(weft__redis *e, weft__redis_waiter *w);
+/* Returns whether it was in W, and nobody else here waits for that. */
+bool weft__redis_waiter_free(weft__redis *e, weft__redis_waiter *w);
 /* A result with at least that epoch that came with news; or NULL. */
 weft__fleet_result *weft__redis_waiter_take(weft__redis *e,
 					    weft__redis_waiter *w,

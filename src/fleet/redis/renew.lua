@@ -27,4 +27,16 @@ end
 redis.call('HSET', M, 's', 'run', 'u', whole(now + lease), 'l', lease, 'ib', hint)
 redis.call('HDEL', M, 'oa')
 keep_record(mret)
-return {reply, redis.call('SCARD', W)}
+
+-- Who died while it waited has no subscriber any more. One who has lost only its
+-- inbox comes back with its next question.
+local waiting = redis.call('SCARD', W)
+if waiting > 0 and waiting <= 64 then
+	for _, inbox in ipairs(redis.call('SMEMBERS', W)) do
+		if redis.call('PUBSUB', 'NUMSUB', inbox)[2] == 0 then
+			redis.call('SREM', W, inbox)
+			waiting = waiting - 1
+		end
+	end
+end
+return {reply, waiting}
