@@ -21,7 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
 import checker
 from tally import Tally
 
-ROUNDS = 30 if os.environ.get("WEFT_TEST_LONG") else 4
+ROUNDS = 30 if os.environ.get("WEFT_TEST_LONG") else 2
 
 
 def note(log, name, text):
