@@ -360,8 +360,9 @@ class InDirectory(Everywhere, SharedTest):
             (self.dir / "pid").unlink()
 
     def test_no_detach_ends_the_run_with_us(self):
-        script = RUN + "trap 'echo got it; exit 1' INT; while [ ! -e go ]; do sleep 0.01; done; echo result"
-        leader = self.start_flight("k", script, "--no-detach")
+        script = ("trap 'sleep 0.3; echo got it; exit 1' INT; " + RUN +
+                  "while [ ! -e go ]; do sleep 0.01; done; echo result")
+        leader = self.start_flight("k", script, "--no-detach", "--grace", "20s")
         first = self.wait_for_runs(1)
         waiter = self.start_flight("k", script)
         self.wait_for_waiters("k", 1)
