@@ -614,24 +614,36 @@ static weft__task *search(weft__worker *w)
 	return NULL;
 }
 
+/* There is nothing in its own queues. */
+static __attribute__((noinline)) weft__task *find_more(weft__worker *w)
+{
+	weft__task *task;
+
+	for (;;) {
+		task = search(w);
+		if (task != NULL)
+			break;
+		run_timers(w);
+		if (!weft__worker_has_work(w) && !weft__runtime_idle(w))
+			return NULL;
+		task = find_own(w);
+		if (task != NULL)
+			break;
+	}
+	if (w->searching)
+		search_end(w);
+	return task;
+}
+
 weft__task *weft__worker_find(weft__worker *w)
 {
 	weft__task *task;
 
 	if (unlikely(weft_atomic_load(&w->stuck, relaxed)))
 		weft__runtime_unstick(w);
-	for (;;) {
-		task = find_own(w);
-		if (task == NULL)
-			task = search(w);
-		if (task != NULL)
-			break;
-		run_timers(w);
-		if (weft__worker_has_work(w))
-			continue;
-		if (!weft__runtime_idle(w))
-			return NULL;
-	}
+	task = find_own(w);
+	if (unlikely(task == NULL))
+		return find_more(w);
 	if (unlikely(w->searching))
 		search_end(w);
 	return task;
