@@ -774,7 +774,8 @@ class OverRedis(Everywhere, SharedTest):
             self.addCleanup(way.close)
             leader = self.start_flight("k", script, "--lease", "500ms", *options, env={**self.env, "WEFT_AT": way.url})
             pid = self.pid_in("pid")
-            waiter = self.start_flight("k", f"kill -0 {pid} 2>/dev/null && echo both; echo second", "--lease", "500ms", "--fp", "off")
+            second = f"kill -0 {pid} 2>/dev/null && echo both; echo second"
+            waiter = self.start_flight("k", second, "--lease", "500ms", "--fp", "off")
             self.wait_for_waiters("k", 1)
             way.stall()
             self.assert_done(self.finish(waiter), 0, "second\n")
