@@ -9,6 +9,7 @@
 #include "test.h"
 
 #include <weft/cond.h>
+#include <weft/dump.h>
 #include <weft/mutex.h>
 #include <weft/once.h>
 #include <weft/sema.h>
@@ -106,6 +107,81 @@ TEST(procs_that_is_no_number_is_ignored)
 		test_until(weft_task_count() == 0);
 	}
 	CHECK_EQ(counter, 6);
+}
+
+/* ---- what is worth stealing ---- */
+
+enum { PARTIES = 32, ROUNDS = 2000 };
+
+static struct {
+	weft_mutex mutex;
+	weft_cond cond;
+	int round;
+	int arrived;
+} barrier;
+
+static void meet_again_and_again(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < ROUNDS; i++) {
+		weft_mutex_lock(&barrier.mutex);
+		if (++barrier.arrived == PARTIES) {
+			barrier.arrived = 0;
+			barrier.round++;
+			weft_cond_broadcast(&barrier.cond);
+		}
+		while (barrier.round == i)
+			weft_cond_wait(&barrier.cond);
+		weft_mutex_unlock(&barrier.mutex);
+	}
+}
+
+static void have_parties_meet(void)
+{
+	weft_cond_init(&barrier.cond, &barrier.mutex);
+	for (int i = 0; i < PARTIES; i++)
+		test_start_task(meet_again_and_again, NULL);
+	test_join_all();
+}
+
+/* Less is done between two waits than it costs to move a task. */
+TEST(ready_tasks_that_are_quick_stay_with_their_worker)
+{
+	weft_stats stats;
+
+	workers("2");
+	have_parties_meet();
+	weft_stats_get(&stats);
+	CHECK_LT(stats.stolen, PARTIES * ROUNDS / 64 * test_slowdown());
+}
+
+static void be_with_another(void *arg)
+{
+	gate_wait(&door);
+	if (weft_atomic_add(&inside, 1, relaxed) != 0)
+		weft_atomic_add(&together, 1, relaxed);
+	compute(WEFT_US(200));
+	weft_atomic_sub(&inside, 1, relaxed);
+	count_one(arg);
+}
+
+static void open_the_door(void *arg)
+{
+	(void)arg;
+	gate_open(&door);
+}
+
+/* Also where those before them were quick. */
+TEST(ready_tasks_that_take_a_while_are_run_by_others_too)
+{
+	workers("2");
+	have_parties_meet();
+	for (int i = 0; i < 100; i++)
+		test_start_task(be_with_another, NULL);
+	test_until(weft_atomic_load(&door.waiting, relaxed) == 100);
+	test_start_task(open_the_door, NULL);
+	test_join_all();
+	CHECK_LT(20, together);
 }
 
 static weft_mutex mutex;
