@@ -20,7 +20,7 @@ class DistributedLock(case.Case):
             self.assertEqual((run["done"], run["failed"], run["broken"], run["late"]), (300, 0, 0, 0), run)
             self.assertEqual(run["value"], 300, run)
         # A request that contends for itself locks and unlocks, and looks again in between.
-        self.assertGreater(each["commands"], 600)
+        self.assertGreaterEqual(each["commands"], 600)
         self.assertLess(gate["commands"], 300)
         self.assertGreater(gate["hand_overs"], 200)
 
