@@ -284,9 +284,10 @@ def who_waits_is_counted_until_it_leaves_or_is_killed(worker, seed):
     with Scene(worker, seed, sleep_ms=4000) as s:
         _, waiters = s.leader_and_waiters(3)
         s.fleet.kill(waiters[0])
-        s.waiters(1, wait_ms=600)
+        leaver = s.waiters(1, wait_ms=600, hold=1)[0]
         s.settled(3)
         complaints = until_count(s, 2)
+        s.fleet.kill(leaver)
         return complaints + s.finish(most_runs=1)
 
 
