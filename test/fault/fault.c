@@ -63,6 +63,11 @@ bool fault_end(void)
 	return weft_atomic_load(&calls, seq_cst) >= fail_at;
 }
 
+int64_t fault_calls(void)
+{
+	return weft_atomic_load(&calls, seq_cst);
+}
+
 long fault_blocks(void)
 {
 	return weft_atomic_load(&blocks, seq_cst);

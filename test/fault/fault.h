@@ -37,6 +37,9 @@ void fault_begin(void);
 /* Returns whether one has failed. */
 bool fault_end(void);
 
+/* How many calls have counted until now. */
+int64_t fault_calls(void);
+
 /* From now on only the calls that make a stack usable count. */
 void fault_stacks_only(void);
 

@@ -10,6 +10,7 @@
 #include <weft/waitgroup.h>
 
 #include <errno.h>
+#include <stdlib.h>
 
 enum { CROWD = 4 };
 
@@ -99,4 +100,83 @@ static void wait_scenario(void)
 TEST(sync_waits_survive_want_of_memory)
 {
 	fault_each(wait_scenario);
+}
+
+/* ---- what nobody waits for needs nothing ---- */
+
+static int thing;
+
+WEFT_ONCE_VALUE(int *, global_thing)
+{
+	return &thing;
+}
+
+static void *give(void *arg)
+{
+	return arg;
+}
+
+static struct {
+	weft_once once;
+	weft_once_func func;
+	weft_once_value value;
+	weft_mutex mutex;
+	weft_rwmutex book;
+	weft_sema sema;
+	weft_cond cond;
+	weft_waitgroup wg;
+	int calls;
+} free_of_charge;
+
+static void use_onces(void)
+{
+	weft_once_do(&free_of_charge.once, increment, &free_of_charge.calls);
+	weft_once_func_call(&free_of_charge.func);
+	CHECK(weft_once_value_call(&free_of_charge.value) == &thing);
+	CHECK(global_thing() == &thing);
+}
+
+static void use_locks(void)
+{
+	weft_mutex_lock(&free_of_charge.mutex);
+	weft_cond_signal(&free_of_charge.cond);
+	weft_cond_broadcast(&free_of_charge.cond);
+	weft_mutex_unlock(&free_of_charge.mutex);
+	CHECK(weft_mutex_try_lock(&free_of_charge.mutex));
+	weft_mutex_unlock(&free_of_charge.mutex);
+	weft_rwmutex_rlock(&free_of_charge.book);
+	weft_rwmutex_runlock(&free_of_charge.book);
+	weft_rwmutex_lock(&free_of_charge.book);
+	weft_rwmutex_unlock(&free_of_charge.book);
+	weft_sema_acquire(&free_of_charge.sema, 1);
+	weft_sema_release(&free_of_charge.sema, 1);
+	weft_waitgroup_add(&free_of_charge.wg, 1);
+	weft_waitgroup_done(&free_of_charge.wg);
+	weft_waitgroup_wait(&free_of_charge.wg);
+}
+
+/* Neither memory nor anything else that could be refused. */
+TEST_FLAVOURS(what_is_done_or_free_asks_the_system_for_nothing)
+{
+	void *volatile block;
+
+	weft_once_func_init(&free_of_charge.func, increment,
+			    &free_of_charge.calls);
+	weft_once_value_init(&free_of_charge.value, give, &thing);
+	weft_sema_init(&free_of_charge.sema, 1);
+	weft_cond_init(&free_of_charge.cond, &free_of_charge.mutex);
+	use_onces();
+	fault_begin();
+	for (int i = 0; i < 1000; i++) {
+		use_onces();
+		use_locks();
+	}
+	fault_end();
+	CHECK_EQ(fault_calls(), 0);
+	CHECK_EQ(free_of_charge.calls, 2);
+	fault_begin();
+	block = malloc(1);	/* would have been seen */
+	fault_end();
+	CHECK_EQ(fault_calls(), 1);
+	free(block);
 }
