@@ -78,6 +78,8 @@ static void look_around(weft_time now)
 
 		if (!weft_atomic_load(&w->stuck, relaxed) && is_stuck(w, &l))
 			weft__runtime_stick(w, w->seen_tick);
+		if (weft_atomic_load(&w->stuck, relaxed))
+			weft__worker_hand_over(w);
 	}
 	weft__runtime_wake_worker();
 }

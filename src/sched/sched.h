@@ -250,6 +250,12 @@ bool weft__worker_has_work(weft__worker *w);
  */
 void weft__worker_hint_fresh(weft__worker *w);
 void weft__worker_hint_ready(weft__worker *w);
+/*
+ * w does not come back from its task, perhaps for long, and those who steal from
+ * it may be busy with a part: what is ready there, and some of what is fresh,
+ * goes where all look now and then.
+ */
+void weft__worker_hand_over(weft__worker *w);
 /* What thieves think of w was true a tick ago: let them look anew. */
 void weft__worker_forget_weight(weft__worker *w);
 

@@ -440,27 +440,6 @@ static weft__task *steal_ready(weft__worker *w, weft__worker *v)
 	return n > 0 ? taken[0] : NULL;
 }
 
-/*
- * v does not come back from its task, perhaps for long, and nobody may come by
- * then who has nothing to do: none of its ready tasks is left to wait for that.
- */
-static WEFT_PRIV_COLD void steal_rest(weft__worker *w, weft__worker *v)
-{
-	weft__task *taken[STEAL_MAX], *next;
-	uint32_t n;
-
-	while ((n = weft__ring_take(&v->ready, taken, STEAL_MAX)) > 0) {
-		for (uint32_t i = 0; i < n; i++)
-			weft__worker_push_ready(w, taken[i]);
-		count_stolen(w, v, n);
-	}
-	next = take_next(v);
-	if (next != NULL) {
-		weft__worker_push_ready(w, next);
-		count_stolen(w, v, 1);
-	}
-}
-
 static weft__task *steal_fresh(weft__worker *w, weft__worker *v)
 {
 	int64_t n = (weft__deque_count(&v->fresh) + 1) / 2, i;
@@ -519,8 +498,6 @@ static weft__task *steal_from(weft__worker *w, weft__worker *v)
 		if (task != NULL)
 			count_stolen(w, v, 1);
 	}
-	if (task != NULL && weft__whim(is_stale(v)))
-		steal_rest(w, v);
 	return task;
 }
 
@@ -538,6 +515,27 @@ static weft__task *steal(weft__worker *w)
 			return task;
 	}
 	return NULL;
+}
+
+void weft__worker_hand_over(weft__worker *w)
+{
+	weft__task *taken[STEAL_MAX], *task = take_next(w);
+	weft__task_list list = {0};
+	uint32_t n;
+
+	if (task != NULL)
+		weft__task_list_push(&list, task);
+	while ((n = weft__ring_take(&w->ready, taken, STEAL_MAX)) > 0)
+		for (uint32_t i = 0; i < n; i++)
+			weft__task_list_push(&list, taken[i]);
+	for (n = 0; n < STEAL_MAX; n++) {
+		task = weft__deque_steal(&w->fresh);
+		if (task == NULL)
+			break;
+		weft__task_list_push(&list, task);
+	}
+	if (list.count > 0)
+		weft__queue_put(&list);
 }
 
 bool weft__runtime_has_work(weft__worker *w)

@@ -585,6 +585,55 @@ TEST(blocking_begin_lends_the_place_at_once)
 		 WEFT_MS(30) * test_slowdown());
 }
 
+enum { LEFT = 32 };	/* by a worker that sleeps, to workers that are busy */
+static bool turned[LEFT];	/* atomic */
+
+static void turn_without_end(void *mark)
+{
+	while (!weft_atomic_load(&stop, relaxed)) {
+		if (mark != NULL)
+			weft_atomic_store((bool *)mark, true, relaxed);
+		weft_yield();
+	}
+}
+
+static void turn_when_let(void *mark)
+{
+	gate_wait(&door);
+	turn_without_end(mark);
+}
+
+static void let_them_and_sleep(void *arg)
+{
+	(void)arg;
+	gate_open(&door);
+	while (!weft_atomic_load(&stop, relaxed))
+		sleep_of_libc(WEFT_MS(10));
+}
+
+static int have_turned(void)
+{
+	int count = 0;
+
+	for (int i = 0; i < LEFT; i++)
+		count += weft_atomic_load(&turned[i], relaxed);
+	return count;
+}
+
+TEST(no_ready_task_is_left_with_a_worker_that_sleeps)
+{
+	workers("2");
+	for (int i = 0; i < LEFT; i++)
+		test_start_task(turn_when_let, &turned[i]);
+	test_until(weft_atomic_load(&door.waiting, relaxed) == LEFT);
+	for (int i = 0; i < 2; i++)
+		test_start_task(turn_without_end, NULL);
+	test_start_task(let_them_and_sleep, NULL);
+	test_until(have_turned() == LEFT);
+	weft_atomic_store(&stop, true, relaxed);
+	test_join_all();
+}
+
 static void block_and_unblock(void *arg)
 {
 	for (int i = 0; i < 100; i++) {
