@@ -393,16 +393,18 @@ static bool is_worth(weft__worker *v)
 	return false;
 }
 
-/*
- * What may be taken from v. A task that is alone is left to v, which will be
- * there sooner than the cache lines could be here, unless v does not come back.
- */
+/* What may be taken from a worker. */
 typedef struct {
 	bool ready;
 	bool fresh;
 	bool next;
 } loot;
 
+/*
+ * Look what may be taken from v. A task that is alone is left to v, which will
+ * be there sooner than the cache lines could be here, unless v does not come
+ * back.
+ */
 static bool may_steal(weft__worker *v, loot *loot)
 {
 	uint32_t ready = weft__ring_count(&v->ready);
