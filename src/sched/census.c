@@ -25,14 +25,17 @@ void weft__clock_move(weft_time now)
 		;
 }
 
-/* N3: to a time that nobody has noted. */
-static void move_on(void)
+/* N3: to a time that nobody has noted, and that nobody parks before from now on. */
+static weft_time move_on(void)
 {
 	weft_time now = weft_now();
 	weft_time last = weft_atomic_load(&weft__rt.now, relaxed);
 
-	weft__clock_move(now > last ? now : last + 1);
+	if (now <= last)
+		now = last + 1;
+	weft__clock_move(now);
 	weft__peek_barrier();
+	return now;
 }
 
 /* ---- plain threads ---- */
@@ -145,6 +148,7 @@ static bool look_at_thread(shard *s, size_t i, weft__person *p)
 typedef struct {
 	weft__frames_copy frames;
 	unsigned char *bytes;	/* of COPY_BYTES */
+	weft_time moved;	/* the time that it was moved on to before */
 } snapshot;
 
 static bool take_copy(const weft__stack *s, const weft__waiter *w, snapshot *c)
@@ -163,12 +167,13 @@ static bool take_copy(const weft__stack *s, const weft__waiter *w, snapshot *c)
 }
 
 /* N2, N3: is what was seen of s still so? */
-static bool stands_still(weft__stack *s, const weft__waiter *w, weft_time since)
+static bool stands_still(weft__stack *s, const weft__waiter *w, weft_time since,
+			 weft_time moved)
 {
 	weft__peek_barrier();
 	return weft__frames_load(&s->waiter) == (uintptr_t)w &&
 	       weft__frames_load(&s->since) == (uintptr_t)since &&
-	       since < weft_atomic_load(&weft__rt.now, relaxed);
+	       since < moved;
 }
 
 static void describe_wait(weft__person *p, const weft__waiter *w,
@@ -233,7 +238,7 @@ static bool look_at(weft__stack *s, weft__person *p, snapshot *c)
 	describe_task(p, s, task);
 	if (w == NULL || is_about_to_park(w) || !take_copy(s, w, c))
 		return true;
-	if (!stands_still(s, w, since) ||
+	if (!stands_still(s, w, since, c->moved) ||
 	    weft__frames_load(&s->task) != (uintptr_t)task)
 		return false;
 	describe_wait(p, w, c);
@@ -249,7 +254,7 @@ static bool look_at_stack(weft__stack *s, weft__person *p, snapshot *c)
 {
 	p->mark = 0;
 	for (int i = 0; i < TRIES && !look_at(s, p, c); i++)
-		move_on();
+		c->moved = move_on();
 	return p->mark != 0;
 }
 
@@ -260,6 +265,7 @@ static weft__stack *stack_number(size_t i)
 
 static bool snapshot_begin(snapshot *c)
 {
+	c->moved = move_on();
 	c->bytes = weft__pages_map(COPY_BYTES);
 	return c->bytes != NULL;
 }
@@ -277,7 +283,6 @@ void weft__census(weft__person *p, void (*visit)(const weft__person *p, void *ar
 	size_t count = weft__stack_count();
 	snapshot c;
 
-	move_on();
 	if (!snapshot_begin(&c))
 		return;
 	for (size_t i = 0; i < count; i++)

@@ -17,8 +17,10 @@
  * N3  Parking notes the coarse time, and a census moves that on before it looks
  *     (weft__clock_move), so that whoever parks after that notes a later time
  *     than any that was noted before. So the same time besides the same waiter
- *     rules that out. Release, after the clear of N2: who sees the time of one
- *     park does not see the waiter of the one before.
+ *     rules that out, if it is from before that move: from then on two parks
+ *     may note the same, whatever the time has become meanwhile. Release, after
+ *     the clear of N2: who sees the time of one park does not see the waiter of
+ *     the one before.
  * N4  What a wait is for, a mutex say, is looked at only with its bucket locked
  *     and the waiter queued there (Q3), or when nothing runs.
  *
