@@ -149,13 +149,16 @@ TEST_FLAVOURS(wait_fd_of_a_file_is_ready_at_once)
 
 TEST_FLAVOURS(wait_fd_of_what_is_not_open_is_an_error)
 {
-	int ends[2];
+	int ends[2], gone;
 
 	open_pipe(ends);
+	gone = fcntl(ends[0], F_DUPFD, 500);	/* what nobody opens meanwhile */
+	CHECK_LE(500, gone);
+	CHECK_EQ(close(gone), 0);
 	close_both(ends);
 	CHECK_EQ(weft_wait_fd(NULL, -1, POLLIN), -EBADF);
-	CHECK_EQ(weft_wait_fd(NULL, ends[0], POLLIN), -EBADF);
-	CHECK_EQ(weft_fd_close(ends[0]), -EBADF);
+	CHECK_EQ(weft_wait_fd(NULL, gone, POLLIN), -EBADF);
+	CHECK_EQ(weft_fd_close(gone), -EBADF);
 	CHECK_EQ(weft_fd_close(-1), -EBADF);
 }
 
