@@ -152,7 +152,8 @@ TEST(ready_tasks_that_are_quick_stay_with_their_worker)
 	workers("2");
 	have_parties_meet();
 	weft_stats_get(&stats);
-	CHECK_LT(stats.stolen, PARTIES * ROUNDS / 64 * test_slowdown());
+	if (test_slowdown() == 1)	/* else nothing is quick */
+		CHECK_LT(stats.stolen, PARTIES * ROUNDS / 64);
 }
 
 static void be_with_another(void *arg)
