@@ -7,6 +7,8 @@
 A harness is a C program that includes files of the library, the very text that ships. How it is checked is
 told by HARNESS.plan beside it, in paragraphs of these forms:
 
+    also FILE...                          files of the library that are compiled besides
+
     size FILE                             in all that follows, lines of a file of the library are others:
     -old                                  something is smaller
     +new
@@ -60,11 +62,16 @@ class Lab:
         self.explorer, self.root, self.harness = explorer, root, harness
         self.folder = pathlib.Path(folder)
         self.program = self.folder / "program"
+        self.also = []
+
+    def place(self, name):
+        """Where the library's file is, a changed one first; None: nowhere."""
+        places = (self.folder / "changed", self.root / "src", self.root / "include")
+        return next((place / name for place in places if (place / name).is_file()), None)
 
     def change(self, name, old, new):
         """Put a changed copy of the library's file in front. Returns what is wrong with that, or ''."""
-        copy = self.folder / "changed" / name
-        path = next((p for p in (copy, self.root / "src" / name, self.root / "include" / name) if p.is_file()), None)
+        copy, path = self.folder / "changed" / name, self.place(name)
         if path is None:
             return f"no file of the library: {name}"
         lines = path.read_text().split("\n")
@@ -81,11 +88,13 @@ class Lab:
         """Returns what the compiler complains of, or ''."""
         ours = [self.folder / "changed", HERE / "c11" / "machine", HERE / "c11"]
         places = [*ours, self.root / "include", self.root / "src"]
-        compiled = self.folder / "program.o"
+        seen = [f"-I{place}" for place in places]
+        files = [self.harness, *(self.place(name) or name for name in self.also)]
+        objects = [self.folder / f"{i}.o" for i in range(len(files))]
         for step in (
-            ["gcc", *FLAGS, *options, *(f"-I{place}" for place in places), "-c", "-o", compiled, self.harness],
+            *(["gcc", *FLAGS, *options, *seen, "-c", "-o", o, file] for o, file in zip(objects, files)),
             # Without the sanitizer's runtime: the explorer stands for it.
-            ["gcc", "-no-pie", "-o", self.program, compiled, self.explorer],
+            ["gcc", "-no-pie", "-o", self.program, *objects, self.explorer],
         ):
             done = subprocess.run(step, capture_output=True, text=True)
             if done.returncode != 0:
@@ -167,8 +176,11 @@ def check(lab, words, old, new, base):
 def main():
     quick = "-q" in sys.argv
     explorer, root, harness = (pathlib.Path(a).resolve() for a in sys.argv[1:4])
-    tally, base, sizes = Tally(), None, []
+    tally, base, sizes, also = Tally(), None, [], []
     for words, old, new in paragraphs(harness.with_suffix(".plan").read_text()):
+        if words[0] == "also":
+            also += words[1:]
+            continue
         if words[0] == "size":
             sizes.append((words[1], old, new))
             continue
@@ -180,6 +192,7 @@ def main():
             base = words[1:]
         with tempfile.TemporaryDirectory() as folder:
             lab = Lab(explorer, root, harness, folder)
+            lab.also = also
             trouble = [told for told in (lab.change(*size) for size in sizes) if told]
             name, explore, options = check(lab, words, old, new, base)
             trouble += [told for told in (lab.build(options),) if told]

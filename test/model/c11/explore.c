@@ -62,7 +62,7 @@ enum {
 	SC_EVENTS = 64,
 	STACK_BYTES = 1 << 16,
 	BYTES = 1 << 16,	/* of memory that are looked at, a power of two */
-	HEAP_BYTES = 1 << 16,
+	HEAP_BYTES = 1 << 14,	/* for each thread: the same in all runs */
 	SEEN = 1 << 22,
 	INIT = -1,		/* the write that nobody made */
 	NOWHERE = 0xffff,	/* the location of what is no access */
@@ -158,7 +158,7 @@ typedef struct {
 	uint64_t complete, blocked;
 	char *image;		/* the program's variables, as they were */
 	char *heap;
-	size_t heap_used;
+	size_t heap_used[THREADS];
 	bool naive;
 	uint64_t *seen;		/* naive: the hashes of graphs */
 	uint64_t sum;		/* of the hashes of the complete ones */
@@ -1243,10 +1243,11 @@ void model_outcome(unsigned n)
 
 void *model_new(size_t size)
 {
-	char *memory = x->heap + x->heap_used;
+	size_t *used = &x->heap_used[x->current];
+	char *memory = x->heap + x->current * HEAP_BYTES + *used;
 
-	x->heap_used += (size + 63) & ~(size_t)63;
-	if (x->heap_used > HEAP_BYTES)
+	*used += (size + 63) & ~(size_t)63;
+	if (*used > HEAP_BYTES)
 		explore_wrong("no memory");
 	memset(memory, 0, size);
 	return memory;
@@ -1305,7 +1306,7 @@ static void run(void)
 {
 	x->run++;
 	x->dropped = false;
-	x->heap_used = 0;
+	memset(x->heap_used, 0, sizeof x->heap_used);
 	x->left = 0;
 	memcpy(__data_start, x->image, (size_t)(_end - __data_start));
 	for (int t = 0; t < THREADS; t++) {
@@ -1357,7 +1358,7 @@ int main(int argc, char **argv)
 	x = map(sizeof *x);
 	x->naive = argc > 1 && strcmp(argv[1], "-n") == 0;
 	x->seen = x->naive ? map(SEEN * sizeof x->seen[0]) : NULL;
-	x->heap = map(HEAP_BYTES);
+	x->heap = map((size_t)THREADS * HEAP_BYTES);
 	x->image = map((size_t)(_end - __data_start));
 	memcpy(x->image, __data_start, (size_t)(_end - __data_start));
 	x->now.scheduled = NOBODY;

@@ -2,8 +2,12 @@
 /*
  * In place of src/ctx/ctx.h: a context that one waiter waits with, and its
  * cancellation. The steps are those of src/ctx/park.c and cancel in ctx.c; the
- * tree, the deadlines and the functions to run are left out.
+ * tree, the deadlines and the functions to run are left out. With MODEL_REAL_CTX
+ * it is that file, for harnesses with which ctx.c and park.c are compiled.
  */
+#ifdef MODEL_REAL_CTX
+#include "../../../../../src/ctx/ctx.h"
+#else
 #ifndef WEFT_TEST_MODEL_CTX_H
 #define WEFT_TEST_MODEL_CTX_H
 
@@ -77,4 +81,5 @@ static void model_cancel(weft_ctx *c)
 	weft__wake(&wakeups);
 }
 
+#endif
 #endif

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * src/group/flight.c with its table, on real contexts, waiters and lot: F1 … F5.
+ * CALLERS ask for one key, the first AGAIN of them once more while they have a
+ * result; the last one out ends the flight and frees it. The calls run in those
+ * who ask first, but those of the first TASKS callers in tasks: each has a thread
+ * for what it starts. With CANCELS the last caller begins by cancelling the first
+ * one's context; with FORGETS another thread forgets the key. With FRESH the
+ * flight has no table before.
+ */
+#include "explore.h"
+#include "machine/machine.h"
+
+#include "base/alloc.h"
+#include "ctx/ctx.h"
+#include "group/flight_call.h"
+#include "sched/block.h"
+#include "sched/panic.h"
+#include "sched/span.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <weft/chan.h>
+
+enum {
+	ASKS = 1 + AGAIN,	/* of a caller, at most … */
+	USERS = CALLERS + FORGETS,	/* … and those who use the flight */
+};
+
+typedef struct {
+	int n;		/* plain, as all here */
+} thing;
+
+static weft_flight *f;
+static weft_ctx ctx;
+static int running;		/* plain: F1 */
+static uint32_t forgotten;
+static uint32_t users = USERS;
+static uint32_t made, dropped;
+
+/* ---- the calls ---- */
+
+/* F1: of those that nobody has forgotten one runs after the other. */
+static int function(weft_ctx *c, void *unused, void **value)
+{
+	thing *t = model_new(sizeof *t);
+
+	(void)c, (void)unused;
+	if (!FORGETS)
+		model_check(++running == 1);
+	t->n = 1;
+	if (!FORGETS)
+		running--;
+	weft_atomic_add(&made, 1, relaxed);
+	*value = t;
+	return 0;
+}
+
+static void drop(void *value)
+{
+	thing *t = value;
+
+	model_check(t->n == 1);
+	model_free(t, sizeof *t);	/* F5: once */
+	weft_atomic_add(&dropped, 1, relaxed);
+}
+
+/* What a caller has started; nothing: it starts no more. */
+static weft__task nothing;
+static weft__task *started[CALLERS][ASKS];	/* atomic */
+static int start_count[CALLERS];
+
+static void start(int caller, weft__task *task)
+{
+	weft_atomic_store(&started[caller][start_count[caller]++], task, release);
+}
+
+static weft__task *next_started(int caller, int n)
+{
+	weft__task *task;
+
+	model_await((task = weft_atomic_load(&started[caller][n], acquire)) != NULL);
+	return task;
+}
+
+void weft__task_start_embedded(weft__task *task, weft__task_entry *entry,
+			       void *object, void *fn, void *arg, void *site)
+{
+	(void)fn, (void)arg, (void)site;
+	task->entry = entry;
+	task->object = object;
+	start((int)model_self() - 1, task);
+}
+
+static void *runner(void *of)
+{
+	for (int i = 0; i < ASKS; i++) {
+		weft__task *task = next_started((int)(uintptr_t)of, i);
+
+		if (task == &nothing)
+			break;
+		task->entry(task);
+	}
+	return NULL;
+}
+
+/* ---- the callers ---- */
+
+static weft_result ask(weft_ctx *with)
+{
+	weft_key key = weft_key_u64(1);
+
+	if (model_self() <= TASKS)
+		return weft_flight_do_ctx(f, with, key, function, NULL);
+	return weft_flight_do(f, key, function, NULL);
+}
+
+static void leave_for_good(void)
+{
+	if (weft_atomic_sub(&users, 1, acq_rel) != 1)
+		return;
+	weft_flight_fini(f);	/* F4: nobody comes to it any more */
+	model_free(f, sizeof *f);
+	model_check(weft_atomic_load(&made, relaxed) ==
+		    weft_atomic_load(&dropped, relaxed));
+}
+
+static const thing *thing_of(const weft_result *r)
+{
+	const thing *t = r->value;
+
+	model_check(r->err == 0);
+	model_check(t->n == 1);
+	return t;
+}
+
+static void *caller(void *with)
+{
+	int self = (int)model_self() - 1;
+	weft_result r;
+
+	if (CANCELS && self == CALLERS - 1)
+		weft_ctx_cancel(&ctx, -ECANCELED);
+	r = ask(with);
+	if (with == NULL)
+		thing_of(&r);	/* F3: who stays has a result */
+	if (self < AGAIN && r.err == 0) {
+		weft_result other = ask(NULL);
+
+		model_check(thing_of(&other) != thing_of(&r)); /* F1 */
+		weft_result_release(&other);
+	}
+	weft_result_release(&r);
+	if (self < TASKS && start_count[self] < ASKS)
+		start(self, &nothing);
+	leave_for_good();
+	return NULL;
+}
+
+static void *forgetter(void *unused)
+{
+	weft_flight_forget(f, weft_key_u64(1));
+	leave_for_good();
+	return unused;
+}
+
+int main(void)
+{
+	pthread_t threads[CALLERS + TASKS + FORGETS];
+	int n = 0;
+
+	f = model_new(sizeof *f);
+	f->drop = drop;
+	weft_ctx_init(&ctx, NULL);
+	if (!FRESH) {
+		weft_result r = weft_flight_do(f, weft_key_u64(2), function, NULL);
+
+		weft_result_release(&r);
+	}
+	for (int i = 0; i < CALLERS; i++)
+		pthread_create(&threads[n++], NULL, caller,
+			       i < CANCELS ? &ctx : NULL);
+	for (int i = 0; i < TASKS; i++)
+		pthread_create(&threads[n++], NULL, runner,
+			       (void *)(uintptr_t)i);
+	for (int i = 0; i < FORGETS; i++)
+		pthread_create(&threads[n++], NULL, forgetter, NULL);
+	for (int i = 0; i < n; i++)
+		pthread_join(threads[i], NULL);
+	return 0;
+}
+
+/* ---- what is another matter ---- */
+
+void *weft__block_alloc(size_t size_bytes)
+{
+	return weft__alloc(size_bytes);
+}
+
+void weft__block_free(void *block, size_t size_bytes)
+{
+	(void)size_bytes;
+	weft__free(block);
+}
+
+bool weft__spans;
+
+void weft__trace_span(const char *kind, const void *id, const char *name,
+		      bool begins)
+{
+	(void)kind, (void)id, (void)name, (void)begins;
+}
+
+uint32_t weft__flow_mark(void)
+{
+	return 1 + model_self();
+}
+
+int weft__runtime_start(void)
+{
+	return 0;
+}
+
+void weft__call_apart(weft_fn fn, void *arg)
+{
+	fn(arg);
+}
+
+enum weft_outcome weft__try(weft_fn fn, void *arg, weft__panic **p)
+{
+	*p = NULL;
+	fn(arg);
+	return WEFT_RETURNED;
+}
+
+enum weft_outcome weft__left(weft__panic **p)
+{
+	(void)p;
+	MODEL_WRONG("left");
+}
+
+void weft_exit(void)
+{
+	MODEL_WRONG("exit");
+}
+
+weft__panic *weft__panic_get(weft__panic *p)
+{
+	return p;
+}
+
+void weft__panic_put(weft__panic *p)
+{
+	(void)p;
+}
+
+void weft__panic_tell(const weft__panic *p, weft_panic_info *info)
+{
+	(void)p, (void)info;
+}
+
+void weft__panic_again(weft__panic *p)
+{
+	(void)p;
+	MODEL_WRONG("panic");
+}
+
+void weft__panic_nil(void)
+{
+	MODEL_WRONG("panic");
+}
+
+void weft__panic_report(const weft__panic *p, const char *what)
+{
+	(void)p, (void)what;
+}
+
+void weft__after_take(weft_ctx *c, weft__link *afters)
+{
+	(void)c, (void)afters;
+}
+
+void weft__after_run(weft__link *afters)
+{
+	(void)afters;
+}
+
+bool weft_chan_try_send(weft_chan *c, const void *elem)
+{
+	(void)c, (void)elem;
+	MODEL_WRONG("listener");
+}
+
+void weft_chan_send(weft_chan *c, const void *elem)
+{
+	(void)c, (void)elem;
+	MODEL_WRONG("listener");
+}
+
+weft_time weft_now(void)
+{
+	return 1;
+}
+
+int weft__cpu_count(void)
+{
+	return 1;
+}
+
+void weft__random_bytes(void *bytes, size_t n)
+{
+	memset(bytes, 0, n);
+}
