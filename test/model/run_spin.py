@@ -7,7 +7,8 @@
 The comment at the model's head says how it is checked, in lines of these forms, apart by tabs:
 
     right   OPTIONS                      all its states are searched, no statement stays unreached
-    also    OPTIONS                      another size: all its states are searched
+    also    OPTIONS                      another size, or the first where not all of what is inlined can be
+                                         reached: all its states are searched
     mutant  NAME  FACT  ERROR [OPTIONS]  the version with -DNAME, wrong by that fact: this error is found
 
 OPTIONS are Spin's, -DNAME=VALUE; a mutant without any has those of the right version. A search counts
@@ -43,7 +44,7 @@ def plan(text):
             checks.append((f"{cells[0].lower()}_is_found", [*options, f"-D{cells[0]}"], cells[2], False))
         else:
             options = cells[0].split()
-            base = options if kind == "right" else base
+            base = options if kind == "right" or base is None else base
             size = "_".join(re.findall(r"\w+", cells[0].replace("-D", ""))).lower()
             checks.append((f"holds_with_{size}", options, None, kind == "right"))
     if base is None or not any(error for _, _, error, _ in checks):

@@ -22,7 +22,6 @@ bool locked;			/* the user's lock */
 byte things;			/* under it */
 byte wanting = WAITERS;
 byte calling = (1 << TASKS) - (1 << WAITERS);	/* putters, a bit each */
-byte teller[TASKS];		/* who has claimed a waiter */
 
 inline lock()
 {
@@ -86,14 +85,7 @@ inline wake_all()
 	if
 	:: queued > 0 ->
 		d_step { TOUCH; priv_waiters = 0 };	/* C3 */
-		do
-		:: queued > 0 ->
-			first = queue[0];
-			lot_remove(first, done);
-			teller[first] = me;
-			claim(first, NOTIFIED, done)
-		:: else -> break
-		od
+		lot_wake_all(0)
 	:: else -> skip
 	fi
 }
@@ -151,7 +143,7 @@ proctype waiter(byte me)
 
 proctype putter(byte me)
 {
-	byte i, first, wakeups;
+	byte i, first, taken, wakeups;
 	bool done, heard;
 
 	lock();

@@ -20,6 +20,8 @@ bool bucket_locked;
 byte queue[TASKS];	/* of the object, first to last */
 byte queued;		/* how many */
 
+byte teller[TASKS];	/* who has taken a waiter out, with all others */
+
 bool freed;		/* the object's memory */
 
 /* Before each access to the object. */
@@ -100,6 +102,27 @@ inline claim(w, outcome, won)
 		:: else -> skip
 		fi
 	}
+}
+
+/*
+ * weft__lot_wake_all(): all are taken out at once, and then claimed, one after
+ * the other; a claim that fails is that of somebody who leaves. The places in
+ * the queue stay meanwhile: nobody else has the lock.
+ */
+inline lot_wake_all(value)
+{
+	atomic { taken = queued; queued = 0; i = 0 };
+	do
+	:: i < taken ->
+		d_step {
+			result[queue[i]] = value;
+			teller[queue[i]] = me
+		};
+		claim(queue[i], NOTIFIED, done);
+		d_step { queue[i] = 0; i++ }
+	:: else -> break
+	od;
+	atomic { taken = 0; i = 0 }
 }
 
 /* weft__wake() */

@@ -25,7 +25,6 @@ byte inside;		/* that run the function now */
 byte attempts, failed;	/* … and have, and those that failed */
 bool ok;		/* one has not failed */
 byte calling = (1 << TASKS) - 1;	/* whose calls have not returned, a bit each */
-byte teller[TASKS];	/* who ran the attempt that a waiter was told of */
 byte winner;		/* whose function has not failed */
 
 inline cas(word, new, done)
@@ -51,14 +50,7 @@ inline finish(final, outcome)
 #ifndef WAKES_FIRST
 		d_step { TOUCH; o = final };	/* O3 */
 #endif
-		do
-		:: queued > 0 ->
-			first = queue[0];
-			lot_remove(first, done);
-			d_step { result[first] = outcome; teller[first] = me };
-			claim(first, NOTIFIED, done)
-		:: else -> break
-		od;
+		lot_wake_all(outcome);
 #ifdef WAKES_FIRST
 		atomic { TOUCH; o = final };
 #endif
@@ -102,7 +94,7 @@ inline leave()
 
 proctype task(byte me)
 {
-	byte word, first, wakeups, i, fate;
+	byte word, taken, wakeups, i, fate;
 	bool done, waits, error, runs;
 
 again:	skip;

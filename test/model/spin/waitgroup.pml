@@ -44,13 +44,7 @@ inline release()
 	if
 	:: zero ->
 		d_step { TOUCH; waiters = 0 };
-		do
-		:: queued > 0 ->
-			first = queue[0];
-			lot_remove(first, done);
-			claim(first, NOTIFIED, done)
-		:: else -> break
-		od
+		lot_wake_all(0)
 	:: else -> skip
 	fi;
 	lot_unlock();
@@ -167,7 +161,7 @@ out:
 
 proctype worker(byte me)
 {
-	byte i, wakeups, first, rounds = ROUNDS;
+	byte i, wakeups, taken, rounds = ROUNDS;
 	bool done, zero, last;
 
 	do
