@@ -392,37 +392,51 @@ static int stay(weft_ctx *ctx, void *until, void **value)
 	return 0;
 }
 
+typedef struct {
+	weft_ctx caller, until;
+} stayer;
+
+static int send_away_and_stay(weft_ctx *ctx, void *arg, void **value)
+{
+	stayer *s = arg;
+
+	weft_ctx_cancel(&s->caller, 0);
+	return stay(ctx, &s->until, value);
+}
+
 TEST_FLAVOURS(flight_do_chan_ctx_says_why_nothing_will_come)
 {
 	weft_flight f = {0};
-	weft_ctx soon, done, until = {0};
+	weft_ctx soon, done;
+	stayer s = {0};
 	weft_result r;
 	weft_chan c;
 
 	CHECK_EQ(weft_chan_init(&c, sizeof r, 1), 0);
 	weft_ctx_init(&done, NULL);
 	weft_ctx_cancel(&done, 0);
-	CHECK_EQ(weft_flight_do_chan_ctx(&f, &done, key(), stay, &until, &c),
+	CHECK_EQ(weft_flight_do_chan_ctx(&f, &done, key(), stay, &s.until, &c),
 		 -ECANCELED);
 	CHECK_EQ(weft_flight_do(&f, key(), ask_by_channel_with_ctx, &f).err,
 		 -EDEADLK);
-	weft_ctx_init_timeout(&soon, NULL, WEFT_MS(1));
-	CHECK_EQ(weft_flight_do_ctx(&f, &soon, key(), stay, &until).err,
-		 -ETIMEDOUT);
-	weft_ctx_fini(&soon);
+	weft_ctx_init(&s.caller, NULL);
+	CHECK_EQ(weft_flight_do_ctx(&f, &s.caller, key(), send_away_and_stay, &s)
+			 .err,
+		 -ECANCELED);
+	weft_ctx_fini(&s.caller);
 	weft_ctx_init_timeout(&soon, NULL, WEFT_MS(1));
 	/* Behind that call, which all have left. */
-	CHECK_EQ(weft_flight_do_chan_ctx(&f, &soon, key(), stay, &until, &c),
+	CHECK_EQ(weft_flight_do_chan_ctx(&f, &soon, key(), stay, &s.until, &c),
 		 -ETIMEDOUT);
 	CHECK_EQ(weft_chan_len(&c), 0);
-	weft_ctx_cancel(&until, 0);
-	CHECK_EQ(weft_flight_do_chan_ctx(&f, NULL, key(), stay, &until, &c), 0);
+	weft_ctx_cancel(&s.until, 0);
+	CHECK_EQ(weft_flight_do_chan_ctx(&f, NULL, key(), stay, &s.until, &c), 0);
 	CHECK(weft_chan_recv(&c, &r));
-	CHECK(r.value == &until);
+	CHECK(r.value == &s.until);
 	weft_flight_fini(&f);
 	weft_ctx_fini(&soon);
 	weft_ctx_fini(&done);
-	weft_ctx_fini(&until);
+	weft_ctx_fini(&s.until);
 	weft_chan_fini(&c);
 }
 
