@@ -944,6 +944,8 @@ def certificates_have_to_be_good(worker, seed):
         expect(complaints, err == str(EHOSTDOWN) and "certificate" in said, f"by an unknown authority: {err} {said}")
         _, err, said = s.told(s.url(cafile=s.server.folder / "server.key"))
         expect(complaints, "cafile" in said and not s.runs(), f"no certificates: {said}")
+        _, err, said = s.told(s.url(cafile=s.server.folder / "none.pem"))
+        expect(complaints, "cafile: No such file" in said, f"no file: {said}")
         _, err, said = s.told(f"redis://127.0.0.1:{s.port}")
         expect(complaints, err == str(EHOSTDOWN), f"without TLS: {err} {said}")
         _, err, said = s.told(f"rediss://127.0.0.1:{s.server.port}")
@@ -970,6 +972,10 @@ def certificate_of_our_own_is_shown(worker, seed):
         own = {"cert": s.server.folder / "client.pem", "key": s.server.folder / "client.key"}
         _, err, said = s.told(s.url(cafile=s.authority.path, **own))
         expect(complaints, err == "0", f"with one: {err} {said}")
+        locked = s.server.folder / "locked.key"
+        s.authority.openssl("pkcs8", "-topk8", "-in", own["key"], "-out", locked, "-passout", "pass:secret")
+        _, err, said = s.told(s.url(cafile=s.authority.path, cert=own["cert"], key=locked))
+        expect(complaints, err is None and "key: bad decrypt" in said, f"a key that is locked: {err} {said}")
         return complaints
 
 

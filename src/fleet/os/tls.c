@@ -74,7 +74,10 @@ static BIO_METHOD *wire_new(void)
 
 static int complain(weft__tls_reason *why, const char *about, int err)
 {
-	const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+	unsigned long first = ERR_peek_error();
+	const char *reason = ERR_GET_LIB(first) == ERR_LIB_SYS
+				     ? strerror(ERR_GET_REASON(first))
+				     : ERR_reason_error_string(first);
 
 	snprintf(why->text, sizeof why->text, "%s: %s", about,
 		 reason != NULL ? reason : "it cannot be used");
@@ -82,9 +85,17 @@ static int complain(weft__tls_reason *why, const char *about, int err)
 	return err;
 }
 
+/* A key that needs one is refused: nobody is asked at the terminal. */
+static int no_passphrase(char *to, int size, int writing, void *arg)
+{
+	(void)to, (void)size, (void)writing, (void)arg;
+	return 0;
+}
+
 static int load(SSL_CTX *c, const char *ca, const char *cert, const char *key,
 		weft__tls_reason *why)
 {
+	SSL_CTX_set_default_passwd_cb(c, no_passphrase);
 	if (ca == NULL && SSL_CTX_set_default_verify_paths(c) != 1)
 		return complain(why, "the system's certificates", -EINVAL);
 	if (ca != NULL && SSL_CTX_load_verify_locations(c, ca, NULL) != 1)
