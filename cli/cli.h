@@ -41,7 +41,10 @@ int cmd_show(int argc, char **argv);
 int cmd_wait(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 
-/* Print one line on stderr. Returns CLI_TROUBLE. */
+/* Make one line of it that moves no cursor, whatever words of others are in it. */
+void cli_flatten(char *text);
+
+/* Print one line on stderr, flat. Returns CLI_TROUBLE. */
 __attribute__((format(printf, 2, 3))) int cli_trouble(const char *command,
 						      const char *fmt, ...);
 

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -27,15 +28,27 @@ static const char help[] =
 	"\n"
 	"weft COMMAND --help prints a command's options.\n";
 
+void cli_flatten(char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			*text = '?';
+}
+
 int cli_trouble(const char *command, const char *fmt, ...)
 {
+	char *text;
 	va_list args;
+	int size;
 
-	fprintf(stderr, "%s: ", command);
 	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
+	size = vasprintf(&text, fmt, args);
 	va_end(args);
-	fputc('\n', stderr);
+	if (size >= 0)
+		cli_flatten(text);
+	fprintf(stderr, "%s: %s\n", command, size >= 0 ? text : fmt);
+	if (size >= 0)
+		free(text);
 	return CLI_TROUBLE;
 }
 

@@ -27,8 +27,12 @@ void shared_trouble(shared_call *s, int status, const char *fmt, ...)
 
 static size_t line_of(const shared_call *s, const char *text, char line[512])
 {
-	return (size_t)snprintf(line, 512, "%s: %.400s\n", s->options->command,
-				text);
+	size_t size = (size_t)snprintf(line, 511, "%s: %.400s",
+				       s->options->command, text);
+
+	cli_flatten(line);
+	line[size] = '\n';
+	return size + 1;
 }
 
 static void note(shared_call *s, const char *text)

@@ -652,6 +652,13 @@ class InDirectory(Everywhere, SharedTest):
             done = self.flight("k", "exit 3", "--status-file", "/dev/full", *options)
             self.assert_trouble(done, "/dev/full", status=status)
 
+    def test_key_of_odd_bytes_is_in_one_line(self):
+        key = "a\nb\033c"
+        self.assert_trouble(self.weft("wait", key), "a?b?c: nothing runs", status=66)
+        for more in [], ["--no-detach"]:
+            done = self.flight(key, "sleep 60", "--max-run", "100ms", *more)
+            self.assert_trouble(done, "a?b?c: the command took longer", status=124)
+
     def test_place_that_does_not_answer_is_one_line(self):
         with socket.socket() as nobody:
             nobody.bind(("127.0.0.1", 0))
