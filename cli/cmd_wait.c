@@ -56,6 +56,11 @@ static int wait_for_key(place_command *c, weft_fleet *fleet)
 				  &info);
 	bool good;
 
+	if (info.unstored) {
+		cli_trouble(c->command, "%s: " PLACE_UNSTORED ": %s", c->key,
+			    strerror(-err));
+		return CLI_LOST;
+	}
 	if (!info.answered)
 		return place_trouble(c, err);
 	good = record_read(bytes.data, bytes.size, print, &p, &p.end);

@@ -27,6 +27,9 @@ place_name place_name_of(const place_options *o);
 /* The words for an error of the fleet's own, and the status to exit with. */
 const char *place_error(int err, int *status);
 
+/* What is said of a key whose run others have had, before those words. */
+#define PLACE_UNSTORED "it has run, but its result could not be stored"
+
 /* The status to exit with where the place cannot be opened. */
 int place_open_status(int err);
 

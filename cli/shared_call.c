@@ -316,9 +316,8 @@ static void set_own_end(shared_call *s, int err, const weft_fleet_info *info)
 		shared_trouble(s, CLI_LOST, "%s: the lease was lost; the command "
 			       "was ended%s", s->key, reason(s, why));
 	else if (info->unstored)
-		shared_trouble(s, CLI_LOST, "%s: it has run, but its result could "
-			       "not be stored: %s%s", s->key, words,
-			       reason(s, why));
+		shared_trouble(s, CLI_LOST, "%s: " PLACE_UNSTORED ": %s%s", s->key,
+			       words, reason(s, why));
 	else if (err == -ECANCELED && !s->late)
 		set_stopped(s);
 	else

@@ -732,7 +732,7 @@ class InDirectory(Everywhere, SharedTest):
                     {weft} {verb} k -- sh -c 'echo x >>{verb}.runs; head -c 400000 /dev/zero' >{verb}.out 2>{verb}.err$i
                     echo $?; wc -c <{verb}.out
                 done
-                {weft} show k"""
+                {weft} show k; {weft} wait k 2>{verb}.err3; echo $?"""
             done = subprocess.run(["unshare", "-rm", "sh", "-c", script], text=True, **self.options({}))
             first, second = ((self.dir / f"{verb}.err{i}").read_text() for i in (1, 2))
             note = f"weft {verb}: the result could not be stored: others are not given it\n"
@@ -744,6 +744,8 @@ class InDirectory(Everywhere, SharedTest):
                 self.assertEqual(done.stdout.split()[:4], ["0", "400000", "70", "0"], second)
                 self.assertIn("it has run", second)
                 self.assertIn("result     not stored: No space", done.stdout)
+                self.assertEqual(done.stdout.split()[-1], "70", done)
+                self.assertEqual((self.dir / "once.err3").read_text(), second.replace("once", "wait"))
 
     def test_place_of_another_user_is_refused(self):
         if os.getuid() != 0:
