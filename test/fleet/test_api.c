@@ -759,7 +759,22 @@ TEST(fleet_call_is_shared_for_a_while_where_it_is_asked_to)
 	CHECK(!expect(f, &c, 0, "v").kept);
 	c.share_for = WEFT_MINUTE;
 	CHECK(expect(f, &c, 0, "v").kept);
+	c.share_for = WEFT_FLEET_FOREVER;
+	CHECK(expect(f, &c, 0, "v").kept);
 	CHECK_EQ(begun(&j), 2);
+	weft_fleet_close(f);
+}
+
+TEST(fleet_call_is_shared_for_ever_where_it_is_asked_to)
+{
+	weft_fleet *f = place_open();
+	job j = {.text = "v"};
+	weft_fleet_call c = call_of(&j);
+
+	c.share_for = WEFT_FLEET_FOREVER;
+	expect(f, &c, 0, "v");
+	CHECK(expect(f, &c, 0, "v").kept);
+	CHECK_EQ(begun(&j), 1);
 	weft_fleet_close(f);
 }
 

@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- Ask for a call: have its result, wait for it, or lead it.
 --
--- mode: c the call or one that ended at most max_age ago, k also a kept result,
--- r only to refresh one, p whatever there is, without leading, g a lock without
--- results. known: the epoch that a waiter comes back for, or 0. Replies:
+-- mode: c the call or one that ended at most max_age ago (below 0: ever), k also a
+-- kept result, r only to refresh one, p whatever there is, without leading, g a
+-- lock without results. known: the epoch that a waiter comes back for, or 0. Replies:
 --
 --   HIT epoch 0 0 now R bytes        the result; only its head if that is too big
 --   LEAD epoch deaths taken now [R bytes]   the caller runs it; taken 1: from
@@ -55,7 +55,7 @@ elseif re > 0 and head:sub(24, 24) == '3' then -- it has run, and there was no r
 elseif re > 0 and head:sub(24, 24) == '0' then
 	local fresh, good = now < tonumber(head:sub(76, 90)), now < tonumber(head:sub(92, 106))
 	local age = now - tonumber(head:sub(44, 58))
-	if mode == 'k' and fresh or mode == 'p' and (fresh or good) or mode == 'c' and max_age > 0 and age <= max_age then
+	if mode == 'k' and fresh or mode == 'p' and (fresh or good) or mode == 'c' and max_age ~= 0 and (max_age < 0 or age <= max_age) then
 		return hit()
 	end
 	meanwhile = (mode == 'k' or mode == 'r') and (fresh or good) and not other
