@@ -21,7 +21,7 @@ class DistributedLock(case.Case):
             self.assertEqual(run["value"], 300, run)
         # A request that contends for itself locks and unlocks, and looks again in between.
         self.assertGreaterEqual(each["commands"], 600)
-        self.assertLess(gate["commands"], 300)
+        self.assertLess(gate["commands"], each["commands"] / 2)  # a twentieth, where nothing else runs
         self.assertGreater(gate["hand_overs"], 200)
 
     def test_without_servers(self):
