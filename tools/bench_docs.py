@@ -94,6 +94,7 @@ def full(results, about, source):
         yield f"### {section}"
         yield ""
         rows = []
+        subjects = [s for s in subjects if any(s in by_subject for _, _, by_subject in lines)]
         for row, procs, by_subject in lines:
             cells = [shown(row, by_subject[s]) if s in by_subject else "" for s in subjects]
             spread = f"{noise(by_subject['weft']):.0%}" if "weft" in by_subject else ""
