@@ -859,6 +859,17 @@ TEST(fleet_do_refuses_another_fingerprint)
 	c.fingerprint = 0;
 	CHECK(expect(f, &c, 0, "v").kept);
 
+	c.key = weft_key_str("old");
+	c.keep = 1;
+	c.stale = WEFT_MINUTE;
+	c.fingerprint = 1;
+	expect(f, &c, 0, "v");
+	weft_sleep(NULL, WEFT_MS(5));
+	c.fingerprint = 2;
+	expect(f, &c, -EBADMSG, "");
+	c.mode = WEFT_FLEET_CALL;
+	expect(f, &c, -EBADMSG, "");
+
 	a.call.key = c.key = weft_key_str("other");
 	a.call.fingerprint = 1;
 	c.fingerprint = 2;

@@ -104,8 +104,8 @@ class Model:
         if r["ending"] != 0:
             return None
         fresh, good = self.now < r["fresh"], self.now < r["stale"]
-        young = a["max_age"] and self.now - r["now"] <= a["max_age"]
-        if {"k": fresh, "p": fresh or good, "c": young}.get(a["mode"]):
+        young = a["max_age"] and (a["max_age"] < 0 or self.now - r["now"] <= a["max_age"])
+        if self.other(a) and good or {"k": fresh, "p": fresh or good, "c": young}.get(a["mode"]):
             return "hit"
         return "meanwhile" if a["mode"] in "kr" and (fresh or good) else None
 
@@ -302,7 +302,7 @@ class Walk:
             "key": "user" if rng.random() < 0.98 else "other", "who": "me", "lease": LEASE, "grace": GRACE,
             "mret": pick(MRETS), "known": known if script != "join" or attempt != epoch else 0,
             "max_deaths": pick([0, 0, 0, 2]), "once": int(rng.random() < 0.1), "epoch": epoch,
-            "max_age": pick([0, MINUTE, 10 * MINUTE]), "big": pick([120, 1000]), "bytes": pick([0, 0, 5, 6]),
+            "max_age": pick([0, MINUTE, 10 * MINUTE, -1]), "big": pick([120, 1000]), "bytes": pick([0, 0, 5, 6]),
             "reclaim": rng.random() < 0.8, "ending": pick([0, 0, 0, 1, 3]), "deaths": rng.randrange(9),
             "payload": bytes(rng.getrandbits(8) for _ in range(pick([0, 3, 20]))), "err": pick([0, -5, 7, -2147483648]),
             "took": rng.randrange(10**6), "fresh": pick([0, 0, -1, MINUTE, 30 * MINUTE]),

@@ -55,7 +55,8 @@ elseif re > 0 and head:sub(24, 24) == '3' then -- it has run, and there was no r
 elseif re > 0 and head:sub(24, 24) == '0' then
 	local fresh, good = now < tonumber(head:sub(76, 90)), now < tonumber(head:sub(92, 106))
 	local age = now - tonumber(head:sub(44, 58))
-	if mode == 'k' and fresh or mode == 'p' and (fresh or good) or mode == 'c' and max_age ~= 0 and (max_age < 0 or age <= max_age) then
+	local young = max_age ~= 0 and (max_age < 0 or age <= max_age)
+	if mode == 'k' and fresh or mode == 'p' and (fresh or good) or mode == 'c' and young or other and good then
 		return hit()
 	end
 	meanwhile = (mode == 'k' or mode == 'r') and (fresh or good) and not other
