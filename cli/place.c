@@ -92,7 +92,7 @@ int place_trouble(place_command *c, int err)
 		    c->key != NULL ? ": " : "", words,
 		    c->warning[0] != '\0' ? " (" : "", c->warning,
 		    c->warning[0] != '\0' ? ")" : "");
-	c->warning[0] = '\0';
+	c->told = true;
 	weft_mutex_unlock(&c->lock);
 	return status;
 }
@@ -117,7 +117,7 @@ static int run(void *arg)
 	status = c->fn(c, fleet);
 	weft_ctx_fini(&c->ctx);
 	weft_fleet_close(fleet);
-	if (c->warning[0] != '\0')
+	if (c->warning[0] != '\0' && !c->told)
 		cli_trouble(c->command, "%s", c->warning);
 	return status;
 }

@@ -46,7 +46,8 @@ struct place_command {
 	const char *key;
 	place_options options;
 	weft_mutex lock; /* of the next */
-	char warning[256]; /* of the place, not told so far */
+	bool told; /* a failure, with the warning if there was one */
+	char warning[256]; /* of the place */
 	weft_ctx ctx; /* done when the wait is over */
 };
 

@@ -352,7 +352,8 @@ static void tell_end(shared_call *s, const weft_fleet_info *info)
 		snprintf(line, sizeof(line), "%.300s: " RECORD_CUT, s->key);
 		note(s, line);
 	}
-	shared_tell_warning(s);
+	if (s->trouble[0] == '\0')
+		shared_tell_warning(s);
 }
 
 /*

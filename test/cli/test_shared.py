@@ -674,6 +674,16 @@ class InDirectory(Everywhere, SharedTest):
                 self.assert_trouble(self.finish(process), "does not answer", "Connection refused", status=69)
             self.assert_trouble(self.finish(late), "Connection refused", status=75)
 
+    def test_server_that_says_nothing_is_one_line(self):
+        with socket.socket() as mute:
+            mute.bind(("127.0.0.1", 0))
+            mute.listen()
+            for scheme in "redis", "rediss":
+                done = self.weft("ls", "--at", f"{scheme}://127.0.0.1:{mute.getsockname()[1]}")
+                if "built without" in done.stderr or "hiredis" in done.stderr:
+                    self.skipTest("no engine for it")
+                self.assert_trouble(done, "no answer", status=69)
+
     def test_want_of_descriptors_is_one_line(self):
         statuses = set()
         for most in range(6, 40, 3):

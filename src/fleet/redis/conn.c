@@ -54,9 +54,21 @@ static bool is_wrong_server(const char *text)
 	       strncmp(text, "MASTERDOWN", 10) == 0;
 }
 
+static bool stopping(weft__redis_conn *c)
+{
+	bool stop;
+
+	pthread_mutex_lock(&c->lock);
+	stop = c->stop;
+	pthread_mutex_unlock(&c->lock);
+	return stop;
+}
+
+/* What fails since it is hung up is none. */
 static void trouble(weft__redis_conn *c, const char *reason)
 {
-	if (strncmp(c->reason, reason, sizeof c->reason - 1) == 0)
+	if (stopping(c) ||
+	    strncmp(c->reason, reason, sizeof c->reason - 1) == 0)
 		return;
 	snprintf(c->reason, sizeof c->reason, "%s", reason);
 	c->events.trouble(c->events.arg, c->reason);
@@ -439,16 +451,6 @@ static bool establish(weft__redis_conn *c)
 
 /* ---- the thread ---- */
 
-static bool stopping(weft__redis_conn *c)
-{
-	bool stop;
-
-	pthread_mutex_lock(&c->lock);
-	stop = c->stop;
-	pthread_mutex_unlock(&c->lock);
-	return stop;
-}
-
 static void serve(weft__redis_conn *c)
 {
 	int err = 0;
@@ -473,7 +475,7 @@ static void serve(weft__redis_conn *c)
 		if (happened & WEFT__NET_IN)
 			err = take_all(c);
 	}
-	if (err != 0 && !stopping(c))
+	if (err != 0)
 		trouble(c, err == -ETIMEDOUT ? "no answer" : strerror(-err));
 }
 
