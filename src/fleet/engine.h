@@ -53,7 +53,7 @@
  *	-EOWNERDEAD  at_most_once was set on a run whose leader is gone (state lost)
  *	-ELOOP       deaths reached max_takeovers
  *	-EFBIG, -ENOMEM, -ECANCELED and -ETIMEDOUT (of the ctx it was given)
- * An engine bounds every operation by itself, to about a second.
+ * An engine bounds every operation by itself, to some seconds at most.
  *
  * Context. Every operation may be called from many tasks and threads at once,
  * and may switch tasks. renew() is called by the keeper alone, a plain thread,
