@@ -198,7 +198,10 @@ void weft__tls_end(weft__tls *t)
 	free(t);
 }
 
-/* n as SSL_read() and the like return it. With the lock held. */
+/*
+ * n as SSL_read() and the like return it, with the lock held, and with no error
+ * of before in the thread's queue: that would be taken for one of n.
+ */
 static ptrdiff_t outcome(weft__tls *t, int n)
 {
 	int error = SSL_get_error(t->ssl, n);
@@ -215,8 +218,13 @@ static int refuse(weft__tls *t, weft__tls_reason *why)
 {
 	long verdict = SSL_get_verify_result(t->ssl);
 
-	if (verdict == X509_V_OK)
+	if (verdict == X509_V_OK && ERR_peek_error() != 0)
 		return complain(why, "TLS", -EPROTO);
+	if (verdict == X509_V_OK) {
+		snprintf(why->text, sizeof why->text,
+			 "TLS: the connection was closed");
+		return -EPROTO;
+	}
 	snprintf(why->text, sizeof why->text, "the server's certificate: %s",
 		 X509_verify_cert_error_string(verdict));
 	ERR_clear_error();
@@ -227,6 +235,7 @@ static int shake_hands(weft__tls *t, weft_time until, weft__tls_reason *why)
 {
 	int n, wanted;
 
+	ERR_clear_error();	/* of others, on this thread */
 	while ((n = SSL_connect(t->ssl)) != 1) {
 		wanted = SSL_get_error(t->ssl, n);
 		if (wanted != SSL_ERROR_WANT_READ &&
@@ -269,6 +278,7 @@ ptrdiff_t weft__tls_send(weft__tls *t, const void *data, size_t size)
 	ptrdiff_t n;
 
 	weft__fleet_lock_take(&t->lock);
+	ERR_clear_error();
 	n = outcome(t, SSL_write(t->ssl, data, bounded(size)));
 	weft__fleet_lock_drop(&t->lock);
 	return n != 0 ? n : -ECONNRESET;
@@ -279,6 +289,7 @@ ptrdiff_t weft__tls_recv(weft__tls *t, void *data, size_t size)
 	ptrdiff_t n;
 
 	weft__fleet_lock_take(&t->lock);
+	ERR_clear_error();
 	n = outcome(t, SSL_read(t->ssl, data, bounded(size)));
 	weft__fleet_lock_drop(&t->lock);
 	return n;
