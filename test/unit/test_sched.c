@@ -153,7 +153,7 @@ TEST(ready_tasks_that_are_quick_stay_with_their_worker)
 	have_parties_meet();
 	weft_stats_get(&stats);
 	if (test_slowdown() == 1)	/* else nothing is quick */
-		CHECK_LT(stats.stolen, PARTIES * ROUNDS / 64);
+		CHECK_LT(stats.stolen, PARTIES * ROUNDS / 8);
 }
 
 static void be_with_another(void *arg)
