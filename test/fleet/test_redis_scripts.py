@@ -87,7 +87,8 @@ class Model:
         if kept:
             return self.answer(b"HIT", self.result_epoch(), 0, 0, kept, a)
         self.w.add(a["inbox"])
-        return [b"WAIT", epoch, left]
+        who = self.m.get("who", "") if self.m["o"] != "?" else ""
+        return [b"WAIT", epoch, left, who.encode(), self.m.get("ib", "").encode()]
 
     def other(self, a):
         return bool(a["fp"]) and self.m.get("fp", "") not in ("", a["fp"])
@@ -123,7 +124,7 @@ class Model:
             other = self.other(a)
             self.put(a["mret"], e=known, o="?", s="run", l=LEASE, oa=self.now, k=a["key"], ks=4, fp=a["fp"],
                      am=a["once"])
-            self.drop("u")
+            self.drop("u", "ib", "who")
             if other:
                 return [b"OTHER"]
             return self.waits(a, known, LEASE, None)
@@ -151,12 +152,13 @@ class Model:
             until = self.now + int(m["l"])
             m["u"] = str(until)
         inbox = m.get("ib", "")
-        if until > self.now and (inbox == "" or self.alive[int(inbox[-1])]):
+        ended = a["gone"] and a["gone"] == m.get("who") and until > self.now
+        if until > self.now and not ended and (inbox == "" or self.alive[int(inbox[-1])]):
             self.drop("oa")
             return self.waits(a, self.epoch(), until - self.now, kept)
         if int(m.get("oa", self.now + 1)) > self.now:
             m["oa"] = str(self.now)
-        grace = a["quick"] if until > self.now else GRACE
+        grace = 0 if ended else a["quick"] if until > self.now else GRACE
         end = int(m["oa"]) + (int(m["l"]) if m["o"] == "?" else grace)
         return self.waits(a, self.epoch(), end - self.now, kept) if end > self.now else None
 
@@ -168,7 +170,7 @@ class Model:
             return [b"LOOP"]
         e = max(self.epoch() + 1, self.result_epoch() + 1, a["known"] + 1, self.now_us)
         self.put(a["mret"], e=e, o=a["attempt"], s="run", u=self.now + LEASE, l=LEASE, ib=a["hint"], n=deaths,
-                 am=a["once"], fp=a["fp"], k=a["key"], ks=4, who="me", at=self.now)
+                 am=a["once"], fp=a["fp"], k=a["key"], ks=4, who=a["who"], at=self.now)
         self.drop("oa")
         self.w.discard(a["inbox"])
         return self.answer(b"LEAD", e, deaths, int(state == "run"), kept, a)
@@ -194,7 +196,7 @@ class Model:
             code = 1
         elif self.m.get("o") != a["attempt"] and self.reclaimable(a) and self.result_epoch() < a["epoch"]:
             code = 2
-            self.put(0, e=a["epoch"], o=a["attempt"], am=a["once"])
+            self.put(0, e=a["epoch"], o=a["attempt"], am=a["once"], who=a["who"])
         else:
             return [0, 0]
         self.put(a["mret"], s="run", u=self.now + LEASE, l=LEASE, ib=a["hint"])
@@ -249,8 +251,8 @@ class Model:
 
 
 ARGUMENTS = {
-    "join": "attempt inbox hint mode fp key who lease grace mret known max_deaths once max_age big key_size quick",
-    "renew": "attempt hint epoch lease mret reclaim once",
+    "join": "attempt inbox hint mode fp key who lease grace mret known max_deaths once max_age big key_size quick gone",
+    "renew": "attempt hint epoch lease mret reclaim once who",
     "complete": "attempt payload bytes epoch ending err deaths took fresh stale linger mret reclaim inline",
     "abort": "attempt mret",
     "forget": "mret",
@@ -299,13 +301,14 @@ class Walk:
             "attempt": attempt, "inbox": process, "hint": channel(process) if rng.random() < 0.7 else "",
             "mode": pick("cckkkkrpg"), "fp": pick(["", "", "", "a", "b"]) if rng.random() < 0.2 else "",
             "key_size": 4, "quick": pick([GRACE, GRACE // 5]),
-            "key": "user" if rng.random() < 0.98 else "other", "who": "me", "lease": LEASE, "grace": GRACE,
+            "key": "user" if rng.random() < 0.98 else "other", "who": f"who{process}",
+            "lease": LEASE, "grace": GRACE,
             "mret": pick(MRETS), "known": known if script != "join" or attempt != epoch else 0,
             "max_deaths": pick([0, 0, 0, 2]), "once": int(rng.random() < 0.1), "epoch": epoch,
             "max_age": pick([0, MINUTE, 10 * MINUTE, -1]), "big": pick([120, 1000]), "bytes": pick([0, 0, 5, 6]),
             "reclaim": rng.random() < 0.8, "ending": pick([0, 0, 0, 1, 3]), "deaths": rng.randrange(9),
             "payload": bytes(rng.getrandbits(8) for _ in range(pick([0, 3, 20]))), "err": pick([0, -5, 7, -2147483648]),
-            "took": rng.randrange(10**6), "fresh": pick([0, 0, -1, MINUTE, 30 * MINUTE]),
+            "gone": pick(["", "", "", f"who{rng.randrange(PROCESSES)}"]), "took": rng.randrange(10**6), "fresh": pick([0, 0, -1, MINUTE, 30 * MINUTE]),
             "stale": pick([0, 40 * MINUTE, -1]), "linger": 1000 * MINUTE, "inline": pick([0, 10]),
         }
 
@@ -415,7 +418,7 @@ class Walk:
         if script == "join" and reply[0] == b"LEAD" and owner.get("o") != a["attempt"]:
             if reply[1] <= self.last_granted:
                 yield f"epoch {reply[1]} was granted after {self.last_granted}"
-            if alive and a["known"] <= int(owner["e"]):
+            if alive and a["known"] <= int(owner["e"]) and a["gone"] != owner["who"]:
                 yield f"a living owner {owner} was replaced"
             self.last_granted = reply[1]
         if script == "complete" and reply == 1:

@@ -115,6 +115,13 @@ static int64_t start_of(int64_t pid, char *state)
 	return word != NULL ? strtoll(word, NULL, 10) : 0;
 }
 
+int64_t weft__fleet_start_of(int64_t pid)
+{
+	char state;
+
+	return start_of(pid, &state);
+}
+
 void weft__fleet_self_get(weft__fleet_self *self)
 {
 	struct stat space;

@@ -42,6 +42,9 @@ typedef struct {
 
 void weft__fleet_self_get(weft__fleet_self *self);
 
+/* Of the process that has this pid; 0: unknown. */
+int64_t weft__fleet_start_of(int64_t pid);
+
 /*
  * Is the process gone that had this pid and this start, in this name space?
  * False where that cannot be known.

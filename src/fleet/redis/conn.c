@@ -16,10 +16,6 @@
 /* After so long without any reply the connection is given up. */
 #define STALLED (5 * WEFT_SECOND)
 #define FIRST_PAUSE WEFT_MS(10)
-/* Well below a grace: an owner that lives comes back before it is replaced. */
-#define LONGEST_PAUSE WEFT_MS(250)
-/* … and after so long all who are to come back have. */
-#define SETTLED (2 * WEFT_SECOND)
 
 enum { READ_BYTES = 64 * 1024 };
 
@@ -537,7 +533,7 @@ static weft_duration take_pause(weft__redis_conn *c, weft_duration pause)
 			    (weft_duration)(weft__fleet_dice() * pause / 2);
 
 	weft__net_wait(-1, 0, c->bell, weft_now() + now);
-	return pause * 2 < LONGEST_PAUSE ? pause * 2 : LONGEST_PAUSE;
+	return pause * 2 < WEFT__REDIS_LONGEST_PAUSE ? pause * 2 : WEFT__REDIS_LONGEST_PAUSE;
 }
 
 static void *run(void *arg)
@@ -555,7 +551,7 @@ static void *run(void *arg)
 			weft_time start = weft_now();
 
 			serve(c);
-			if (weft_now() - start > LONGEST_PAUSE)
+			if (weft_now() - start > WEFT__REDIS_LONGEST_PAUSE)
 				pause = FIRST_PAUSE;
 		}
 		hang_up(c);
@@ -613,7 +609,7 @@ bool weft__redis_conn_has_settled(weft__redis_conn *c)
 	bool settled;
 
 	pthread_mutex_lock(&c->lock);
-	settled = c->up && weft_now() - c->up_since > SETTLED;
+	settled = c->up && weft_now() - c->up_since > WEFT__REDIS_SETTLED;
 	pthread_mutex_unlock(&c->lock);
 	return settled;
 }

@@ -35,6 +35,14 @@
  */
 #define WEFT__REDIS_PATIENCE (2 * WEFT_SECOND)
 
+/*
+ * Between two tries to connect, at most. Well below a grace: an owner that lives
+ * comes back before it is replaced.
+ */
+#define WEFT__REDIS_LONGEST_PAUSE WEFT_MS(250)
+/* … and after so long all who are to come back have. */
+#define WEFT__REDIS_SETTLED (2 * WEFT_SECOND)
+
 typedef struct weft__redis_conn weft__redis_conn;
 
 /* A command on its way. From malloc(); its sender has it until it waits. */

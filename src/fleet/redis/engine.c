@@ -80,23 +80,35 @@ static const char *mode_of(const weft__fleet_ask *ask)
 	return ask->mode == WEFT_FLEET_CALL ? "c" : "k";
 }
 
+/* A connection that never broke, to a server that has run for some time. */
+static bool is_first_of_many(weft__redis *e)
+{
+	return weft_atomic_load(&e->connected, relaxed) == 1 &&
+	       !weft_atomic_load(&e->was_young, relaxed);
+}
+
 /*
  * How long an owner whose lease is good, but whose inbox is gone, has to say that
  * it lives. Where all inboxes broke, as with the server, that may take as long as
- * connecting does.
+ * connecting does. Who is new here cannot know of that, unless it sees that the
+ * server is new, too; it leaves others the time to connect again.
  */
 static weft_duration quick_grace(weft__redis *e, const weft__fleet_ask *ask)
 {
-	weft_duration d = ask->grace / 5;
+	weft_duration d = ask->grace / 5, least = WEFT_MS(200);
 
-	if (!weft__redis_conn_has_settled(&e->commands))
-		return ask->grace;
-	d = d > WEFT_MS(200) ? d : WEFT_MS(200);
+	if (!weft__redis_conn_has_settled(&e->commands)) {
+		if (!is_first_of_many(e))
+			return ask->grace;
+		least = WEFT__REDIS_LONGEST_PAUSE + WEFT_MS(50);
+	}
+	d = d > least ? d : least;
 	return d < ask->grace ? d : ask->grace;
 }
 
 static void join_words(weft__redis *e, const weft__fleet_ask *ask,
-		       char fingerprint[20], weft__redis_words *w)
+		       const char *gone, char fingerprint[20],
+		       weft__redis_words *w)
 {
 	size_t key_size = ask->key.size < sizeof((weft_fleet_entry *)0)->key
 				  ? ask->key.size
@@ -124,6 +136,14 @@ static void join_words(weft__redis *e, const weft__fleet_ask *ask,
 	weft__redis_number(w, WEFT__REDIS_HEAD + WEFT__REDIS_PIECE);
 	weft__redis_number(w, (int64_t)ask->key.size);
 	weft__redis_ms(w, quick_grace(e, ask));
+	weft__redis_text(w, gone);
+}
+
+static const char *text_at(const redisReply *reply, size_t at)
+{
+	return at < reply->elements && reply->element[at]->type == REDIS_REPLY_STRING
+		       ? reply->element[at]->str
+		       : "";
 }
 
 static long long integer_at(const redisReply *reply, size_t at)
@@ -176,9 +196,10 @@ static int refusal(const char *verdict)
 
 static int read_verdict(weft__redis *e, weft_ctx *ctx,
 			const weft__fleet_ask *ask, const redisReply *reply,
-			weft__fleet_answer *a)
+			const char *gone, weft__fleet_answer *a)
 {
 	const char *verdict;
+	bool told;
 	int err;
 
 	if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0 ||
@@ -189,6 +210,10 @@ static int read_verdict(weft__redis *e, weft_ctx *ctx,
 	if (strcmp(verdict, "WAIT") == 0) {
 		a->verdict = WEFT__FLEET_WAIT;
 		a->hint = WEFT_MS(integer_at(reply, 2));
+		told = strcmp(gone, text_at(reply, 3)) == 0;
+		if (weft__redis_look_after(e, ask->priv, text_at(reply, 3),
+					   text_at(reply, 4)) && !told)
+			a->hint = 0;	/* ask again, and say so */
 		return 0;
 	}
 	if (strcmp(verdict, "LEAD") == 0) {
@@ -212,13 +237,15 @@ static int ask_server(weft__redis *e, weft_ctx *ctx, const weft__fleet_ask *ask,
 	weft__redis_words w;
 	char fingerprint[20];
 	redisReply *reply;
+	const char *gone;
 	int err;
 
-	join_words(e, ask, fingerprint, &w);
+	gone = weft__redis_gone(e, ask->priv);
+	join_words(e, ask, gone, fingerprint, &w);
 	err = weft__redis_do(e, &weft__redis_join, &w, ctx, &reply);
 	if (err != 0)
 		return err;
-	err = read_verdict(e, ctx, ask, reply, a);
+	err = read_verdict(e, ctx, ask, reply, gone, a);
 	freeReplyObject(reply);
 	return err;
 }
@@ -346,6 +373,7 @@ static void renew_words(weft__redis *e, const weft__fleet_lease *lease,
 	add_record_of_run(w, ask);
 	weft__redis_number(w, may_reclaim(lease));
 	weft__redis_number(w, ask->at_most_once);
+	weft__redis_text(w, e->who);
 }
 
 static void post_renewal(weft__redis *e, weft__fleet_lease *lease)
@@ -565,6 +593,17 @@ static void look_at_memory(weft__redis *e, const char *info)
 	weft_atomic_store(&e->evicts, evicts, relaxed);
 }
 
+static void look_at_age(weft__redis *e, const char *info)
+{
+	char age[24];
+
+	weft__redis_fact(info, "uptime_in_seconds", age, sizeof age);
+	weft_atomic_store(&e->was_young,
+			  strtoll(age, NULL, 10) * WEFT_SECOND <= WEFT__REDIS_SETTLED,
+			  relaxed);
+	weft_atomic_add(&e->connected, 1, relaxed);
+}
+
 static void on_up(void *arg, weft__redis_conn *c)
 {
 	static const weft__redis_script *const scripts[] = {
@@ -582,9 +621,11 @@ static void on_up(void *arg, weft__redis_conn *c)
 		freeReplyObject(reply);
 	}
 	reply = weft__redis_conn_command(
-		c, (const char *const[]){"INFO", "memory", NULL});
-	if (reply != NULL && reply->type == REDIS_REPLY_STRING)
+		c, (const char *const[]){"INFO", "memory", "server", NULL});
+	if (reply != NULL && reply->type == REDIS_REPLY_STRING) {
 		look_at_memory(arg, reply->str);
+		look_at_age(arg, reply->str);
+	}
 	if (reply != NULL)
 		freeReplyObject(reply);
 }
@@ -618,15 +659,26 @@ static void on_inbox_trouble(void *arg, const char *reason)
 		warn(arg, line);	/* all else is the other connection's, too */
 }
 
+/* What others find in a record: lookout.c reads it. */
+static void sign(weft__redis *e)
+{
+	weft__redis_lookout *l = &e->lookout;
+
+	weft__fleet_self_get(&l->self);
+	for (int i = 0; i < 16; i++)
+		snprintf(l->boot + 2 * i, 3, "%02x", l->self.boot[i]);
+	snprintf(e->who, sizeof e->who, "%s %lld %lld %llu %s",
+		 *l->self.host ? l->self.host : "?", (long long)l->self.pid,
+		 (long long)l->self.start, (unsigned long long)l->self.space,
+		 l->boot);
+}
+
 static int name_self(weft__redis *e)
 {
-	weft__fleet_self self;
 	uint64_t name[2];
 	size_t room = strlen(e->url.space) + 40;
 
-	weft__fleet_self_get(&self);
-	snprintf(e->who, sizeof e->who, "%s %lld %lld", self.host,
-		 (long long)self.pid, (long long)self.start);
+	sign(e);
 	weft__fleet_random(name, sizeof name);
 	e->inbox = malloc(room);
 	if (e->inbox == NULL)
@@ -714,6 +766,7 @@ static void redis_close(weft__fleet_engine *engine)
 {
 	weft__redis *e = redis_of(engine);
 
+	weft__redis_lookout_fini(e);
 	weft__redis_conn_fini(&e->news);
 	weft__redis_conn_fini(&e->commands);
 	free_engine(e);

@@ -49,6 +49,7 @@ bool weft__redis_waiter_free(weft__redis *e, weft__redis_waiter *w)
 	while (*p != w)
 		p = &(*p)->next;
 	*p = w->next;
+	weft__redis_look_away(w);
 	last = w->waits && !is_waited_for(e, w->id);
 	pthread_mutex_unlock(&e->lock);
 	free(w->result);

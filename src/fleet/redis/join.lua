@@ -8,7 +8,7 @@
 --   HIT epoch 0 0 now R bytes        the result; only its head if that is too big
 --   LEAD epoch deaths taken now [R bytes]   the caller runs it; taken 1: from
 --                                    an owner that is gone; R: serve this meanwhile
---   WAIT epoch ms                    ask again after ms, or when the inbox says so
+--   WAIT epoch ms who inbox          ask again after ms, when the inbox says so, or the owner has ended
 --   NONE                             mode p: there is nothing
 --   LOST                             the owner is gone, and it must not run again
 --   LOOP                             that many owners died of it: no more
@@ -19,8 +19,9 @@ local attempt, inbox, hint, mode, fp, key, who = ARGV[1], ARGV[2], ARGV[3], ARGV
 local lease, grace, mret = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local known, max_deaths, once = tonumber(ARGV[11]), tonumber(ARGV[12]), ARGV[13]
 local max_age, big, key_size, quick = tonumber(ARGV[14]), tonumber(ARGV[15]), ARGV[16], tonumber(ARGV[17])
+local gone = ARGV[18] -- who is known to have ended, or nothing
 
-local m = redis.call('HMGET', M, 'e', 'o', 's', 'u', 'l', 'oa', 'ib', 'fp', 'k', 'n', 'am')
+local m = redis.call('HMGET', M, 'e', 'o', 's', 'u', 'l', 'oa', 'ib', 'fp', 'k', 'n', 'am', 'who')
 local e, o, s, deaths = number(m[1]), m[2], m[3], number(m[10])
 local head = redis.call('GETRANGE', R, 0, HEAD - 1)
 local re = tonumber(head:sub(3, 22)) or 0
@@ -43,6 +44,7 @@ local function hit()
 	return other and {'OTHER'} or reply('HIT', re, 0, 0, true)
 end
 
+local who_runs = m[12] or ''
 local meanwhile = false
 if known > 0 then
 	if re >= known then
@@ -70,7 +72,7 @@ local function wait(epoch, ms)
 	end
 	redis.call('SADD', W, inbox)
 	redis.call('PEXPIRE', W, 600000 + 20 * lease)
-	return {'WAIT', epoch, ms}
+	return {'WAIT', epoch, ms, who_runs, m[7] or ''}
 end
 
 -- This server lost the record of the run that the caller waits for: leave a
@@ -78,7 +80,8 @@ end
 if e < known then
 	redis.call('HSET', M, 'e', whole(known), 'o', '?', 's', 'run', 'l', lease, 'oa', whole(now), 'k', key, 'ks', key_size,
 		'fp', fp, 'am', once)
-	redis.call('HDEL', M, 'u')
+	redis.call('HDEL', M, 'u', 'ib', 'who')
+	who_runs, m[7] = '', ''
 	keep_record(mret)
 	return wait(known, lease)
 end
@@ -98,7 +101,8 @@ if s == 'run' then
 		left = l
 		redis.call('HSET', M, 'u', whole(now + l))
 	end
-	if left > 0 and (m[7] == '' or redis.call('PUBSUB', 'NUMSUB', m[7])[2] > 0) then
+	local ended = gone ~= '' and gone == who_runs and left > 0
+	if left > 0 and not ended and (m[7] == '' or redis.call('PUBSUB', 'NUMSUB', m[7])[2] > 0) then
 		redis.call('HDEL', M, 'oa')
 		return wait(e, left)
 	end
@@ -108,7 +112,7 @@ if s == 'run' then
 	end
 	local pause = o == '?' and l or grace
 	if o ~= '?' and left > 0 then -- an owner that lives says so as soon as its inbox breaks
-		pause = quick
+		pause = ended and 0 or quick
 	end
 	left = orphaned + pause - now
 	if left > 0 then

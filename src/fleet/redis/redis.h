@@ -16,15 +16,29 @@ enum { WEFT__REDIS_INLINE = 4096 };
 enum { WEFT__REDIS_HEAD = 107 };
 enum { WEFT__REDIS_CHAINS = 64 };
 
+typedef struct weft__redis_owner weft__redis_owner;
+
 /* Who waits for news of a key: an ask's priv. */
 typedef struct weft__redis_waiter weft__redis_waiter;
 struct weft__redis_waiter {
 	weft__redis_waiter *next;
 	uint64_t id[2];
 	bool waits;		/* its asker's: the server has it in W */
+	weft__redis_owner *owner;	/* that it waits for, or NULL */
 	weft__fleet_result *result;	/* that came with the news */
 	weft_time came;
 };
+
+/* Who looks whether owners are alive: lookout.c. */
+typedef struct {
+	weft__fleet_self self;
+	char boot[33];			/* self.boot, in hex */
+	weft__redis_owner *owners;
+	int processes;			/* of these have a descriptor */
+	bool manned, stop;
+	int bell;
+	pthread_t thread;
+} weft__redis_lookout;
 
 typedef struct weft__redis weft__redis;
 struct weft__redis {
@@ -33,12 +47,15 @@ struct weft__redis {
 	weft__tls_setup *secure;	/* NULL: in the clear */
 	weft__fleet_setup setup;
 	char *inbox;			/* the name of the channel */
-	char who[128];
+	char who[192];
 	bool evicts;			/* atomic: it may throw records away */
+	bool was_young;			/* atomic: had started when last connected to */
+	int connected;			/* atomic: how often it was */
 	bool was_up;			/* of the inbox; its thread's */
 	weft__redis_conn commands;
 	weft__redis_conn news;
-	pthread_mutex_t lock;		/* of the waiters */
+	pthread_mutex_t lock;		/* of the waiters and the lookout */
+	weft__redis_lookout lookout;
 	weft__redis_waiter *waiters[WEFT__REDIS_CHAINS];
 };
 
@@ -114,6 +131,20 @@ weft__fleet_result *weft__redis_waiter_take(weft__redis *e,
 					    weft__redis_waiter *w,
 					    uint64_t epoch);
 void weft__redis_message(void *engine, const char *text, size_t size);
+
+/* ---- lookout.c ---- */
+
+/*
+ * w waits for the owner that wrote down who and inbox, and is given news when it
+ * seems gone. Returns whether it is, for certain, already.
+ */
+bool weft__redis_look_after(weft__redis *e, weft__redis_waiter *w, const char *who,
+			    const char *inbox);
+/* With the lock held: w waits no more. */
+void weft__redis_look_away(weft__redis_waiter *w);
+/* Who w waits for, if that process has ended for certain; or "". */
+const char *weft__redis_gone(weft__redis *e, const weft__redis_waiter *w);
+void weft__redis_lookout_fini(weft__redis *e);
 
 /* ---- report.c ---- */
 

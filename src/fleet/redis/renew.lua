@@ -7,7 +7,7 @@
 -- what a server has that lost writes.
 local attempt, hint = ARGV[1], ARGV[2]
 local epoch, lease, mret, reclaim = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == '1'
-local once = ARGV[7]
+local once, who = ARGV[7], ARGV[8]
 
 local m = redis.call('HMGET', M, 'e', 'o', 's', 'f')
 local e, o, s = number(m[1]), m[2], m[3]
@@ -20,7 +20,7 @@ elseif o == attempt and (s == 'run' or s == 'lost' and result_epoch() < e) then
 elseif o ~= attempt and result_epoch() < epoch
 		and (s == 'run' and o == '?' and e <= epoch or e < epoch and reclaim) then
 	reply = 2
-	redis.call('HSET', M, 'e', whole(epoch), 'o', attempt, 'am', once)
+	redis.call('HSET', M, 'e', whole(epoch), 'o', attempt, 'am', once, 'who', who)
 else
 	return {0, 0}
 end
