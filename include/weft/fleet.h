@@ -104,6 +104,14 @@ WEFT_API void weft_bytes_release(weft_bytes *bytes);
 /* For weft_fleet_options.warn: a line without its end. */
 typedef void (*weft_fleet_warn_fn)(void *arg, const char *line);
 
+/*
+ * For weft_fleet_options.waits: a caller here begins to wait for the run of key
+ * that has this token, in another process, or, in weft_fleet_wait(), in this
+ * one. Told anew when that run was lost and the caller waits for the next one;
+ * of callers that are merged, once. Called in a task that waits with them.
+ */
+typedef void (*weft_fleet_waits_fn)(void *arg, weft_key key, uint64_t token);
+
 /* All bytes zero are the defaults. */
 typedef struct weft_fleet_options weft_fleet_options;
 struct weft_fleet_options {
@@ -114,6 +122,8 @@ struct weft_fleet_options {
 	size_t local_most;	/* WEFT_FLEET_DOWN_RUN at once: 4 */
 	weft_fleet_warn_fn warn;	/* told of what is wrong with the place */
 	void *warn_arg;
+	weft_fleet_waits_fn waits;	/* told of who waits here */
+	void *waits_arg;
 };
 
 /*
@@ -191,6 +201,14 @@ typedef int (*weft_fleet_fn)(weft_ctx *ctx, void *arg, weft_fleet_run *run);
  */
 WEFT_API int weft_fleet_run_add(weft_fleet_run *run, const void *data,
 				size_t size);
+
+/*
+ * What was appended so far: *size_bytes bytes, there until more is appended.
+ *
+ * Context   as weft_fleet_run_add()
+ */
+WEFT_API const void *weft_fleet_run_data(const weft_fleet_run *run,
+					 size_t *size_bytes);
 
 /*
  * The token of this run: larger than that of every run of its key before, so

@@ -19,6 +19,7 @@ static const weft_duration RETRY_LEAST = WEFT_MS(50);
 void weft__fleet_ask_begin(weft__fleet_asker *s)
 {
 	s->sent_at = s->patient_until = 0;
+	s->told_epoch = 0;
 	s->retry = RETRY_LEAST;
 	s->joined = s->unsure = false;
 	weft__fleet_watch_begin(s->fleet, &s->watch, &s->ask.id);
@@ -80,6 +81,16 @@ static int be_patient(weft__fleet_asker *s, int err)
 	return sleep_for(s, d, &news);
 }
 
+static void tell(weft__fleet_asker *s, uint64_t epoch)
+{
+	const weft_fleet_options *o = &s->fleet->options;
+
+	if (o->waits == NULL || s->ask.gate || s->told_epoch == epoch)
+		return;
+	s->told_epoch = epoch;
+	o->waits(o->waits_arg, s->ask.key, epoch);
+}
+
 /*
  * Told to wait. 0: ask again: when the engine said, since something is over then,
  * and not all at once where that is far.
@@ -92,6 +103,7 @@ static int wait_for(weft__fleet_asker *s, const weft__fleet_answer *a)
 	int err;
 
 	begin_patience(s, a->epoch);
+	tell(s, a->epoch);
 	err = sleep_for(s, a->hint < poll ? a->hint : poll, &news);
 	s->ask.news = news ? s->ask.news + 1 : 0;
 	return err;

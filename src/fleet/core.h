@@ -122,6 +122,7 @@ typedef struct {
 	weft_time sent_at;		/* of the last join, CLOCK_BOOTTIME */
 	weft_time patient_until;	/* with a place that does not answer */
 	weft_duration retry;
+	uint64_t told_epoch;	/* options.waits was told of last */
 	bool joined;		/* and not left: A3 */
 	bool unsure;		/* the last join may have made it the leader */
 } weft__fleet_asker;

@@ -73,6 +73,12 @@ int weft_fleet_run_add(weft_fleet_run *run, const void *data, size_t size)
 	return 0;
 }
 
+const void *weft_fleet_run_data(const weft_fleet_run *run, size_t *size_bytes)
+{
+	*size_bytes = run->result->size;
+	return run->result->data;
+}
+
 uint64_t weft_fleet_run_token(const weft_fleet_run *run)
 {
 	return run->alone ? 0 : run->hold.lease.epoch;

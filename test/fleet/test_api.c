@@ -26,6 +26,8 @@ typedef struct {
 static int run_job(weft_ctx *ctx, void *arg, weft_fleet_run *run)
 {
 	job *j = arg;
+	const char *text;
+	size_t size;
 	int err = 0;
 
 	weft_atomic_add(&j->begun, 1, acq_rel);
@@ -37,8 +39,13 @@ static int run_job(weft_ctx *ctx, void *arg, weft_fleet_run *run)
 	j->held = weft_fleet_run_held(run);
 	for (size_t i = 0; i < j->size; i++)
 		CHECK_EQ(weft_fleet_run_add(run, &"weft"[i % 4], 1), 0);
+	CHECK(weft_fleet_run_data(run, &size) != NULL);
+	CHECK_EQ(size, j->size);
 	if (j->text != NULL)
 		CHECK_EQ(weft_fleet_run_add(run, j->text, strlen(j->text)), 0);
+	text = weft_fleet_run_data(run, &size);
+	CHECK_EQ(size, j->size + strlen(j->text != NULL ? j->text : ""));
+	CHECK(j->text == NULL || strcmp(text + j->size, j->text) == 0);
 	weft_atomic_add(&j->ended, 1, acq_rel);
 	return err != 0 ? err : j->err;
 }
@@ -975,6 +982,51 @@ TEST(fleet_wait_starts_nothing)
 	CHECK(w.info.shared && !w.info.led);
 	wait_for_key(&w);
 	CHECK_EQ(w.err, -ENOENT);	/* a call's result is not kept */
+	weft_fleet_close(f);
+}
+
+/* What options.waits was told. */
+typedef struct {
+	uint32_t times;		/* atomic */
+	uint64_t token;
+	bool key_fits;
+} told;
+
+static void note_wait(void *arg, weft_key key, uint64_t token)
+{
+	told *t = arg;
+
+	t->key_fits = key.size == 3 && memcmp(key.data, "key", 3) == 0;
+	t->token = token;
+	weft_atomic_add(&t->times, 1, acq_rel);
+}
+
+TEST(fleet_tells_of_what_its_callers_wait_for)
+{
+	weft_fleet *f = place_open(), *g;
+	told t = {0};
+	job j = {.holds = true, .text = "soon"};
+	caller a = {.fleet = f, .call = call_of(&j)}, b, w;
+
+	g = place_open_with((weft_fleet_options){.waits = note_wait,
+						 .waits_arg = &t});
+	b = w = (caller){.fleet = g, .call = a.call};
+	weft_waitgroup_add(&j.gate, 1);
+	test_start(ask, &a);
+	test_until(begun(&j) == 1);
+	test_start(ask, &b);
+	test_until(weft_atomic_load(&t.times, acquire) == 1);
+	CHECK_EQ(t.token, j.token);
+	CHECK(t.key_fits);
+	t.token = 0;
+	test_start(wait_for_key, &w);
+	test_until(weft_atomic_load(&t.times, acquire) == 2);
+	CHECK_EQ(t.token, j.token);
+	weft_waitgroup_done(&j.gate);
+	test_join_all();
+	CHECK_EQ(b.info.token, j.token);
+	CHECK_EQ(t.times, 2);
+	weft_fleet_close(g);
 	weft_fleet_close(f);
 }
 
