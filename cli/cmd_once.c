@@ -22,6 +22,7 @@ static const char help[] =
 	"      --fp auto|off     notice a KEY that is in use for another command\n"
 	"      --strict          … and exit with status 76 then\n"
 	"      --stdin           give it our stdin, read to its end\n"
+	"      --no-live         print nothing before the run has ended\n"
 	"      --no-detach       a signal to us ends the run, whoever waits\n"
 	"      --status-file FILE  write what the exit status means, as JSON\n"
 	"  -E, --own-status N    exit with N when it is weft that failed (66 to 76)\n"

@@ -1,85 +1,161 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli.h"
+#include "live.h"
 #include "place.h"
 #include "record.h"
+#include "shown.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 static const char help[] =
 	"usage: weft wait [OPTION...] KEY\n"
 	"\n"
-	"Wait for the run of a key, or have what is kept of it: print what it printed\n"
-	"and exit with its status; with 66 where nothing runs and nothing is kept.\n"
+	"Wait for the run of a key, or have what is kept of it: print what it prints,\n"
+	"from its start on, and exit with its status; with 66 where nothing runs and nothing is kept.\n"
 	"\n"
 	"      --at URL          the place ($WEFT_AT, or dir:)\n"
 	"      --wait TIME       for so long; then status 75\n"
+	"      --no-live         print nothing before the run has ended\n"
 	"  -h, --help            print this\n";
 
-/* What is known of a run that is printed. */
-typedef struct printed {
-	record_end end;
-	int err; /* of stdout: a negative errno; nothing is written any more */
-} printed;
+typedef struct waiting {
+	place_command place;
+	bool whole; /* no output before the run has ended */
+	shown shown;
+	live_follower follower;
+	weft_ctx watching;
+} waiting;
 
 /* What stderr does not take is dropped. */
-static void print(void *arg, enum record_kind kind, const void *data, size_t size)
+static int print(void *arg, enum record_kind kind, const void *data, size_t size)
 {
-	printed *p = arg;
+	waiting *w = arg;
+	int err;
 
-	if (kind == RECORD_STDERR)
-		cli_write(STDERR_FILENO, data, size);
-	else if (p->err == 0)
-		p->err = cli_write(STDOUT_FILENO, data, size);
+	weft_blocking_begin();
+	err = cli_write((int)kind, data, size);
+	weft_blocking_end();
+	if (err == 0 || kind == RECORD_STDERR)
+		return 0;
+	weft_ctx_cancel(&w->place.ctx, err);
+	return err;
 }
 
-static int finish(const place_command *c, const printed *p)
+static void tell_lost(void *arg)
 {
-	if (p->err != 0) {
-		cli_trouble(c->command, "cannot write the output: %s",
-			    strerror(-p->err));
-		return CLI_IO;
+	waiting *w = arg;
+
+	cli_trouble(w->place.command, SHOWN_LOST);
+}
+
+static void on_wait(void *arg, weft_key key, uint64_t token)
+{
+	waiting *w = arg;
+
+	(void)key;
+	live_follower_tell(&w->follower, token);
+}
+
+static void follow(void *arg)
+{
+	waiting *w = arg;
+
+	weft_task_name("follower");
+	live_follow(&w->follower, &w->watching);
+}
+
+static int finish(const waiting *w, const record_end *end)
+{
+	const place_command *c = &w->place;
+
+	if (w->shown.torn) {
+		cli_trouble(c->command, SHOWN_TORN, c->key);
+		return CLI_LOST;
 	}
-	if (record_timed_out(&p->end))
+	if (record_timed_out(end))
 		cli_trouble(c->command, "%s: " RECORD_TIMED_OUT, c->key);
-	if (p->end.cut)
+	if (end->cut)
 		cli_trouble(c->command, "%s: " RECORD_CUT, c->key);
-	return p->end.status;
+	return end->status;
+}
+
+static int cannot_write(const waiting *w)
+{
+	cli_trouble(w->place.command, "cannot write the output: %s",
+		    strerror(-w->shown.err));
+	return CLI_IO;
+}
+
+static int take(waiting *w, int err, weft_bytes *bytes,
+		const weft_fleet_info *info)
+{
+	place_command *c = &w->place;
+	record_end end;
+	bool good;
+
+	if (info->answered && w->shown.err == 0) {
+		good = shown_result(&w->shown, info->token, bytes->data,
+				    bytes->size, &end);
+		if (w->shown.err == 0 && good)
+			return finish(w, &end);
+		if (w->shown.err == 0) {
+			cli_trouble(c->command, "%s: what is kept of it was not "
+				    "written by weft", c->key);
+			return CLI_UNAVAILABLE;
+		}
+	}
+	if (w->shown.err != 0)
+		return cannot_write(w);
+	if (err == -ENOENT && w->shown.live) {
+		cli_trouble(c->command, "%s: the run that has printed this is "
+			    "lost", c->key);
+		return CLI_LOST;
+	}
+	if (!info->unstored)
+		return place_trouble(c, err);
+	cli_trouble(c->command, "%s: " PLACE_UNSTORED ": %s", c->key,
+		    strerror(-err));
+	return CLI_LOST;
 }
 
 static int wait_for_key(place_command *c, weft_fleet *fleet)
 {
+	waiting *w = (waiting *)c;
+	weft_waitgroup follower = {0};
 	weft_fleet_info info;
 	weft_bytes bytes;
-	printed p = {0};
-	int err = weft_fleet_wait(fleet, &c->ctx, weft_key_str(c->key), &bytes,
-				  &info);
-	bool good;
+	int status;
 
-	if (info.unstored) {
-		cli_trouble(c->command, "%s: " PLACE_UNSTORED ": %s", c->key,
-			    strerror(-err));
-		return CLI_LOST;
-	}
-	if (!info.answered)
-		return place_trouble(c, err);
-	good = record_read(bytes.data, bytes.size, print, &p, &p.end);
+	weft_ctx_init(&w->watching, NULL);
+	live_follower_init(&w->follower, fleet, &w->shown);
+	w->follower.key = c->key;
+	if (!w->whole)
+		(void)!weft_waitgroup_go(&follower, follow, w);
+	status = weft_fleet_wait(fleet, &c->ctx, weft_key_str(c->key), &bytes,
+				 &info);
+	status = take(w, status, &bytes, &info);
 	weft_bytes_release(&bytes);
-	if (good)
-		return finish(c, &p);
-	cli_trouble(c->command, "%s: what is kept of it was not written by weft",
-		    c->key);
-	return CLI_UNAVAILABLE;
+	weft_ctx_cancel(&w->watching, -ECANCELED);
+	weft_waitgroup_wait(&follower);
+	weft_ctx_fini(&w->watching);
+	return status;
 }
 
 int cmd_wait(int argc, char **argv)
 {
-	place_command c = {.fn = wait_for_key, .wants_key = true};
-	const cli_option table[] = {
-		{"at", 0, CLI_TEXT, &c.options.url, 0, 0},
-		{"wait", 0, CLI_TIME, &c.wait, 0.001, 365 * 86400},
+	static waiting w = {
+		.place = {.fn = wait_for_key, .wants_key = true,
+			  .waits = on_wait, .waits_arg = &w},
+		.shown = {.print = print, .lost = tell_lost, .arg = &w},
 	};
-	const cli_options options = {"weft wait", help, table, 2};
+	const cli_option table[] = {
+		{"at", 0, CLI_TEXT, &w.place.options.url, 0, 0},
+		{"wait", 0, CLI_TIME, &w.place.wait, 0.001, 365 * 86400},
+		{"no-live", 0, CLI_FLAG_ON, &w.whole, 0, 0},
+	};
+	const cli_options options = {"weft wait", help, table, 3};
 
-	return place_main(&c, &options, argc, argv);
+	return place_main(&w.place, &options, argc, argv);
 }

@@ -100,7 +100,9 @@ int place_trouble(place_command *c, int err)
 static int run(void *arg)
 {
 	place_command *c = arg;
-	const weft_fleet_options options = {.warn = warn, .warn_arg = c};
+	const weft_fleet_options options = {.warn = warn, .warn_arg = c,
+					    .waits = c->waits,
+					    .waits_arg = c->waits_arg};
 	weft_fleet *fleet;
 	int status;
 	int err = weft_fleet_open(&fleet, place_url(&c->options), &options);

@@ -43,6 +43,8 @@ struct place_command {
 	bool wants_key;
 	int (*fn)(place_command *c, weft_fleet *fleet);
 	weft_duration wait; /* 0: as long as it takes */
+	weft_fleet_waits_fn waits;
+	void *waits_arg;
 	const char *key;
 	place_options options;
 	weft_mutex lock; /* of the next */

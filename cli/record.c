@@ -31,14 +31,20 @@ bool record_read_header(const unsigned char header[RECORD_HEADER_BYTES],
 
 size_t record_end_write(char text[RECORD_END_BYTES], const record_end *end)
 {
-	return (size_t)snprintf(text, RECORD_END_BYTES, "%s %d%s%s\n", end->why,
-				end->status, end->own ? " own" : "",
-				end->cut ? " cut" : "");
+	char had[40] = "";
+
+	if (end->run[0] != '\0')
+		snprintf(had, sizeof(had), " run %s %d", end->run, end->lost);
+	return (size_t)snprintf(text, RECORD_END_BYTES, "%s %d%s%s%s%s\n",
+				end->why, end->status, end->own ? " own" : "",
+				end->cut ? " cut" : "",
+				end->live ? " live" : "", had);
 }
 
 bool record_end_read(const char *text, size_t size_bytes, record_end *end)
 {
 	char copy[RECORD_END_BYTES];
+	const char *had;
 
 	*end = (record_end){0};
 	if (size_bytes >= sizeof(copy))
@@ -47,6 +53,10 @@ bool record_end_read(const char *text, size_t size_bytes, record_end *end)
 	copy[size_bytes] = '\0';
 	end->own = strstr(copy, " own") != NULL;
 	end->cut = strstr(copy, " cut") != NULL;
+	end->live = strstr(copy, " live") != NULL;
+	had = strstr(copy, " run ");
+	if (had != NULL && sscanf(had, " run %11s %d", end->run, &end->lost) != 2)
+		return false;
 	return sscanf(copy, "%15s %d", end->why, &end->status) == 2;
 }
 

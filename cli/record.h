@@ -33,6 +33,10 @@ typedef struct record_end {
 	bool own;	/* it is weft's own failure */
 	bool cut;	/* there was more output than is kept */
 	char why[16];	/* exited, killed, timed-out, not-run, done, trouble … */
+	/* What one caller has had of it; not in what is kept. */
+	char run[12];	/* whose run: here, elsewhere, before; or empty */
+	bool live;	/* some of its output as it came */
+	int lost;	/* runs of which output was shown, and which were lost */
 } record_end;
 
 /* It took longer than --max-run. */
@@ -42,7 +46,7 @@ bool record_timed_out(const record_end *end);
 #define RECORD_TIMED_OUT "the command took longer than --max-run and was ended"
 #define RECORD_CUT "there was more output than is kept"
 
-#define RECORD_END_BYTES 64
+#define RECORD_END_BYTES 96
 
 /* As text, for people with strings(1). Returns its size. */
 size_t record_end_write(char text[RECORD_END_BYTES], const record_end *end);

@@ -9,6 +9,8 @@
  *   shared_call.c               the call to the fleet, and what comes of it
  *   shared_run.c                the function of the call: it runs the command
  *   record.c                    output and ending as bytes
+ *   live.c                      output for who waits, while the run goes on
+ *   shown.c                     what the caller was shown of which run
  *   place.c                     where calls are shared; also for ls, show, …
  */
 #ifndef WEFT_CLI_SHARED_H
@@ -16,6 +18,7 @@
 
 #include "cli.h"
 #include "keeper.h"
+#include "live.h"
 #include "options.h"
 #include "place.h"
 #include "printer.h"
@@ -31,6 +34,7 @@ typedef struct shared_options {
 	weft_duration grace;
 	weft_duration every; /* 0: the key is as it is */
 	bool strict, no_detach, use_stdin, no_fingerprint;
+	bool whole; /* no output before the run has ended */
 	bool fail_is_final; /* a command that failed is done, too */
 	int own_status;
 	const char *status_file;
@@ -49,6 +53,7 @@ typedef struct shared_options {
 	{"strict", 0, CLI_FLAG_ON, &(o)->strict, 0, 0},                        \
 	{"no-detach", 0, CLI_FLAG_ON, &(o)->no_detach, 0, 0},                  \
 	{"stdin", 0, CLI_FLAG_ON, &(o)->use_stdin, 0, 0},                      \
+	{"no-live", 0, CLI_FLAG_ON, &(o)->whole, 0, 0},                        \
 	{"status-file", 0, CLI_TEXT, &(o)->status_file, 0, 0},                 \
 	{"own-status", 'E', CLI_WHOLE, &(o)->own_status, 1, 255}
 
@@ -72,6 +77,7 @@ int shared_main(shared_options *o);
 typedef struct shared_call {
 	const shared_options *options;
 	const char *key; /* with the tick, if it has one */
+	char key_and_tick[8192];
 	int in;		 /* stdin of the command */
 	int front;	 /* a socket to the front; -1: there is none */
 	keeper keeper;
@@ -79,6 +85,8 @@ typedef struct shared_call {
 	spool_store store;
 	printer printer;
 	printer_item output;
+	shown shown;
+	live_follower follower;
 	weft_ctx ctx; /* the caller's */
 
 	weft_mutex lock;      /* of what follows */
@@ -90,6 +98,12 @@ typedef struct shared_call {
 	record_end end;
 	char trouble[256]; /* for stderr */
 } shared_call;
+
+/*
+ * Whether output is shown as it comes. With --stale it may be that of a run
+ * that goes on behind the result that is given: nobody sees it.
+ */
+bool shared_is_live(const shared_call *s);
 
 /* Make the call. Returns 0; how it ended is in s->end. */
 int shared_call_make(shared_call *s);

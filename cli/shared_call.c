@@ -121,16 +121,46 @@ static void cannot_write(printer *p)
 	weft_ctx_cancel(&s->ctx, -EPIPE);
 }
 
-/* Of a result that is in memory: a full disk is no reason to lose it. */
-static void spool_piece(void *arg, enum record_kind kind, const void *data,
-			size_t size)
+bool shared_is_live(const shared_call *s)
+{
+	return !s->options->whole && s->options->call.stale == 0;
+}
+
+/* Of our own run the status is 74 then: what is shown of others is in memory. */
+static int show(void *arg, enum record_kind kind, const void *data, size_t size)
 {
 	shared_call *s = arg;
 	int err = spool_write(&s->output.output, (int)kind, data, size);
 
 	if (err != 0)
-		shared_trouble(s, CLI_NO_RESOURCES, "cannot keep the output: %s",
-			       strerror(-err));
+		shared_trouble(s, s->store.in_memory ? CLI_NO_RESOURCES : CLI_IO,
+			       "cannot keep the output: %s", strerror(-err));
+	printer_wake(&s->printer);
+	return err;
+}
+
+static void tell_lost(void *arg)
+{
+	note(arg, SHOWN_LOST);
+}
+
+/* Not the call that asks for the time. */
+static void on_wait(void *arg, weft_key key, uint64_t token)
+{
+	shared_call *s = arg;
+
+	if (!shared_is_live(s) || key.size != strlen(s->key) ||
+	    memcmp(key.data, s->key, key.size) != 0)
+		return;
+	s->store.in_memory = true; /* L1: a full disk is no reason to lose it */
+	live_follower_tell(&s->follower, token);
+}
+
+static void follow(void *arg, weft_ctx *ctx)
+{
+	shared_call *s = arg;
+
+	live_follow(&s->follower, ctx);
 }
 
 /* The wait for another's run; one's own is not cut short by it. */
@@ -246,7 +276,7 @@ static int place_time(shared_call *s, int64_t *now)
 }
 
 /* KEY@TICK: the multiple of --every, in s since 1970, that is nearest. */
-static int set_key(shared_call *s, char *room, size_t room_bytes)
+static int set_key(shared_call *s)
 {
 	weft_duration every = s->options->every;
 	int64_t now, tick;
@@ -259,10 +289,11 @@ static int set_key(shared_call *s, char *room, size_t room_bytes)
 	if (err != 0)
 		return err;
 	tick = (now + every / 2) / every * every;
-	snprintf(room, room_bytes, tick % WEFT_SECOND == 0 ? "%s@%lld" : "%s@%lld.%03d",
+	snprintf(s->key_and_tick, sizeof(s->key_and_tick),
+		 tick % WEFT_SECOND == 0 ? "%s@%lld" : "%s@%lld.%03d",
 		 s->options->key, (long long)(tick / WEFT_SECOND),
 		 (int)(tick % WEFT_SECOND / WEFT_MS(1)));
-	s->key = room;
+	s->key = s->key_and_tick;
 	return 0;
 }
 
@@ -325,13 +356,34 @@ static void set_own_end(shared_call *s, int err, const weft_fleet_info *info)
 			       reason(s, why));
 }
 
-/*
- * Whether the caller has seen the output as it came. With --stale that may be
- * of a run that goes on behind the result that is given: nobody sees it.
- */
+/* Whether the caller has seen all that the command has printed. */
 static bool is_seen(const shared_call *s, const weft_fleet_info *info)
 {
-	return info->led && s->options->call.stale == 0;
+	return info->led && shared_is_live(s);
+}
+
+/* All that is not shown so far, and how it ended. */
+static void take_result(shared_call *s, const weft_bytes *bytes,
+			const weft_fleet_info *info)
+{
+	s->store.in_memory |= !is_seen(s, info);
+	if (!shown_result(&s->shown, info->token, bytes->data, bytes->size,
+			  &s->end))
+		shared_trouble(s, CLI_UNAVAILABLE, "%s: what is kept of it was "
+			       "not written by weft", s->key);
+	else if (s->shown.torn)
+		shared_trouble(s, CLI_LOST, SHOWN_TORN, s->key);
+}
+
+/* For the status file: what the caller has had. */
+static void note_run(shared_call *s, const weft_fleet_info *info)
+{
+	const char *run = info->led ? "here" : info->kept ? "before" : "elsewhere";
+
+	if (info->answered)
+		snprintf(s->end.run, sizeof(s->end.run), "%s", run);
+	s->end.live = s->shown.live;
+	s->end.lost = s->shown.lost_runs;
 }
 
 /* What the caller would not see of how it ended. */
@@ -362,28 +414,21 @@ static void tell_end(shared_call *s, const weft_fleet_info *info)
  */
 static void call_place(shared_call *s)
 {
-	char key[8192];
 	weft_bytes bytes = {0};
 	weft_fleet_info info = {0};
-	int err = set_key(s, key, sizeof(key));
-	bool good;
+	int err = set_key(s);
 
+	s->follower.key = s->key;
 	if (err == 0)
 		err = do_call(s, &bytes, &info);
 	if (info.answered && s->trouble[0] == '\0' && !s->lost) {
-		s->store.in_memory = !is_seen(s, &info);
-		good = record_read(bytes.data, bytes.size,
-				   is_seen(s, &info) ? NULL : spool_piece, s,
-				   &s->end);
-		if (!good)
-			shared_trouble(s, CLI_UNAVAILABLE, "%s: what is kept of "
-				       "it was not written by weft", s->key);
+		take_result(s, &bytes, &info);
 	} else if (s->trouble[0] == '\0') {
 		set_own_end(s, err, &info);
 	}
+	note_run(s, &info);
 	tell_end(s, &info);
 	s->stale = info.stale;
-	s->key = s->options->key;
 	weft_bytes_release(&bytes);
 }
 
@@ -391,11 +436,14 @@ static void call_and_watch(shared_call *s)
 {
 	weft_waitgroup watchers = {0};
 	weft_ctx watching;
-	watcher waits = {watch_wait, s, &watching}, leaves = {watch_front, s, &watching};
+	watcher waits = {watch_wait, s, &watching}, leaves = {watch_front, s, &watching},
+		follows = {follow, s, &watching};
 
 	weft_ctx_init(&watching, NULL);
+	live_follower_init(&s->follower, s->fleet, &s->shown);
 	if ((s->options->wait > 0 && weft_waitgroup_go(&watchers, watch, &waits) != 0) ||
-	    (s->front >= 0 && weft_waitgroup_go(&watchers, watch, &leaves) != 0))
+	    (s->front >= 0 && weft_waitgroup_go(&watchers, watch, &leaves) != 0) ||
+	    (shared_is_live(s) && weft_waitgroup_go(&watchers, watch, &follows) != 0))
 		shared_trouble(s, CLI_NO_RESOURCES, "no memory for a task");
 	else
 		call_place(s);
@@ -406,7 +454,8 @@ static void call_and_watch(shared_call *s)
 
 static void open_and_call(shared_call *s)
 {
-	const weft_fleet_options options = {.warn = warn, .warn_arg = s};
+	const weft_fleet_options options = {.warn = warn, .warn_arg = s,
+					    .waits = on_wait, .waits_arg = s};
 	int err = weft_fleet_open(&s->fleet, place_url(&s->options->place),
 				  &options);
 
@@ -466,6 +515,9 @@ int shared_call_make(shared_call *s)
 	s->printer.style = &style;
 	s->printer.arg = s;
 	s->printer.on_error = cannot_write;
+	s->shown.print = show;
+	s->shown.lost = tell_lost;
+	s->shown.arg = s;
 	spool_store_init(&s->store);
 	spool_init(&s->output.output, &s->store);
 	err = printer_start(&s->printer);

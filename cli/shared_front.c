@@ -27,8 +27,14 @@ static int own_status(const shared_options *o, int status)
 static int write_status_file(const shared_options *o, int fd, int status,
 			     const record_end *end)
 {
-	if (fd < 0 || dprintf(fd, "{\"end\": \"%s\", \"status\": %d, \"own\": %s}\n",
-			      end->why, status, end->own ? "true" : "false") > 0)
+	const char *quote = end->run[0] != '\0' ? "\"" : "";
+
+	if (fd < 0 ||
+	    dprintf(fd, "{\"end\": \"%s\", \"status\": %d, \"own\": %s, "
+			"\"run\": %s%s%s, \"live\": %s, \"lost\": %d}\n",
+		    end->why, status, end->own ? "true" : "false", quote,
+		    end->run[0] != '\0' ? end->run : "null", quote,
+		    end->live ? "true" : "false", end->lost) > 0)
 		return status;
 	cli_trouble(o->command, "cannot write %s: %s", o->status_file,
 		    strerror(errno));

@@ -37,9 +37,9 @@ struct run {
 
 	weft_mutex one_reads;
 	weft_mutex lock; /* of what is recorded */
-	size_t size;
+	live_feed feed;
+	size_t size, pieces;
 	bool cut;
-	bool unspooled; /* the caller here is not, or no longer, shown it */
 };
 
 static void record(run *r, enum record_kind kind, const char *data, size_t size)
@@ -58,25 +58,21 @@ static void record(run *r, enum record_kind kind, const char *data, size_t size)
 			       "output: %s", strerror(-err));
 }
 
-/* For the caller here as it comes, for the others when it has ended. */
+/* For those on this machine as it comes, for the others when it has ended. */
 static void take_in(run_stream *s, const char *data, size_t size)
 {
 	run *r = s->run;
-	int err = 0;
 
 	weft_mutex_lock(&r->lock);
-	if (!r->unspooled)
-		err = spool_write(&r->call->output.output, (int)s->kind, data,
-				  size);
-	r->unspooled |= err != 0;
+	if (shared_is_live(r->call))
+		shown_piece(&r->call->shown, weft_fleet_run_token(r->fleet_run),
+			    r->pieces, s->kind, data, size);
+	r->pieces++;
 	if (r->size + RECORD_HEADER_BYTES + size > RECORD_MOST)
 		r->cut = true;
 	record(r, s->kind, data, size);
+	live_feed_grown(&r->feed);
 	weft_mutex_unlock(&r->lock);
-	if (err != 0)
-		shared_trouble(r->call, CLI_IO, "cannot keep the output: %s",
-			       strerror(-err));
-	printer_wake(&r->call->printer);
 }
 
 /*
@@ -369,7 +365,7 @@ int shared_run(weft_ctx *ctx, void *arg, weft_fleet_run *fleet_run)
 	shared_call *s = arg;
 	run r = {.call = s, .fleet_run = fleet_run, .ctx = ctx,
 		 .lease = {-1, -1},
-		 .unspooled = s->options->call.stale > 0};
+		 .feed = {.lock = &r.lock, .run = fleet_run}};
 	record_end end;
 	int err;
 
@@ -381,12 +377,15 @@ int shared_run(weft_ctx *ctx, void *arg, weft_fleet_run *fleet_run)
 	if (!s->leading)
 		return -ECANCELED;
 	shared_tell_warning(s);
+	live_feed_start(&r.feed);
 	err = start(&r);
 	if (err == -ECANCELED) {
+		live_feed_stop(&r.feed);
 		close_both(r.lease);
 		return err;
 	}
 	end = err == 0 ? run_child(&r) : not_started(&r, err);
+	live_feed_stop(&r.feed);
 	weft_mutex_lock(&s->lock);
 	s->run = NULL;
 	weft_mutex_unlock(&s->lock);

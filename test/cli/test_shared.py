@@ -78,6 +78,8 @@ class SharedTest(CommandTest):
 class Everywhere:
     """What holds over every engine."""
 
+    other_outputs = ["echo other; echo more"]
+
     def test_all_who_ask_share_one_run(self):
         script = RUN + "echo out; echo err >&2; " + UNTIL_GO + "; echo more; exit 3"
         all_of_them = [self.start_flight("k", script) for _ in range(5)]
@@ -161,6 +163,84 @@ class Everywhere:
             for name in ("pid", "tidied"):
                 (self.dir / name).unlink()
 
+    # Output as it comes
+
+    def test_who_waits_sees_output_as_it_comes(self):
+        script = RUN + "echo early; until [ -e more ]; do sleep 0.01; done; echo late; " + UNTIL_GO + "; exit 4"
+        leader = self.start_flight("k", script)
+        self.wait_for_runs(1)
+        waiters = [self.start_flight("k", script, "--status-file", "why"), self.start("wait", "k")]
+        for process in (leader, *waiters):
+            self.assertEqual(process.stdout.readline(), "early\n")
+        (self.dir / "more").touch()
+        joins_late = self.start_flight("k", script)
+        waits_late = self.start("wait", "k")
+        for process in (leader, *waiters):
+            self.assertEqual(process.stdout.readline(), "late\n")
+        for process in (joins_late, waits_late):
+            self.assertEqual([process.stdout.readline() for _ in range(2)], ["early\n", "late\n"])
+        self.go()
+        for process in (leader, *waiters, joins_late, waits_late):
+            self.assert_done(self.finish(process), 4, "")
+        self.assertEqual(len(self.runs()), 1)
+        why = json.loads((self.dir / "why").read_text())
+        self.assertEqual((why["run"], why["live"], why["lost"]), ("elsewhere", True, 0))
+
+    def test_next_run_goes_on_where_the_lost_one_was_if_it_repeats_it(self):
+        script = RUN + ("echo note $$ >&2; [ $(wc -l <runs) = 2 ] && { printf 'one\\ntwo\\nthree\\n'; exit 3; };"
+                        " printf 'one\\n'; sleep 0.1; printf 'two\\n'; exec sleep 1000")
+        leader = self.start_flight("k", script)
+        first = self.wait_for_runs(1)
+        waiters = [self.start_flight("k", script, "--status-file", "why"), self.start_flight("k", script)]
+        for process in waiters:
+            self.assertEqual([process.stdout.readline() for _ in range(2)], ["one\n", "two\n"])
+        self.kill_behind(leader, "k")
+        for process in waiters:
+            done = self.finish(process)
+            self.assert_done(done, 3, "three\n")
+            notes = done.stderr.splitlines()
+            self.assertEqual(notes[0], f"note {first}")
+            self.assertIn("is lost, and another one begins", notes[1])
+            self.assertEqual(notes[2:], [f"note {self.runs()[1]}"])
+        self.assertEqual(json.loads((self.dir / "why").read_text())["lost"], 1)
+
+    def test_output_of_two_runs_is_never_mixed(self):
+        for second in self.other_outputs:
+            script = RUN + f"[ $(wc -l <runs) = 2 ] && {{ {second}; exit 0; }}; echo one; exec sleep 1000"
+            leader = self.start_flight("k", script)
+            self.wait_for_runs(1)
+            whole = self.start_flight("k", script, "--no-live")
+            waiters = [self.start("wait", "k"), self.start_flight("k", script)]
+            for process in waiters:
+                self.assertEqual(process.stdout.readline(), "one\n")
+            self.kill_behind(leader, "k")
+            for process in waiters:
+                done = self.finish(process)
+                self.assert_done(done, 70, "")
+                self.assertIn("lost", done.stderr)
+            self.assertIn("this is not the whole", done.stderr)
+            expected = subprocess.run(["sh", "-c", second], capture_output=True, text=True).stdout
+            self.assert_done(self.finish(whole), 0, expected)
+            self.assertEqual(len(self.runs()), 2)
+            (self.dir / "runs").unlink()
+
+    def test_no_live_is_all_or_nothing(self):
+        script = RUN + "echo early; " + UNTIL_GO
+        leader = self.start_flight("k", script, "--no-live")
+        self.wait_for_runs(1)
+        live = self.start_flight("k", script)
+        whole = [leader, self.start_flight("k", script, "--no-live"), self.start("wait", "--no-live", "k")]
+        self.assertEqual(live.stdout.readline(), "early\n")
+        self.wait_for_waiters("k", 3)
+        self.assertEqual([bytes_in(process.stdout) for process in whole], [0, 0, 0])
+        self.go()
+        for process in whole:
+            self.assert_done(self.finish(process), 0, "early\n")
+        leader = self.start_flight("k2", "echo half; exec sleep 1000", "--no-live")
+        until(lambda: self.show("k2").get("state") == "running", "it runs")
+        os.kill(self.behind("k2"), signal.SIGKILL)
+        self.assert_done(self.finish(leader), 70, "")
+
     def test_at_most_once_is_not_repeated(self):
         script = RUN + "exec sleep 1000"
         process = self.start("once", "--at-most-once", "k", "sh", "-c", script)
@@ -174,6 +254,8 @@ class Everywhere:
 
 
 class InDirectory(Everywhere, SharedTest):
+    other_outputs = ["echo other; echo more", "echo on", ":"]
+
     # One run for all
 
     def test_calls_after_another_run_anew(self):
@@ -210,6 +292,53 @@ class InDirectory(Everywhere, SharedTest):
         self.assertEqual(len(self.finish(other).stdout), 3_000_000)
         self.assertIsNone(slow.poll())
         self.assertEqual(len(self.finish(slow).stdout), 3_000_000)
+
+    def test_slow_reader_of_a_run_elsewhere_holds_up_nobody(self):
+        script = RUN + "head -c 3000000 /dev/zero; touch written; " + UNTIL_GO
+        leader = self.start_flight("k", script, stdout=subprocess.DEVNULL)
+        self.wait_for_runs(1)
+        slow = [self.start_flight("k", script), self.start("wait", "k")]
+        for process in slow:
+            until(lambda: bytes_in(process.stdout) > 60_000, "its pipe is full")
+        fast = self.start_flight("k", script)
+        self.assertEqual(len(fast.stdout.read(3_000_000)), 3_000_000)
+        self.assertTrue((self.dir / "written").exists())
+        self.go()
+        self.assert_done(self.finish(fast), 0, "")
+        self.assertEqual(leader.wait(60), 0)
+        for process in slow:
+            self.assertEqual(len(self.finish(process).stdout), 3_000_000)
+
+    def test_followers_that_leave_are_let_go(self):
+        leader = self.start_flight("k", RUN + "echo x; " + UNTIL_GO)
+        self.wait_for_runs(1)
+        behind = self.behind("k")
+        before = len(os.listdir(f"/proc/{behind}/fd"))
+        waiters = [self.start("wait", "k") for _ in range(3)]
+        for process in waiters:
+            self.assertEqual(process.stdout.readline(), "x\n")
+        self.assertEqual(len(os.listdir(f"/proc/{behind}/fd")), before + 3)
+        for process in waiters:
+            process.kill()
+        until(lambda: len(os.listdir(f"/proc/{behind}/fd")) <= before, "their sockets are closed")
+        self.go()
+        self.assert_done(self.finish(leader), 0)
+
+    def test_output_as_it_comes_is_for_the_same_user(self):
+        if os.getuid() != 0:
+            self.skipTest("needs root")
+        leader = self.start_flight("k", "echo secret; " + UNTIL_GO)
+        self.assertEqual(leader.stdout.readline(), "secret\n")
+        entry = self.show("k")
+        look = ("import os, socket, sys; os.setuid(int(sys.argv[2]));"
+                " s = socket.socket(socket.AF_UNIX); s.settimeout(20); s.connect(chr(0) + sys.argv[1]);"
+                " sys.stdout.write(repr(b'secret' in s.recv(100)))")
+        for user, seen in ("0", "True"), ("65534", "False"):
+            name = f"weft/{entry['pid']}/{entry['token']}"
+            done = subprocess.run([sys.executable, "-c", look, name, user], capture_output=True, text=True, check=True)
+            self.assertEqual(done.stdout, seen)
+        self.go()
+        self.assert_done(self.finish(leader), 0)
 
     def test_statuses_are_passed_on(self):
         for script, status in [("exit 1", 1), ("exit 255", 255), ("exit 70", 70), ("kill -9 $$", 137)]:
@@ -364,7 +493,7 @@ class InDirectory(Everywhere, SharedTest):
                   "while [ ! -e go ]; do sleep 0.01; done; echo result")
         leader = self.start_flight("k", script, "--no-detach", "--grace", "20s")
         first = self.wait_for_runs(1)
-        waiter = self.start_flight("k", script)
+        waiter = self.start_flight("k", script, "--no-live")
         self.wait_for_waiters("k", 1)
         leader.send_signal(signal.SIGINT)
         self.assert_done(self.finish(leader), -signal.SIGINT, "got it\n")
@@ -578,9 +707,12 @@ class InDirectory(Everywhere, SharedTest):
             done = self.flight("k", "true", "--at", "dir:/proc/nowhere", "--status-file", "why", *options)
             self.assert_trouble(done, "/proc/nowhere", status=status)
             why = json.loads((self.dir / "why").read_text())
-            self.assertEqual(why, {"end": "trouble", "status": status, "own": True})
+            nothing = {"run": None, "live": False, "lost": 0}
+            self.assertEqual(why, {"end": "trouble", "status": status, "own": True, **nothing})
         self.assert_done(self.flight("k", "exit 69", "--status-file", "why", "-E", "200"), 69)
-        self.assertEqual(json.loads((self.dir / "why").read_text()), {"end": "exited", "status": 69, "own": False})
+        why = json.loads((self.dir / "why").read_text())
+        here = {"run": "here", "live": False, "lost": 0}
+        self.assertEqual(why, {"end": "exited", "status": 69, "own": False, **here})
 
     def test_arguments_that_are_wrong(self):
         for args, word in [
