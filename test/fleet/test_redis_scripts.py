@@ -309,7 +309,8 @@ class Walk:
             "reclaim": rng.random() < 0.8, "ending": pick([0, 0, 0, 1, 3]), "deaths": rng.randrange(9),
             "payload": bytes(rng.getrandbits(8) for _ in range(pick([0, 3, 20]))), "err": pick([0, -5, 7, -2147483648]),
             "gone": pick(["", "", "", f"who{rng.randrange(PROCESSES)}"]), "took": rng.randrange(10**6),
-            "fresh": pick([0, 0, -1, MINUTE, 30 * MINUTE]), "stale": pick([0, 40 * MINUTE, -1]), "linger": 1000 * MINUTE, "inline": pick([0, 10]),
+            "fresh": pick([0, 0, -1, MINUTE, 30 * MINUTE]), "stale": pick([0, 40 * MINUTE, -1]),
+            "linger": 1000 * MINUTE, "inline": pick([0, 10]),
         }
 
     def choose(self):
