@@ -2,7 +2,7 @@
 /*
  * One process of the measurements of bench/fleet:
  *
- *	bench-fleet stampede METHOD URL COUNTER RATE SECONDS
+ *	bench-fleet stampede METHOD URL COUNTER RATE SECONDS VARIANT
  *	bench-fleet lag URL KEY START ROUNDS EVERY_MS
  *	bench-fleet hold URL KEY LEASE_MS MILLISECONDS
  *
@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <hiredis/hiredis.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,17 +45,55 @@ static weft_fleet *open_fleet(const char *url, long lease_ms)
  * The value of one key is kept for TTL; getting it takes DATABASE. RATE times a
  * second somebody asks, whether the ones before have been answered or not, SECONDS
  * long. Prints how long each call took from when it was due, in microseconds;
- * COUNTER is a file with the number of times that the database was asked.
+ * COUNTER is a file with the number of times that the database was asked, and the
+ * process that did it last.
  */
 enum { TTL_MS = 2000, DATABASE_MS = 200, POLL_MS = 50, CONNECTIONS = 8 };
 
-static uint64_t *queries;	/* atomic, in COUNTER */
-static const char *counter_path;
+/* What is the matter with the database, or with what it is asked for. */
+static const struct variant {
+	const char *name;
+	bool fails;		/* always */
+	bool hangs;		/* from the second HANG_FROM on until HANG_TO */
+	bool has_none;		/* what is asked for; kept for a quarter of TTL */
+	bool many_keys;		/* every call of a process has another one */
+	size_t bytes;
+} variants[] = {
+	{"plain", .bytes = 16},
+	{"errors", .fails = true},
+	{"hang", .hangs = true, .bytes = 16},
+	{"not_found", .has_none = true},
+	{"mebibyte", .bytes = 1 << 20},
+	{"many_keys", .many_keys = true, .bytes = 16},
+	{"killed", .bytes = 16},	/* who asks the database, by bench/fleet */
+}, *variant;
 
-static void ask_database(weft_ctx *ctx)
+enum { HANG_FROM = 3, HANG_TO = 6, COOL_DOWN_MS = 200, RUN_MOST_MS = 500 };
+enum { ITS_ERROR = 1 };
+
+static struct {
+	uint64_t queries;	/* atomic */
+	uint64_t last_asker;	/* atomic */
+} *counter;			/* COUNTER */
+static const char *counter_path;
+static char *value;		/* variant->bytes of it */
+static weft_time begun;
+
+static long ttl_ms(void)
 {
-	weft_atomic_add(queries, 1, relaxed);
-	(void)!weft_sleep(ctx, WEFT_MS(DATABASE_MS));
+	return variant->has_none ? TTL_MS / 4 : TTL_MS;
+}
+
+static int ask_database(weft_ctx *ctx)
+{
+	weft_time now = weft_now(), hang_to = begun + HANG_TO * WEFT_SECOND;
+	weft_duration takes = WEFT_MS(DATABASE_MS);
+
+	weft_atomic_add(&counter->queries, 1, relaxed);
+	weft_atomic_store(&counter->last_asker, (uint64_t)getpid(), relaxed);
+	if (variant->hangs && now >= begun + HANG_FROM * WEFT_SECOND && now < hang_to)
+		takes += hang_to - now;
+	return weft_sleep(ctx, takes) != 0 || variant->fails ? ITS_ERROR : 0;
 }
 
 /* Connections of the methods that speak to Redis themselves. */
@@ -90,15 +129,19 @@ static void give_connection(redisContext *c)
 }
 
 /* True if the reply is neither an error nor nothing. */
-static bool redis(const char *command)
+__attribute__((format(printf, 1, 2)))
+static bool redis(const char *command, ...)
 {
 	redisContext *c = take_connection();
 	redisReply *r;
+	va_list args;
 	bool good;
 
+	va_start(args, command);
 	weft_blocking_begin();
-	r = redisCommand(c, command);
+	r = redisvCommand(c, command, args);
 	weft_blocking_end();
+	va_end(args);
 	if (r == NULL)
 		fail("the server is gone");
 	good = r->type != REDIS_REPLY_NIL && r->type != REDIS_REPLY_ERROR;
@@ -107,47 +150,53 @@ static bool redis(const char *command)
 	return good;
 }
 
-static void fill_cache(weft_ctx *ctx)
+static bool is_cached(const char *key)
 {
-	ask_database(ctx);
-	redis("SET bench:value 0123456789abcdef PX 2000");
+	return redis("GET bench:%s", key);
+}
+
+static int fill_cache(weft_ctx *ctx, const char *key)
+{
+	int err = ask_database(ctx);
+
+	if (err == 0)
+		redis("SET bench:%s %s PX %ld", key, value, ttl_ms());
+	return err;
 }
 
 /* Nothing: whoever misses asks. */
-static void get_unprotected(void)
+static void get_unprotected(const char *key)
 {
-	if (!redis("GET bench:value"))
-		fill_cache(NULL);
+	if (!is_cached(key))
+		fill_cache(NULL, key);
 }
 
 /* A flight in the process, and nothing between processes. */
 static weft_flight local;
 
-static int fill_in_flight(weft_ctx *ctx, void *arg, void **value)
+static int fill_in_flight(weft_ctx *ctx, void *arg, void **result)
 {
-	(void)arg;
-	(void)value;
-	fill_cache(ctx);
-	return 0;
+	(void)result;
+	return fill_cache(ctx, arg);
 }
 
-static void get_in_flight(void)
+static void get_in_flight(const char *key)
 {
 	weft_result r;
 
-	if (redis("GET bench:value"))
+	if (is_cached(key))
 		return;
-	r = weft_flight_do(&local, weft_key_str("value"), fill_in_flight, NULL);
+	r = weft_flight_do(&local, weft_key_str(key), fill_in_flight, (void *)key);
 	weft_result_release(&r);
 }
 
 /* A lock that expires, and looking again and again. */
-static void get_polling(void)
+static void get_polling(const char *key)
 {
-	while (!redis("GET bench:value")) {
-		if (redis("SET bench:lock 1 NX PX 3000")) {
-			fill_cache(NULL);
-			redis("DEL bench:lock");
+	while (!is_cached(key)) {
+		if (redis("SET bench:lock:%s 1 NX PX 3000", key)) {
+			fill_cache(NULL, key);
+			redis("DEL bench:lock:%s", key);
 			return;
 		}
 		(void)!weft_sleep(NULL, WEFT_MS(POLL_MS));
@@ -155,19 +204,19 @@ static void get_polling(void)
 }
 
 /* A lock on a file; all processes are on one machine here. */
-static void get_with_flock(void)
+static void get_with_flock(const char *key)
 {
 	int fd;
 
-	if (redis("GET bench:value"))
+	if (is_cached(key))
 		return;
 	fd = open(counter_path, O_RDONLY | O_CLOEXEC);
 	weft_blocking_begin();
 	if (fd < 0 || flock(fd, LOCK_EX) != 0)
 		fail("flock does not work");
 	weft_blocking_end();
-	if (!redis("GET bench:value"))
-		fill_cache(NULL);
+	if (!is_cached(key))
+		fill_cache(NULL, key);
 	close(fd);
 }
 
@@ -175,43 +224,47 @@ static weft_fleet *fleet;
 
 static int fill_for_fleet(weft_ctx *ctx, void *arg, weft_fleet_run *run)
 {
+	int err = ask_database(ctx);
+
 	(void)arg;
-	ask_database(ctx);
-	return weft_fleet_run_add(run, "0123456789abcdef", 16);
+	return err != 0 ? err : weft_fleet_run_add(run, value, variant->bytes);
 }
 
-static void get_from_fleet(weft_duration stale, double early)
+static void get_from_fleet(const char *key, weft_duration stale, double early)
 {
 	weft_fleet_call call = {
-		.key = weft_key_str("value"), .fn = fill_for_fleet,
-		.mode = WEFT_FLEET_CACHE, .keep = WEFT_MS(TTL_MS),
+		.key = weft_key_str(key), .fn = fill_for_fleet,
+		.mode = WEFT_FLEET_CACHE, .keep = WEFT_MS(ttl_ms()),
+		.keep_error = WEFT_MS(COOL_DOWN_MS),
+		.max_run = variant->hangs ? WEFT_MS(RUN_MOST_MS) : 0,
 		.stale = stale, .early = early,
 	};
+	int err = weft_fleet_do(fleet, NULL, &call, NULL, NULL);
 
-	if (weft_fleet_do(fleet, NULL, &call, NULL, NULL) != 0)
+	if (err != 0 && err != ITS_ERROR)
 		fail("the fleet does not answer");
 }
 
-static void get_fresh(void)
+static void get_fresh(const char *key)
 {
-	get_from_fleet(0, 0);
+	get_from_fleet(key, 0, 0);
 }
 
-static void get_stale(void)
+static void get_stale(const char *key)
 {
-	get_from_fleet(WEFT_MS(TTL_MS), 1);
+	get_from_fleet(key, WEFT_MS(TTL_MS), 1);
 }
 
 static const struct {
 	const char *name;
-	void (*get)(void);
+	void (*get)(const char *key);
 } methods[] = {
 	{"unprotected", get_unprotected}, {"in_process", get_in_flight},
 	{"lock_and_poll", get_polling},   {"flock", get_with_flock},
 	{"fleet", get_fresh},             {"fleet_stale", get_stale},
 };
 
-static void (*get)(void);
+static void (*get)(const char *key);
 static uint32_t *taken_us;	/* of each call */
 
 typedef struct {
@@ -223,8 +276,10 @@ typedef struct {
 static void make_call(void *arg)
 {
 	call *c = arg;
+	char key[32];
 
-	get();
+	snprintf(key, sizeof key, "value-%ld", variant->many_keys ? c->number : 0);
+	get(key);
 	taken_us[c->number] = (uint32_t)((weft_now() - c->due) / 1000);
 	weft_waitgroup_done(c->all);
 }
@@ -232,7 +287,7 @@ static void make_call(void *arg)
 static int stampede(void *arg)
 {
 	long *rate_and_count = arg, count = rate_and_count[1];
-	weft_time start = weft_now() + WEFT_MS(100);
+	weft_time start = begun + WEFT_MS(100);
 	weft_waitgroup all = {0};
 
 	for (long i = 0; i < count; i++) {
@@ -265,9 +320,9 @@ static void map_counter(const char *path)
 	int fd = open(path, O_RDWR | O_CLOEXEC);
 
 	counter_path = path;
-	queries = mmap(NULL, sizeof *queries, PROT_READ | PROT_WRITE, MAP_SHARED,
+	counter = mmap(NULL, sizeof *counter, PROT_READ | PROT_WRITE, MAP_SHARED,
 		       fd, 0);
-	if (queries == MAP_FAILED)
+	if (counter == MAP_FAILED)
 		fail("the counter cannot be mapped");
 	close(fd);
 }
@@ -279,16 +334,22 @@ static void run_stampede(char **argv)
 	for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
 		if (strcmp(methods[i].name, argv[0]) == 0)
 			get = methods[i].get;
-	if (get == NULL)
-		fail("no such method");
+	for (size_t i = 0; i < sizeof variants / sizeof *variants; i++)
+		if (strcmp(variants[i].name, argv[5]) == 0)
+			variant = &variants[i];
+	if (get == NULL || variant == NULL)
+		fail("no such method or variant");
+	begun = weft_now();
+	value = calloc(variant->bytes + 1, 1);
+	taken_us = calloc((size_t)rate_and_count[1], sizeof *taken_us);
+	if (value == NULL || taken_us == NULL)
+		fail("no memory");
+	memset(value, 'x', variant->bytes);
 	map_counter(argv[2]);
 	if (strncmp(argv[0], "fleet", 5) == 0)
 		fleet = open_fleet(argv[1], 3000);
 	else
 		connect_all(argv[1]);
-	taken_us = calloc((size_t)rate_and_count[1], sizeof *taken_us);
-	if (taken_us == NULL)
-		fail("no memory");
 	weft_run(stampede, rate_and_count);
 	for (long i = 0; i < rate_and_count[1]; i++)
 		printf("%" PRIu32 " ", taken_us[i]);
@@ -371,7 +432,7 @@ static void run_hold(char **argv)
 
 int main(int argc, char **argv)
 {
-	if (argc == 7 && strcmp(argv[1], "stampede") == 0)
+	if (argc == 8 && strcmp(argv[1], "stampede") == 0)
 		run_stampede(argv + 2);
 	else if (argc == 7 && strcmp(argv[1], "lag") == 0)
 		run_lag(argv + 2);
