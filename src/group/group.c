@@ -201,10 +201,20 @@ static int take_nested_slot(weft_group *g, weft_ctx *ctx)
 	return err;
 }
 
+/* Those who have the slots may not have begun. */
+static bool help_those_with_slots(weft_group *g)
+{
+	int64_t limit = weft_atomic_load(&g->priv_limit, relaxed);
+
+	return limit > 1 && weft__task_help((size_t)limit - 1);
+}
+
 static int take_slot(weft_group *g, weft_ctx *ctx)
 {
-	if (weft_sema_try_acquire(&g->priv_slots, 1))
-		return 0;
+	do {
+		if (weft_sema_try_acquire(&g->priv_slots, 1))
+			return 0;
+	} while (ctx == NULL && help_those_with_slots(g));
 	return is_nested(g) ? take_nested_slot(g, ctx)
 			    : wait_for_slot(g, ctx, &why_go);
 }

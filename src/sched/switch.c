@@ -257,6 +257,11 @@ static void commit_yield(void *task, void *worker)
 	push_ready(worker, task);
 }
 
+static void commit_help(void *task, void *worker)
+{
+	weft__worker_push_helper(worker, task);
+}
+
 /* The thread's own stack goes on, the loop it leaves is spare. */
 static void commit_leave(void *stack, void *unused)
 {
@@ -368,7 +373,11 @@ run_loop(weft__stack *self, bool traced)
 
 	tick(self->worker, 1);
 	for (;;) {
-		task = weft__worker_find(self->worker);
+		task = self->handed;
+		if (likely(task == NULL))
+			task = weft__worker_find(self->worker);
+		else
+			self->handed = NULL;
 		if (task == NULL)
 			leave(self);
 		else if (task->stack == NULL)
@@ -585,13 +594,15 @@ void weft__stack_abandon(void)
 	weft__context_abandon(to, commit_abandoned, self, w);
 }
 
-static inline __attribute__((always_inline)) void yield(weft__stack *self)
+/* Let at most count others run that would come after the caller. */
+static inline __attribute__((always_inline)) void yield(weft__stack *self,
+							uint32_t count)
 {
 	weft__worker *w = self->worker;
 	const weft__context *to;
 	thread_state state;
 
-	w->yielded = YIELD_TO;
+	w->yielded = count;
 	to = next_context(w);
 	state = state_leave(w);
 	self->task->stack = self;
@@ -602,7 +613,7 @@ static inline __attribute__((always_inline)) void yield(weft__stack *self)
 static WEFT_PRIV_COLD void yield_traced(weft__stack *self)
 {
 	weft__trace_yield(self);
-	yield(self);
+	yield(self, YIELD_TO);
 	weft__trace_go_on(self);
 }
 
@@ -620,7 +631,50 @@ void weft_yield(void)
 	if (unlikely(weft__rt.traced))
 		yield_traced(self);
 	else
-		yield(self);
+		yield(self, YIELD_TO);
+}
+
+/* ---- helping ---- */
+
+/*
+ * One task runs, on a stack of its own since it may wait. The caller goes where
+ * it was: whatever it starts is newer, so its worker comes back to the caller
+ * when all that has run or waits.
+ */
+static bool help_one(weft__stack *self)
+{
+	weft__worker *w = self->worker;
+	weft__stack *to = weft__stack_get(w);
+	thread_state state;
+
+	if (unlikely(to == NULL))
+		return false;
+	to->handed = weft__worker_take_child(w);
+	if (unlikely(to->handed == NULL)) {
+		spare_push(w, to);
+		return false;
+	}
+	state = state_leave(w);
+	to->worker = w;
+	self->task->stack = self;
+	weft__context_switch(&self->context, &to->context, commit_help,
+			     self->task, w);
+	state_land(self->worker, &state);
+	return true;
+}
+
+bool weft__task_help(size_t count)
+{
+	weft__stack *self = weft__stack_self();
+
+	if (self == NULL || unlikely(weft__rt.traced) ||
+	    unlikely(self->flow.mutexes != 0 || weft__task_pinned(self->task)) ||
+	    !weft__worker_may_help(self->worker))
+		return false;
+	if (count == 1)
+		return help_one(self);
+	yield(self, count < YIELD_TO ? (uint32_t)count : YIELD_TO);
+	return true;
 }
 
 /* ---- staying on a thread ---- */

@@ -25,6 +25,15 @@ void weft__task_start_embedded(weft__task *task, weft__task_entry *entry,
 /* Start the worker threads if they do not run. 0 or -ENOMEM. */
 int weft__runtime_start(void);
 
+/*
+ * The caller is about to wait for count things, and has perhaps just started
+ * those who do them: let so many run, if there are any that its worker would
+ * come to anyway. Then it need not be queued and woken, for what it would wait
+ * for has been done. False: it has to wait. True: it may look again, on another
+ * thread perhaps; each time somebody has run, so that this comes to an end.
+ */
+bool weft__task_help(size_t count);
+
 /* The calling task, NULL on a plain thread. Compare it, do not keep it. */
 weft__task *weft__task_self(void);
 

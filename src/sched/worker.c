@@ -234,6 +234,40 @@ weft__task *weft__worker_take_ready(weft__worker *w)
 	return pick_ready(w);
 }
 
+bool weft__worker_may_help(weft__worker *w)
+{
+	uint32_t pick = w->picks + 1;
+
+	if (unlikely(weft_atomic_load(&w->stuck, relaxed)) ||
+	    pick % FAIR_EVERY == 0)
+		return false;	/* to the loop, as above */
+	if (unlikely(pick % TIMERS_EVERY == 0))
+		run_timers(w);
+	w->picks = pick;
+	return !weft__whim(weft_atomic_load(&w->next, relaxed) != NULL ||
+			   !weft__ring_empty(&w->ready)) &&
+	       weft_atomic_load(&w->pinned_count, relaxed) == 0 &&
+	       weft__deque_count(&w->fresh) > 0;
+}
+
+weft__task *weft__worker_take_child(weft__worker *w)
+{
+	weft__task *task = weft__deque_pop(&w->fresh);
+
+	if (task == NULL || likely(task->stack == NULL))
+		return task;
+	/* It helps, and what it helps has not ended. */
+	weft__worker_push_helper(w, task);
+	return NULL;
+}
+
+/* There is room: it comes in the place of what was popped. */
+void weft__worker_push_helper(weft__worker *w, weft__task *task)
+{
+	if (unlikely(!weft__deque_push(&w->fresh, task)))
+		weft__worker_push_ready(w, task);
+}
+
 /* Now and then, in turn, those that newer ones or ready ones would starve. */
 static weft__task *take_oldest(weft__worker *w)
 {

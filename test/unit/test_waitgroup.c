@@ -233,6 +233,73 @@ TEST_FLAVOURS(waitgroup_go_may_be_called_by_a_counted_task)
 }
 
 /* A round that the late release of the round before must leave alone: W3. */
+typedef struct {
+	weft_waitgroup first, second, ended;
+} lingerer;
+
+static void linger(void *arg)
+{
+	lingerer *l = arg;
+
+	weft_waitgroup_done(&l->first);
+	weft_waitgroup_wait(&l->second);
+	weft_waitgroup_done(&l->ended);
+}
+
+/* Whom a waiter has let run before itself may wait for what it does then. */
+TEST_FLAVOURS(waitgroup_waiter_goes_on_while_whom_it_let_run_waits)
+{
+	lingerer l = {0};
+
+	for (int round = 0; round < 50; round++) {
+		weft_waitgroup_add(&l.first, 1);
+		weft_waitgroup_add(&l.second, 1);
+		weft_waitgroup_add(&l.ended, 1);
+		test_start(linger, &l);
+		weft_waitgroup_wait(&l.first);
+		weft_waitgroup_done(&l.second);
+		weft_waitgroup_wait(&l.ended);
+	}
+}
+
+enum { DEPTH = 5 };
+
+typedef struct {
+	weft_waitgroup *above;
+	uint32_t *leaves;
+	int depth;
+} tree;
+
+static void grow(void *arg)
+{
+	tree *b = arg;
+	weft_waitgroup below = {0};
+	tree half = {&below, b->leaves, b->depth - 1};
+
+	if (b->depth == 0) {
+		weft_atomic_add(b->leaves, 1, relaxed);
+	} else {
+		weft_waitgroup_add(&below, 2);
+		test_start(grow, &half);
+		test_start(grow, &half);
+		weft_waitgroup_wait(&below);
+	}
+	weft_waitgroup_done(b->above);
+}
+
+/* Each lets its halves run, which let theirs. */
+TEST_FLAVOURS(waitgroup_is_waited_for_by_those_who_are_waited_for)
+{
+	weft_waitgroup all = {0};
+	uint32_t leaves = 0;
+	tree root = {&all, &leaves, DEPTH};
+
+	weft_waitgroup_add(&all, 1);
+	test_start(grow, &root);
+	weft_waitgroup_wait(&all);
+	CHECK_EQ(leaves, 1 << DEPTH);
+}
+
 TEST(waitgroup_late_release_leaves_the_next_round_alone)
 {
 	crew c = {0};

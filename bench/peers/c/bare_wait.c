@@ -106,12 +106,12 @@ static inline __attribute__((always_inline)) double measure(long n, struct op op
 
 double bare_spawn_tree(long n)
 {
-	return measure(n, (struct op){.locks = 1, .steps = 6, .switches = 2});
+	return measure(n, (struct op){.locks = 0, .steps = 4, .switches = 2});
 }
 
 double bare_group_limit16(long n)
 {
-	return measure(n, (struct op){.locks = 2, .steps = 8, .switches = 2});
+	return measure(n, (struct op){.locks = 0, .steps = 5, .switches = 0});
 }
 
 double bare_flight_hot(long n)
