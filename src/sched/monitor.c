@@ -70,7 +70,7 @@ static void look_around(weft_time now)
 	weft__clock_move(now);
 	for (uint32_t i = 0; i < count; i++)
 		look_at(weft__rt.workers[i], &l);
-	weft__runtime_retry_threads();
+	weft__runtime_retry_threads();	/* S4: its lock */
 	if (!weft__runtime_has_work(NULL))
 		return;
 	for (uint32_t i = 0; i < count; i++) {

@@ -24,8 +24,11 @@
  *     then looked into every queue once more; whoever puts a task in the
  *     global queue looks for sleepers (seq_cst) after that. So one of the two
  *     sees the other. A worker that fills its own queue does not pay for that
- *     order: it will look there itself, and should it block instead, the
- *     monitor sees the queue within a tick.
+ *     order: it will look there itself, and should it block instead, others
+ *     are awake for it by the second look of the monitor's, two ticks,
+ *     whatever thieves thought of its tasks before. A look takes the runtime's
+ *     lock between what it notes and its own look for sleepers: who has not
+ *     announced by then finds the note.
  * S6  The runtime stops only with the global queue empty: who stops it clears
  *     running (seq_cst) and then looks there, who puts something in looks at
  *     running (seq_cst) after that. Neither a worker nor the monitor meets it

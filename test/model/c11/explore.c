@@ -56,7 +56,7 @@
 
 enum {
 	THREADS = 6,
-	EVENTS = 256,		/* of a thread */
+	EVENTS = 512,		/* of a thread */
 	LOCATIONS = 192,
 	WRITES = 48,		/* to a location */
 	SC_EVENTS = 64,
@@ -393,22 +393,43 @@ static bool sc_before(graph *g, int16_t a, int16_t b)
 	       knows(at(g, before)->hb, after);
 }
 
-/* Is there an order of all seq_cst events? */
-static bool sc_acyclic(graph *g)
+/*
+ * The seq_cst events whose order is a question. Where nobody has written, or only
+ * one thread has been, program order and happens-before are all the order there
+ * is, and what is before such an event is before what comes after it anyway: so
+ * it is left out, until somebody else comes.
+ */
+static int sc_events(graph *g, int16_t events[SC_EVENTS])
 {
-	uint64_t after[SC_EVENTS] = {0}, gone = 0, all;
-	int16_t events[SC_EVENTS];
+	uint8_t users[LOCATIONS] = {0};
 	int n = 0;
 
+	for (int t = 0; t < THREADS; t++)
+		for (int i = 0; i < g->count[t]; i++)
+			if (g->events[t][i].location != NOWHERE)
+				users[g->events[t][i].location] |= 1U << t;
 	for (int t = 0; t < THREADS; t++) {
 		for (int i = 0; i < g->count[t]; i++) {
-			if (!is_sc(&g->events[t][i]))
+			const event *e = &g->events[t][i];
+
+			if (!is_sc(e) || g->location[e->location].count == 0 ||
+			    users[e->location] == 1U << t)
 				continue;
 			if (n == SC_EVENTS)
 				explore_wrong("too many seq_cst events");
 			events[n++] = id_of(t, i);
 		}
 	}
+	return n;
+}
+
+/* Is there an order of all seq_cst events? */
+static bool sc_acyclic(graph *g)
+{
+	uint64_t after[SC_EVENTS] = {0}, gone = 0, all;
+	int16_t events[SC_EVENTS];
+	int n = sc_events(g, events);
+
 	for (int i = 0; i < n; i++)
 		for (int j = 0; j < n; j++)
 			if (i != j && sc_before(g, events[i], events[j]))

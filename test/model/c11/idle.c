@@ -1,283 +1,322 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who puts a task in the global queue against a worker that falls asleep: S4
- * and S5 of src/sched/sched.h and runtime.c. The steps are those of queue.c,
- * runtime.c and worker.c, with their names, for procs workers that have nothing
- * but the global queue; threads are there already, and nobody is stuck. PUTTERS
- * put a task each; a worker sleeps until stopped. At the end every task has run.
+ * The idle workers: src/sched/worker.c, runtime.c, queue.c and monitor.c; S4, S5
+ * and S7. PROCS of WORKERS may run at a time; STARTED have a thread at first, and
+ * look for tasks, or sleep.
+ *
+ *	PUTTERS		plain threads put a task each into the global queue
+ *	PINNERS		plain threads make a task ready that is pinned to the
+ *			first worker
+ *	KEEPS		the first worker is in a task that has made so many ready
+ *			(FRESH: has started so many), and waits for them. Thieves
+ *			think that such tasks are not worth stealing. Another
+ *			worker has to run them, by the monitor's LOOKS-th look
+ *			since then
+ *
+ * At the end each task has run once.
  */
+#define MODEL_REAL_SCHED
+
 #include "explore.h"
-#include "machine/kernel.h"
-#include "plat/lock.h"
+#include "sched/sched.h"
+#include "sched/block.h"
+#include "sched/dump.h"
+#include "sched/fork.h"
+#include "sched/poller.h"
+#include "sched/trace.h"
 
-#ifndef COUNT_ORDER
-#define COUNT_ORDER seq_cst
+#include "plat/futex.h"
+#include "plat/pages.h"
+
+#define weft__stack_self() model_stack_self()
+static weft__stack *model_stack_self(void);
+
+#include "sched/queue.c"
+
+#include "sched/runtime.c"
+
+#include "sched/worker.c"
+
+#include "sched/monitor.c"
+
+#ifndef STARTED
+#define STARTED WORKERS
 #endif
-#ifndef ROOM_ORDER
-#define ROOM_ORDER seq_cst
+#ifndef PUTTERS
+#define PUTTERS 0
 #endif
-#ifndef PUBLISH_ORDER
-#define PUBLISH_ORDER seq_cst
+#ifndef PINNERS
+#define PINNERS 0
 #endif
-#ifndef ANNOUNCE_ORDER
-#define ANNOUNCE_ORDER seq_cst
+#ifndef KEEPS
+#define KEEPS 0
+#endif
+#ifndef FRESH
+#define FRESH 0
+#endif
+#ifndef LOOKS
+#define LOOKS 0
 #endif
 
-/* Names of orders are not replaced where they are pasted: so once before. */
-#define load_by(p, order) weft_atomic_load((p), order)
-#define store_by(p, v, order) weft_atomic_store((p), (v), order)
-
-enum { PROCS = WORKERS };
-
-typedef struct worker worker;
-struct worker {
-	bool searching;
-	bool idle;
-	uint32_t sleep;
-	worker *idle_next;
+enum {
+	THREADS = 6,
+	TASKS = PUTTERS + PINNERS + (KEEPS > 0) + KEEPS,
+	ENDED = 0x100,
+	LOOK_NS = 2000,		/* from one look at the clock to the next */
+	OTHER_TICK = 8,		/* than that of the first worker */
 };
 
 static struct {
-	uint32_t room;
-	uint32_t searching;
-	uint32_t stopping;
-	weft__lock lock;
-	worker *idle;
-	uint32_t idle_count;
-} rt;
+	weft__worker *worker;	/* NULL: it is none */
+	weft__stack stack;	/* of the task that it runs */
+	weft_time now;
+	void *end[5];
+} threads[THREADS];
 
-static struct {
-	weft__lock lock;
-	uint32_t tasks;		/* plain */
-	uint32_t count;
-} queue;
-
-static worker workers[WORKERS];
+static weft__task tasks[TASKS];
+static weft__stack stacks[TASKS];	/* of those that are ready */
+static uint32_t taken[TASKS];
 static uint32_t ran;
+static uint32_t keeping;
+static uint32_t wakes[WORKERS];
 
-/* ---- runtime.c ---- */
+/* ---- what the scheduler stands on ---- */
 
-static uint32_t running(void)
+static weft__stack *model_stack_self(void)
 {
-	return WORKERS - rt.idle_count;
+	return threads[model_self()].worker != NULL ?
+		       &threads[model_self()].stack :
+		       NULL;
 }
 
-static void update_room(void)
+/* Time goes on for each thread, and is otherwise of no matter. */
+weft_time weft_now(void)
 {
-	store_by(&rt.room, running() < PROCS && rt.idle != NULL, ANNOUNCE_ORDER);
+	return threads[model_self()].now += LOOK_NS;
 }
 
-static void idle_push(worker *w)
+/*
+ * The futex, for workers: who looks at the word after it has begun to count the
+ * wakes misses none, like who is queued before it looks. ENDED: and that is all.
+ */
+static uint32_t *wakes_of(const uint32_t *word)
 {
-	w->idle = true;
-	w->idle_next = rt.idle;
-	rt.idle = w;
-	rt.idle_count++;
+	uint32_t i = 0;
+
+	while (word != &weft__rt.workers[i]->sleep)
+		i++;
+	return &wakes[i];
 }
 
-static void idle_remove(worker *w)
+bool weft__futex_wait(const uint32_t *word, uint32_t value, weft_time deadline)
 {
-	worker **link = &rt.idle;
+	uint32_t *mine = wakes_of(word), before, after;
 
-	while (*link != w)
-		link = &(*link)->idle_next;
-	*link = w->idle_next;
-	w->idle = false;
-	rt.idle_count--;
-}
-
-static void wake_idle(worker *w)
-{
-	idle_remove(w);
-	weft_atomic_store(&w->sleep, 0, release);
-	weft__futex_wake(&w->sleep, 1);
-}
-
-static bool wake_one(void)
-{
-	worker *w = NULL;
-
-	weft__lock_take(&rt.lock);
-	if (running() < PROCS) {
-		w = rt.idle;
-		if (w != NULL) {
-			w->searching = true;
-			wake_idle(w);
-		}
-	}
-	update_room();
-	weft__lock_drop(&rt.lock);
-	return w != NULL;
-}
-
-static uint32_t queue_count(void)
-{
-	return load_by(&queue.count, COUNT_ORDER);
-}
-
-static void wake_worker(void)
-{
-	uint32_t none;
-
-	do {
-		none = 0;
-		if (!load_by(&rt.room, ROOM_ORDER) ||
-		    weft_atomic_load(&rt.searching, seq_cst) != 0 ||
-		    !weft_atomic_cas(&rt.searching, &none, 1, seq_cst, seq_cst))
-			return;
-		if (wake_one())
-			return;
-		weft_atomic_sub(&rt.searching, 1, seq_cst);
-	} while (weft_atomic_load(&rt.room, seq_cst) && queue_count() > 0);
-}
-
-static void idle_leave(worker *w)
-{
-	weft__lock_take(&rt.lock);
-	if (w->idle) {
-		idle_remove(w);
-		update_room();
-	}
-	weft__lock_drop(&rt.lock);
-}
-
-static bool go_idle(worker *w)
-{
-	bool room;
-
-#ifdef LOOKS_BEFORE_ANNOUNCING
-	bool work = queue_count() > 0;
-#endif
-	weft_atomic_store(&w->sleep, 1, relaxed);
-	weft__lock_take(&rt.lock);
-	idle_push(w);
-	if (w->searching) {
-		w->searching = false;
-		weft_atomic_sub(&rt.searching, 1, seq_cst);
-	}
-	update_room();
-	room = weft_atomic_load(&rt.room, relaxed);
-	weft__lock_drop(&rt.lock);
-#ifdef LOOKS_BEFORE_ANNOUNCING
-	if (room && work) {
-#else
-	if (room && queue_count() > 0) {
-#endif
-		idle_leave(w);
+	(void)deadline;
+	before = after = weft_atomic_load(mine, acquire);
+	if (weft_atomic_load(word, relaxed) != value)
 		return true;
-	}
-	if (weft_atomic_load(&rt.stopping, seq_cst))
-		return false;
-	while (weft_atomic_load(&w->sleep, acquire) == 1)
-		weft__futex_wait(&w->sleep, 1, WEFT_NEVER);
-	idle_leave(w);
-	return !weft_atomic_load(&rt.stopping, seq_cst);
-}
-
-/* ---- queue.c ---- */
-
-static void publish_count(void)
-{
-	store_by(&queue.count, queue.tasks, PUBLISH_ORDER);	/* S4 */
-}
-
-static void queue_put(void)
-{
-	weft__lock_take(&queue.lock);
-	queue.tasks++;
-	publish_count();
-	weft__lock_drop(&queue.lock);
-	wake_worker();
-}
-
-static bool queue_take(void)
-{
-	bool taken;
-
-	if (queue_count() == 0)
-		return false;
-	weft__lock_take(&queue.lock);
-	taken = queue.tasks > 0;
-	queue.tasks -= taken;
-	publish_count();
-	weft__lock_drop(&queue.lock);
-	return taken;
-}
-
-/* ---- worker.c ---- */
-
-static void search_begin(worker *w)
-{
-	uint32_t none = 0;
-
-	if (!w->searching && PROCS > 1)
-		w->searching = weft_atomic_cas(&rt.searching, &none, 1, seq_cst,
-					       relaxed);
-}
-
-static void search_end(worker *w)
-{
-	w->searching = false;
-	if (weft_atomic_sub(&rt.searching, 1, seq_cst) == 1 &&
-	    weft_atomic_load(&rt.room, seq_cst) && queue_count() > 0)
-		wake_worker();
-}
-
-static bool find(worker *w)
-{
-	for (;;) {
-		bool found = queue_take();
-
-		if (!found) {
-			search_begin(w);
-			if (w->searching)
-				found = queue_take();
-		}
-		if (found)
-			break;
-		if (!go_idle(w))
-			return false;
-	}
-	if (w->searching)
-		search_end(w);
+	if (before < ENDED)
+		model_await((after = weft_atomic_load(mine, acquire)) != before);
+	if (after >= ENDED)
+		__builtin_longjmp(threads[model_self()].end, 1);
 	return true;
 }
 
-static void *work(void *w)
+void weft__futex_wake(const uint32_t *word, int count)
 {
-	while (find(w))
-		weft_atomic_add(&ran, 1, relaxed);
+	(void)count;
+	weft_atomic_add(wakes_of(word), 1, release);
+}
+
+int weft__thread_start(pthread_t *thread, const char *name,
+		       void *(*run)(void *), void *arg)
+{
+	(void)name;
+	return pthread_create(thread, NULL, run, arg);
+}
+
+void weft__thread_join(pthread_t thread)
+{
+	pthread_join(thread, NULL);
+}
+
+bool weft__thread_sleeps(int thread_id)
+{
+	(void)thread_id;
+	return false;
+}
+
+void *weft__pages_map(size_t size_bytes)
+{
+	return model_new(size_bytes);
+}
+
+void weft__timers_init(weft__timers *timers)
+{
+	timers->next = WEFT_NEVER;
+}
+
+size_t weft__timers_run(weft__timers *timers, weft_time now)
+{
+	(void)timers, (void)now;
+	return 0;
+}
+
+weft_time weft__stack_trim(weft_time now)
+{
+	(void)now;
+	return WEFT_NEVER;
+}
+
+void weft__block_flush(weft__worker *w)
+{
+	(void)w;
+}
+
+/* What else the files name, and nobody comes to. */
+const uint32_t weft__layout[1];
+uint32_t weft__fork_mark;
+
+#define NEVER_CALLED(result, name, ...)                                        \
+	result name(__VA_ARGS__)                                               \
+	{                                                                      \
+		explore_wrong(#name " is called");                             \
+	}
+NEVER_CALLED(_Noreturn void, weft_panic, const char *format, ...)
+NEVER_CALLED(_Noreturn void, weft__fork_fail, void)
+NEVER_CALLED(int, weft__fork_watch, void)
+NEVER_CALLED(int, weft__cpu_count, void)
+NEVER_CALLED(int, weft__thread_no_cancel, void)
+NEVER_CALLED(void, weft__thread_cancel_as, const int *before)
+NEVER_CALLED(bool, weft__task_describe, uintptr_t address, char *text, size_t size)
+NEVER_CALLED(void, weft__fault_install, weft__fault_describe *describe)
+NEVER_CALLED(void, weft__dump_prepare, void)
+NEVER_CALLED(void, weft__dump_if_asked, void)
+NEVER_CALLED(void, weft__deadlock_look, void)
+NEVER_CALLED(void, weft__poller_stop, void)
+
+/* ---- the tasks ---- */
+
+static void run(weft__task *task)
+{
+	model_check(weft_atomic_xchg(&taken[task - tasks], 1, relaxed) == 0);
+	weft_atomic_add(&ran, 1, relaxed);
+}
+
+static void tick(weft__worker *w)
+{
+	weft_atomic_store(&w->tick, w->tick + 1, relaxed);
+}
+
+/* The task of KEEPS, which is the last. */
+static void keep_busy(weft__worker *w)
+{
+	tick(w);
+	for (int i = 0; i < KEEPS; i++)
+		if (FRESH)
+			model_check(weft__deque_push(&w->fresh, &tasks[i]));
+		else
+			weft__ready(&tasks[i]);
+	weft_atomic_store(&keeping, 1, release);
+	model_await(weft_atomic_load(&ran, relaxed) == KEEPS);
+	run(&tasks[KEEPS]);
+}
+
+/* What the loop on a worker's stack does, but for the stacks. */
+void *weft__worker_main(void *worker)
+{
+	weft__worker *w = worker;
+	weft__task *task;
+
+	threads[model_self()].worker = threads[model_self()].stack.worker = w;
+	if (KEEPS > 0 && w == weft__rt.workers[0]) {
+		keep_busy(w);
+		return NULL;
+	}
+	if (__builtin_setjmp(threads[model_self()].end) != 0)
+		return NULL;
+	while ((task = weft__worker_find(w)) != NULL) {
+		tick(w);
+		run(task);
+		tick(w);
+	}
 	return NULL;
 }
 
-static void *putter(void *unused)
+/* ---- the threads ---- */
+
+static void *putter(void *task)
 {
-	queue_put();
+	weft__task_list list = {0};
+
+	weft__task_list_push(&list, task);
+	weft__queue_put(&list);
+	return NULL;
+}
+
+static void *pinner(void *task)
+{
+	weft__runtime_push_pinned(task);
+	return NULL;
+}
+
+static void *monitor(void *unused)
+{
+	model_await(weft_atomic_load(&keeping, acquire) == 1);
+	for (int i = 0; i < LOOKS; i++)
+		look_around((i + 1) * TICK_NS);
 	return unused;
 }
 
-/* Once all have run: what weft__runtime_stop() does to those who sleep. */
-static void stop(void)
+static void prepare(weft__worker *first)
 {
-	model_await(weft_atomic_load(&ran, relaxed) == PUTTERS);
-	weft_atomic_store(&rt.stopping, 1, seq_cst);
-	weft__lock_take(&rt.lock);
-	while (rt.idle != NULL)
-		wake_idle(rt.idle);
+	first->quick = first->tiny = 1;
+	first->quick_tick = first->tiny_bottom = OTHER_TICK;
+	for (int i = PUTTERS; i < TASKS; i++) {
+		stacks[i].worker = first;
+		tasks[i].stack = FRESH ? NULL : &stacks[i];
+	}
+}
+
+/* As start() of runtime.c does it. */
+static void start_workers(void)
+{
+	weft__rt.procs = PROCS;
+	weft__rt.running = 1;
+	for (uint32_t i = 0; i < WORKERS; i++)
+		worker_new(i);
+	prepare(weft__rt.workers[0]);
+	weft__lock_take(&weft__rt.lock);
+	for (int i = 0; i < STARTED; i++)
+		worker_start(false);
 	update_room();
-	weft__lock_drop(&rt.lock);
+	weft__lock_drop(&weft__rt.lock);
+}
+
+static void start_others(pthread_t thread[])
+{
+	for (int i = 0; i < PUTTERS; i++)
+		pthread_create(&thread[i], NULL, putter, &tasks[i]);
+	for (int i = PUTTERS; i < PUTTERS + PINNERS; i++)
+		pthread_create(&thread[i], NULL, pinner, &tasks[i]);
+	if (LOOKS > 0)
+		pthread_create(&thread[0], NULL, monitor, NULL);
 }
 
 int main(void)
 {
-	pthread_t threads[WORKERS + PUTTERS];
+	pthread_t thread[THREADS];
 
+	start_workers();
+	start_others(thread);
+	for (int i = 0; i < PUTTERS + PINNERS + (LOOKS > 0); i++)
+		pthread_join(thread[i], NULL);
+	model_await(weft_atomic_load(&ran, relaxed) == TASKS);
 	for (int i = 0; i < WORKERS; i++)
-		pthread_create(&threads[i], NULL, work, &workers[i]);
-	for (int i = 0; i < PUTTERS; i++)
-		pthread_create(&threads[WORKERS + i], NULL, putter, NULL);
-	stop();
-	for (int i = 0; i < WORKERS + PUTTERS; i++)
-		pthread_join(threads[i], NULL);
+		weft_atomic_or(&wakes[i], ENDED, release);
+	for (int i = 0; i < WORKERS; i++)
+		if (weft__rt.workers[i]->has_thread)
+			pthread_join(weft__rt.workers[i]->thread, NULL);
 	return 0;
 }

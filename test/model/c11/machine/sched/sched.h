@@ -5,8 +5,11 @@
  * nothing else. A task that is ready is so for its worker's eyes alone.
  *
  * With MODEL_THREADS they are plain threads instead, and sleep in the futex of
- * machine.h.
+ * machine.h. With MODEL_REAL_SCHED it is that file, for the scheduler's own text.
  */
+#ifdef MODEL_REAL_SCHED
+#include "../../../../../src/sched/sched.h"
+#else
 #ifndef WEFT_TEST_MODEL_SCHED_H
 #define WEFT_TEST_MODEL_SCHED_H
 
@@ -43,4 +46,5 @@ static inline void weft__task_list_push(weft__task_list *list, weft__task *task)
 	list->count++;
 }
 
+#endif
 #endif
