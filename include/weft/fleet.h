@@ -182,8 +182,8 @@ WEFT_API void weft_fleet_close(weft_fleet *f);
  * an error. An error is passed on unchanged.
  *
  * ctx is done when the last caller in this process has left, when max_run has
- * passed, or when the lease is lost; weft_ctx_cause() is then -ECANCELED,
- * -ETIMEDOUT or -EOWNERDEAD. It has the values of the first caller's context;
+ * passed, when the lease is lost, or on weft_fleet_cancel(); weft_ctx_cause() is
+ * then -ECANCELED, -ETIMEDOUT, -EOWNERDEAD or -EINTR. It has the values of the first caller's context;
  * in a refresh in the background it has none.
  *
  * One that panics or exits makes every caller do the same, in other processes
@@ -390,6 +390,18 @@ WEFT_API int weft_fleet_wait(weft_fleet *f, weft_ctx *ctx, weft_key key,
  *           call that is started for the key later.
  */
 WEFT_API int weft_fleet_forget(weft_fleet *f, weft_ctx *ctx, weft_key key);
+
+/*
+ * Cancel the call for key that runs, wherever that is: its function's context is
+ * done, for -EINTR, once its process has tried to renew the lease: within a quarter of
+ * that. What the function then returns is given to all who wait, as ever.
+ *
+ * Returns   0            it will be told; it may be ending by itself
+ *           -ENOENT      nothing runs
+ *           else as weft_fleet_do()
+ * Context   a task or a plain thread; may switch tasks.
+ */
+WEFT_API int weft_fleet_cancel(weft_fleet *f, weft_ctx *ctx, weft_key key);
 
 /*
  * A gate: one lock of the fleet, wanted by many callers of each process, each

@@ -182,6 +182,7 @@ struct weft__fleet_lease {
 	 * and by abort: other processes that wait; -1: unknown.
 	 */
 	int waiters;
+	bool cancelled;		/* set by renew where it is 0: the run is to end */
 	/* How long ago the last good join or renewal was sent; for reclaiming. */
 	weft_duration since_good;
 };
@@ -271,6 +272,9 @@ struct weft__fleet_ops {
 	void (*drop)(weft__fleet_engine *e, weft__fleet_lease *lease);
 
 	int (*forget)(weft__fleet_engine *e, weft_ctx *ctx,
+		      const weft__fleet_id *id);
+	/* Have renew set cancelled for the run in progress; -ENOENT: there is none. */
+	int (*cancel)(weft__fleet_engine *e, weft_ctx *ctx,
 		      const weft__fleet_id *id);
 	int (*list)(weft__fleet_engine *e, weft_ctx *ctx, weft_fleet_list_fn fn,
 		    void *arg);

@@ -612,6 +612,20 @@ int weft_fleet_forget(weft_fleet *f, weft_ctx *ctx, weft_key key)
 	return err;
 }
 
+int weft_fleet_cancel(weft_fleet *f, weft_ctx *ctx, weft_key key)
+{
+	uint64_t room;
+	weft__fleet_id id;
+	int err;
+
+	key = weft__fleet_plain_key(key, &room);
+	err = check_key(f, key);
+	if (err != 0)
+		return err;
+	id = weft__fleet_id_of(key);
+	return f->engine->ops->cancel(f->engine, ctx, &id);
+}
+
 int weft_fleet_list(weft_fleet *f, weft_ctx *ctx, weft_fleet_list_fn fn,
 		    void *arg)
 {

@@ -57,6 +57,8 @@ static void judge(weft_fleet *f, weft__fleet_hold *h, weft_time sent_at)
 		h->renew_at = sent_at + h->length / RENEWALS;
 		weft_atomic_store(&h->lost_at, lost_after(sent_at, h->length),
 				  relaxed);
+		if (h->lease.cancelled)
+			weft_ctx_cancel(h->ctx, -EINTR);
 		break;
 	case -ESTALE:
 		weft_atomic_store(&h->forgotten, true, relaxed);

@@ -1030,6 +1030,38 @@ TEST(fleet_tells_of_what_its_callers_wait_for)
 	weft_fleet_close(f);
 }
 
+TEST(fleet_cancel_ends_the_run_in_progress_and_all_are_given_its_end)
+{
+	weft_fleet *f = place_open(), *g;
+	told t = {0};
+	job j = {.holds = true, .text = "half"};
+	caller a = {.fleet = f, .call = call_of(&j)}, b;
+
+	g = place_open_with((weft_fleet_options){.waits = note_wait,
+						 .waits_arg = &t});
+	CHECK_EQ(weft_fleet_cancel(g, NULL, a.call.key), -ENOENT);
+	weft_waitgroup_add(&j.gate, 1);
+	a.call.lease = WEFT_MS(400);
+	b = (caller){.fleet = g, .call = a.call};
+	test_start(ask, &a);
+	test_until(begun(&j) == 1);
+	test_start(ask, &b);
+	test_until(weft_atomic_load(&t.times, acquire) == 1);
+	CHECK_EQ(weft_fleet_cancel(g, NULL, a.call.key), 0);
+	test_join_all();
+	CHECK_EQ(j.cause, -EINTR);
+	CHECK(j.held);
+	CHECK_EQ(a.err, -ECANCELED);
+	CHECK_EQ(b.err, -ECANCELED);
+	CHECK(a.info.answered && b.info.answered && !b.info.led);
+	CHECK_EQ(b.size, 4);
+	CHECK_EQ(begun(&j), 1);
+	CHECK_EQ(weft_fleet_cancel(g, NULL, a.call.key), -ENOENT);
+	weft_waitgroup_done(&j.gate);
+	weft_fleet_close(g);
+	weft_fleet_close(f);
+}
+
 static void note_fact(void *arg, enum weft_fleet_verdict verdict, const char *what,
 		      const char *found)
 {

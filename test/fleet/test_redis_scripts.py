@@ -202,7 +202,7 @@ class Model:
         self.put(a["mret"], s="run", u=self.now + LEASE, l=LEASE, ib=a["hint"])
         self.drop("oa")
         self.w = {inbox for inbox in self.w if self.alive[inbox]}
-        return [code, len(self.w)]
+        return [code, len(self.w), int(self.m.get("x") == a["attempt"])]
 
     def complete(self, a):
         if self.m.get("f") == a["attempt"]:
@@ -249,6 +249,12 @@ class Model:
         self.wake(b"A 00ff")
         return had
 
+    def cancel(self, _):
+        if self.m.get("s") != "run" or self.m["o"] == "?":
+            return 0
+        self.m["x"] = self.m["o"]
+        return 1
+
 
 ARGUMENTS = {
     "join": "attempt inbox hint mode fp key who lease grace mret known max_deaths once max_age big key_size quick gone",
@@ -256,6 +262,7 @@ ARGUMENTS = {
     "complete": "attempt payload bytes epoch ending err deaths took fresh stale linger mret reclaim inline",
     "abort": "attempt mret",
     "forget": "mret",
+    "cancel": "",
 }
 
 
@@ -316,8 +323,9 @@ class Walk:
     def choose(self):
         """One step: (commands to send, the reply of the first, a note)."""
         kind = self.random.choices(
-            ["join", "renew", "complete", "abort", "forget", "pass", "send", "lose", "save", "restore", "die", "rise"],
-            [40, 20, 12, 4, 2, 22, 6, 2, 1, 1, 2, 4])[0]
+            ["join", "renew", "complete", "abort", "forget", "cancel",
+             "pass", "send", "lose", "save", "restore", "die", "rise"],
+            [40, 20, 12, 4, 2, 2, 22, 6, 2, 1, 1, 2, 4])[0]
         if kind in ARGUMENTS:
             return self.run_script(kind)
         return getattr(self, "step_" + kind)()

@@ -520,7 +520,7 @@ static dir_lease *lease_of(const weft__fleet_lease *lease)
  * Is the record still this leader's? With the shard locked: what the leader's
  * own file says, and whether it still has its name (D3).
  */
-static int check_mine(const weft__fleet_lease *lease)
+static int check_mine(weft__fleet_lease *lease)
 {
 	dir_lease *own = lease_of(lease);
 	record now;
@@ -535,6 +535,7 @@ static int check_mine(const weft__fleet_lease *lease)
 		return -EOWNERDEAD;
 	if (fstat(own->fd, &s) != 0 || s.st_nlink == 0)
 		return -EOWNERDEAD;
+	lease->cancelled |= (now.head.flags & WEFT__DIR_CANCELLED) != 0;
 	return 0;
 }
 
@@ -771,7 +772,7 @@ static void dir_drop(weft__fleet_engine *e, weft__fleet_lease *lease)
 	free_lease(lease);
 }
 
-/* ---- forgetting ---- */
+/* ---- forgetting, cancelling ---- */
 
 static int void_record(weft__dir *d, const char *name, int fd)
 {
@@ -790,25 +791,50 @@ static int void_record(weft__dir *d, const char *name, int fd)
 	return weft__dir_write(fd, &r, true);
 }
 
-static int dir_forget(weft__fleet_engine *e, weft_ctx *ctx,
-		      const weft__fleet_id *id)
+static int cancel_record(weft__dir *d, const char *name, int fd)
 {
-	weft__dir *d = dir_of(e);
-	int shard, fd, err = 0;
+	record r;
 
-	(void)ctx;
+	(void)d;
+	(void)name;
+	if (!weft__dir_read(fd, &r) || r.head.state != WEFT__DIR_RUN)
+		return -ENOENT;
+	r.head.flags |= WEFT__DIR_CANCELLED;
+	return weft__dir_write(fd, &r, false);
+}
+
+/* With the shard locked; none: what is returned where there is no record. */
+static int change_record(weft__dir *d, const char *name,
+			 int (*change)(weft__dir *, const char *, int), int none)
+{
+	int shard, fd, err = none;
+
 	note_command(d);
-	shard = weft__dir_lock(d, id->hex);
+	shard = weft__dir_lock(d, name);
 	if (shard < 0)
 		return note_result(d, shard);
-	fd = weft__dir_open_at(d->keys, id->hex, O_RDWR);
+	fd = weft__dir_open_at(d->keys, name, O_RDWR);
 	if (fd >= 0)
-		err = void_record(d, id->hex, fd);
+		err = change(d, name, fd);
 	else if (errno != ENOENT)
 		err = weft__dir_trouble(errno);
 	weft__dir_unlock(shard);
 	weft__fleet_fd_close(fd);
 	return note_result(d, err);
+}
+
+static int dir_forget(weft__fleet_engine *e, weft_ctx *ctx,
+		      const weft__fleet_id *id)
+{
+	(void)ctx;
+	return change_record(dir_of(e), id->hex, void_record, 0);
+}
+
+static int dir_cancel(weft__fleet_engine *e, weft_ctx *ctx,
+		      const weft__fleet_id *id)
+{
+	(void)ctx;
+	return change_record(dir_of(e), id->hex, cancel_record, -ENOENT);
 }
 
 const weft__fleet_ops weft__fleet_dir_ops = {
@@ -822,6 +848,7 @@ const weft__fleet_ops weft__fleet_dir_ops = {
 	.waiters = dir_waiters,
 	.drop = dir_drop,
 	.forget = dir_forget,
+	.cancel = dir_cancel,
 	.list = weft__dir_list,
 	.show = weft__dir_show,
 	.doctor = weft__dir_doctor,

@@ -52,7 +52,11 @@ enum weft__dir_state {
 	WEFT__DIR_LOST = 3,
 };
 
-enum { WEFT__DIR_AT_MOST_ONCE = 1, WEFT__DIR_GATE = 2 };
+enum {
+	WEFT__DIR_AT_MOST_ONCE = 1,
+	WEFT__DIR_GATE = 2,
+	WEFT__DIR_CANCELLED = 4,	/* until its leader has renewed the lease */
+};
 
 /* A result; a result file begins with one, and so does its copy in the record. */
 typedef struct {

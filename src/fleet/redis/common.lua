@@ -5,7 +5,7 @@
 --              the lease and l its length (ms of this server's clock), ib inbox
 --              of the owner, oa since when it seems gone, n how many owners in
 --              a row died, am 1: nobody takes over, f the attempt that was
---              forgotten, fp fingerprint, k the user's key (256 bytes of it)
+--              forgotten, x the one that is to end, fp fingerprint, k the user's key (256 bytes of it)
 --              and ks its size, who for reports, at since when
 --   R  string  the result: a head of 107 bytes, then the payload
 --   W  set     inboxes of the processes that wait

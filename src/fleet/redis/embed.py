@@ -10,7 +10,7 @@ import pathlib
 import sys
 
 FOLDER = pathlib.Path(__file__).parent
-NAMES = ["join", "renew", "complete", "abort", "forget"]
+NAMES = ["join", "renew", "complete", "abort", "forget", "cancel"]
 
 
 def assemble(name):

@@ -409,6 +409,7 @@ static void await_renewal(weft__redis *e, weft__fleet_lease *lease,
 		return;
 	said = integer_at(reply, 0);
 	lease->renewed = said > 0 ? 0 : said < 0 ? -ESTALE : -EOWNERDEAD;
+	lease->cancelled = integer_at(reply, 2) == 1;
 	note_waiters(lease, reply);
 	freeReplyObject(reply);
 }
@@ -564,6 +565,24 @@ static int redis_forget(weft__fleet_engine *engine, weft_ctx *ctx,
 	err = weft__redis_do(e, &weft__redis_forget, &w, ctx, &reply);
 	if (err == 0)
 		freeReplyObject(reply);
+	return err;
+}
+
+static int redis_cancel(weft__fleet_engine *engine, weft_ctx *ctx,
+			const weft__fleet_id *id)
+{
+	weft__redis *e = redis_of(engine);
+	weft__redis_words w;
+	redisReply *reply;
+	int err;
+
+	weft__redis_script_words(&w, e, &weft__redis_cancel, id, NULL);
+	err = weft__redis_do(e, &weft__redis_cancel, &w, ctx, &reply);
+	if (err != 0)
+		return err;
+	if (reply->integer != 1)
+		err = -ENOENT;
+	freeReplyObject(reply);
 	return err;
 }
 
@@ -783,6 +802,7 @@ const weft__fleet_ops weft__fleet_redis_ops = {
 	.waiters = redis_waiters,
 	.drop = redis_drop,
 	.forget = redis_forget,
+	.cancel = redis_cancel,
 	.list = weft__redis_list,
 	.show = weft__redis_show,
 	.doctor = weft__redis_doctor,

@@ -67,7 +67,8 @@ struct weft__redis_script {
 };
 
 extern const weft__redis_script weft__redis_join, weft__redis_renew,
-	weft__redis_complete, weft__redis_abort, weft__redis_forget;
+	weft__redis_complete, weft__redis_abort, weft__redis_forget,
+	weft__redis_cancel;
 
 /* The words of a command, which point to their bytes. */
 enum { WEFT__REDIS_WORDS = 32 };

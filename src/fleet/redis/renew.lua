@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
 -- SPDX-License-Identifier: MIT
 -- The owner lives. Replies {1 it has the lease, 2 it took its record back,
--- 0 it lost, -1 the key was forgotten; how many processes wait}.
+-- 0 it lost, -1 the key was forgotten; how many processes wait; 1 if it has it,
+-- and is to end}.
 --
 -- Epochs only grow: a record with a smaller one than the owner's, or none, is
 -- what a server has that lost writes.
@@ -9,7 +10,7 @@ local attempt, hint = ARGV[1], ARGV[2]
 local epoch, lease, mret, reclaim = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == '1'
 local once, who = ARGV[7], ARGV[8]
 
-local m = redis.call('HMGET', M, 'e', 'o', 's', 'f')
+local m = redis.call('HMGET', M, 'e', 'o', 's', 'f', 'x')
 local e, o, s = number(m[1]), m[2], m[3]
 local reply
 
@@ -39,4 +40,4 @@ if waiting > 0 and waiting <= 64 then
 		end
 	end
 end
-return {reply, waiting}
+return {reply, waiting, m[5] == attempt and 1 or 0}
