@@ -35,6 +35,7 @@ int cmd_doctor(int argc, char **argv);
 int cmd_flight(int argc, char **argv);
 int cmd_forget(int argc, char **argv);
 int cmd_group(int argc, char **argv);
+int cmd_kill(int argc, char **argv);
 int cmd_ls(int argc, char **argv);
 int cmd_once(int argc, char **argv);
 int cmd_show(int argc, char **argv);

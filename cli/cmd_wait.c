@@ -76,6 +76,8 @@ static int finish(const waiting *w, const record_end *end)
 	}
 	if (record_timed_out(end))
 		cli_trouble(c->command, "%s: " RECORD_TIMED_OUT, c->key);
+	if (record_cancelled(end))
+		cli_trouble(c->command, "%s: " RECORD_CANCELLED, c->key);
 	if (end->cut)
 		cli_trouble(c->command, "%s: " RECORD_CUT, c->key);
 	return end->status;

@@ -20,6 +20,7 @@ static const char help[] =
 	"  show      what a key is doing\n"
 	"  wait      wait for a key's run, and end as it does\n"
 	"  forget    have a key run anew\n"
+	"  kill      end a key's run\n"
 	"  doctor    examine the place where runs are shared\n"
 	"  demo      a hot key expires and everyone asks at once: the same flood of\n"
 	"            questions unprotected, behind one lock, and with singleflight\n"
@@ -108,8 +109,8 @@ int main(int argc, char **argv)
 		{"group", cmd_group},	    {"flight", cmd_flight},
 		{"once", cmd_once},	    {"ls", cmd_ls},
 		{"show", cmd_show},	    {"wait", cmd_wait},
-		{"forget", cmd_forget},	    {"doctor", cmd_doctor},
-		{"demo", cmd_demo},
+		{"forget", cmd_forget},	    {"kill", cmd_kill},
+		{"doctor", cmd_doctor},	    {"demo", cmd_demo},
 		{"version", cmd_version},   {"--version", cmd_version},
 		{"help", cmd_help},	    {"--help", cmd_help},
 		{"-h", cmd_help},

@@ -65,6 +65,11 @@ bool record_timed_out(const record_end *end)
 	return strcmp(end->why, "timed-out") == 0;
 }
 
+bool record_cancelled(const record_end *end)
+{
+	return strcmp(end->why, "cancelled") == 0;
+}
+
 bool record_read(const void *record, size_t size_bytes, record_piece_fn piece,
 		 void *arg, record_end *end)
 {

@@ -42,8 +42,12 @@ typedef struct record_end {
 /* It took longer than --max-run. */
 bool record_timed_out(const record_end *end);
 
-/* What is said of that, and of output that was cut. */
+/* It was ended by weft kill. */
+bool record_cancelled(const record_end *end);
+
+/* What is said of these, and of output that was cut. */
 #define RECORD_TIMED_OUT "the command took longer than --max-run and was ended"
+#define RECORD_CANCELLED "the command was ended by weft kill"
 #define RECORD_CUT "there was more output than is kept"
 
 #define RECORD_END_BYTES 96

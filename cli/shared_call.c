@@ -400,6 +400,10 @@ static void tell_end(shared_call *s, const weft_fleet_info *info)
 		snprintf(line, sizeof(line), "%.300s: " RECORD_TIMED_OUT, s->key);
 		note(s, line);
 	}
+	if (record_cancelled(&s->end)) {
+		snprintf(line, sizeof(line), "%.300s: " RECORD_CANCELLED, s->key);
+		note(s, line);
+	}
 	if (s->end.cut && !is_seen(s, info)) {
 		snprintf(line, sizeof(line), "%.300s: " RECORD_CUT, s->key);
 		note(s, line);

@@ -294,16 +294,23 @@ static bool wait_for_child(run *r)
 	return timed_out;
 }
 
+static bool is_cancelled(const run *r)
+{
+	return weft_ctx_cause(r->ctx) == -EINTR;
+}
+
 static record_end judge(const run *r, bool timed_out)
 {
-	int status = r->child.status;
+	int status = r->child.status, n = WEXITSTATUS(status);
+	const char *why = n == 0 ? "done" : "exited";
 
 	if (timed_out)
 		return end_of("timed-out", CLI_TIMEOUT, true);
-	if (WIFSIGNALED(status))
-		return end_of("killed", 128 + WTERMSIG(status), false);
-	return end_of(WEXITSTATUS(status) == 0 ? "done" : "exited",
-		      WEXITSTATUS(status), false);
+	if (WIFSIGNALED(status)) {
+		n = 128 + WTERMSIG(status);
+		why = "killed";
+	}
+	return end_of(is_cancelled(r) && n != 0 ? "cancelled" : why, n, false);
 }
 
 static record_end run_child(run *r)
@@ -339,11 +346,15 @@ bool shared_may_continue(void *arg)
 	return !s->lost;
 }
 
-/* What the fleet is told. Only what ended by itself is anybody's result. */
+/*
+ * What the fleet is told. Only what ended by itself, or by weft kill, is anybody's
+ * result; and what was killed is not the once, unless it may not be repeated.
+ */
 static int outcome(run *r, record_end end)
 {
 	shared_call *s = r->call;
-	bool stopped = weft_ctx_done(r->ctx) && end.status != 0;
+	bool killed = record_cancelled(&end);
+	bool stopped = weft_ctx_done(r->ctx) && end.status != 0 && !killed;
 	char text[RECORD_END_BYTES];
 	size_t size;
 
@@ -355,7 +366,9 @@ static int outcome(run *r, record_end end)
 	size = record_end_write(text, &end);
 	r->cut = false;
 	record(r, RECORD_END, text, size);
-	if (end.status == 0 || s->options->fail_is_final)
+	if (end.status == 0 ||
+	    (s->options->fail_is_final &&
+	     (!killed || s->options->call.at_most_once)))
 		return end.own && s->trouble[0] != '\0' ? -EIO : 0;
 	return end.status;
 }

@@ -241,6 +241,34 @@ class Everywhere:
         os.kill(self.behind("k2"), signal.SIGKILL)
         self.assert_done(self.finish(leader), 70, "")
 
+    def test_kill_ends_the_run_for_all(self):
+        for grace, status in ("20s", 143), ("50ms", 137):
+            ignore = "trap '' TERM; " if status == 137 else ""
+            script = f"{ignore}{RUN}echo half; while :; do sleep 0.01; done"
+            options = ["--lease", "400ms", "--grace", grace]
+            leader = self.start_flight("k", script, *options, "--status-file", "why")
+            first = self.wait_for_runs(1)
+            waiters = [self.start_flight("k", script, *options), self.start("wait", "k")]
+            self.wait_for_waiters("k", 2)
+            self.assert_done(self.weft("kill", "k"), 0, "")
+            self.assertFalse(is_alive(first))
+            for process in (leader, *waiters):
+                done = self.finish(process)
+                self.assert_done(done, status, "half\n")
+                self.assertRegex(done.stderr, r"^weft \w+: k: the command was ended by weft kill\n$")
+            self.assertEqual(json.loads((self.dir / "why").read_text())["end"], "cancelled")
+            self.assertEqual(len(self.runs()), 1)
+            self.assert_trouble(self.weft("kill", "k"), "nothing runs", status=66)
+            (self.dir / "runs").unlink()
+
+    def test_once_that_was_killed_is_run_again(self):
+        script = RUN + "[ $(wc -l <runs) = 1 ] && exec sleep 1000; echo again"
+        process = self.start("once", "--lease", "400ms", "k", "sh", "-c", script)
+        self.wait_for_runs(1)
+        self.assert_done(self.weft("kill", "k"), 0)
+        self.assert_done(self.finish(process), 143, "")
+        self.assert_done(self.once("k", script), 0, "again\n")
+
     def test_at_most_once_is_not_repeated(self):
         script = RUN + "exec sleep 1000"
         process = self.start("once", "--at-most-once", "k", "sh", "-c", script)
