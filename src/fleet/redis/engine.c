@@ -712,12 +712,12 @@ static int connect_both(weft__redis *e)
 	weft__redis_events commands = {e, on_up, NULL, NULL, on_trouble};
 	weft__redis_events news = {e, on_inbox_up, on_inbox_down,
 				   weft__redis_message, on_inbox_trouble};
-	int err = weft__redis_conn_init(&e->commands, &e->url, e->secure, NULL,
+	int err = weft__redis_conn_init(&e->commands, &e->url, e->secure[0], NULL,
 					commands);
 
 	if (err != 0)
 		return err;
-	err = weft__redis_conn_init(&e->news, &e->url, e->secure, e->inbox, news);
+	err = weft__redis_conn_init(&e->news, &e->url, e->secure[1], e->inbox, news);
 	if (err != 0)
 		weft__redis_conn_fini(&e->commands);
 	return err;
@@ -736,12 +736,14 @@ static int read_url(weft__redis *e, const weft__fleet_setup *setup)
 static int prepare_tls(weft__redis *e, const weft__fleet_setup *setup)
 {
 	weft__tls_reason why;
-	int err;
+	int err = 0;
 
 	if (!e->url.tls)
 		return 0;
-	err = weft__tls_setup_new(&e->secure, e->url.ca_path, e->url.cert_path,
-				  e->url.key_path, &why);
+	for (int i = 0; i < 2 && err == 0; i++)
+		err = weft__tls_setup_new(&e->secure[i], e->url.ca_path,
+					  e->url.cert_path, e->url.key_path,
+					  &why);
 	if (err != 0 && err != -ENOMEM)
 		setup->warn(setup->warn_arg, why.text);
 	return err;
@@ -750,7 +752,8 @@ static int prepare_tls(weft__redis *e, const weft__fleet_setup *setup)
 static void free_engine(weft__redis *e)
 {
 	pthread_mutex_destroy(&e->lock);
-	weft__tls_setup_free(e->secure);
+	weft__tls_setup_free(e->secure[0]);
+	weft__tls_setup_free(e->secure[1]);
 	weft__redis_url_fini(&e->url);
 	free(e->inbox);
 	free(e);

@@ -44,7 +44,11 @@ typedef struct weft__redis weft__redis;
 struct weft__redis {
 	weft__fleet_engine base;
 	weft__redis_url url;
-	weft__tls_setup *secure;	/* NULL: in the clear */
+	/*
+	 * Of commands and of news; NULL: in the clear. OpenSSL may well share one,
+	 * but ThreadSanitizer does not see what orders its certificates.
+	 */
+	weft__tls_setup *secure[2];
 	weft__fleet_setup setup;
 	char *inbox;			/* the name of the channel */
 	char who[192];
