@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-static int64_t shift_s;
+static _Atomic int64_t shift_s;
 
 int __real_clock_gettime(clockid_t clock, struct timespec *t);
 
