@@ -22,6 +22,11 @@ static const int deadly_signals[] = {SIGUSR1,	SIGUSR2, SIGALRM,   SIGVTALRM,
 				     SIGXCPU,	SIGXFSZ, SIGIO,	    SIGPWR,
 				     SIGSTKFLT};
 
+/* Those of a fault. Who sends one says so by SIGRTMAX: see on_fault(). */
+static const int fault_signals[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL,
+				    SIGPROF, SIGSEGV, SIGSYS, SIGTRAP};
+static struct sigaction fault_before[_NSIG];
+
 static void open_standard_descriptors(void)
 {
 	int fd;
@@ -62,6 +67,43 @@ static void raise_file_limit(keeper *k)
 	most = k->files_before;
 	most.rlim_cur = most.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &most);
+}
+
+/*
+ * On any thread. What a process of ours has raised itself, or the machine, is for
+ * whoever had it before; what was sent is a word to the main thread.
+ */
+static void on_fault(int number, siginfo_t *info, void *context)
+{
+	const struct sigaction *before = &fault_before[number];
+	int err = errno;
+
+	if (info->si_code <= 0 && info->si_pid != getpid()) {
+		sigqueue(getpid(), SIGRTMAX, (union sigval){.sival_int = number});
+	} else if ((before->sa_flags & SA_SIGINFO) != 0) {
+		before->sa_sigaction(number, info, context);
+	} else {
+		sigaction(number, before, NULL);
+		if (info->si_code <= 0)
+			raise(number);
+	}
+	errno = err;
+}
+
+/* After the runtime, which has handlers of its own for some. */
+static void catch_faults(void)
+{
+	struct sigaction action = {.sa_sigaction = on_fault,
+				   .sa_flags = SA_SIGINFO | SA_ONSTACK};
+
+	sigemptyset(&action.sa_mask);
+	for (size_t i = 0; i < sizeof(fault_signals) / sizeof(int); i++) {
+		int number = fault_signals[i];
+
+		if (sigaction(number, NULL, &fault_before[number]) == 0 &&
+		    fault_before[number].sa_handler != SIG_IGN)
+			sigaction(number, &action, NULL);
+	}
 }
 
 int keeper_init(keeper *k, weft_duration grace)
@@ -255,6 +297,47 @@ static bool is_gone(keeper *k, keeper_child *c)
 	return r.gone;
 }
 
+/* Ours, or one that came to us when its parent had ended. */
+static void bury(keeper *k, pid_t pid, int status)
+{
+	for (keeper_child **at = &k->children; *at != NULL; at = &(*at)->next) {
+		keeper_child *c = *at;
+
+		if (c->pid != pid)
+			continue;
+		*at = c->next;
+		c->status = status;
+		weft_waitgroup_done(&c->running);
+		return;
+	}
+}
+
+/* Returns whether there is a child left. */
+static bool bury_the_dead(keeper *k)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		bury(k, pid, status);
+	return pid == 0;
+}
+
+static void count_children(void *arg)
+{
+	request *r = arg;
+
+	r->gone = !bury_the_dead(r->k);
+}
+
+bool keeper_has_descendants(keeper *k)
+{
+	request r = {.k = k};
+
+	weft_loop_call(&k->door, count_children, &r);
+	return !r.gone;
+}
+
 void keeper_end_leftovers(keeper *k, keeper_child *c)
 {
 	weft_time kill_at = weft_now() + k->grace, give_up = kill_at + k->grace;
@@ -362,32 +445,6 @@ static void pause_all(keeper *k)
 	go_on(k);
 }
 
-/* Ours, or one that came to us when its parent had ended. */
-static void bury(keeper *k, pid_t pid, int status)
-{
-	for (keeper_child **at = &k->children; *at != NULL; at = &(*at)->next) {
-		keeper_child *c = *at;
-
-		if (c->pid != pid)
-			continue;
-		*at = c->next;
-		c->status = status;
-		weft_waitgroup_done(&c->running);
-		return;
-	}
-}
-
-/* Returns whether there is a child left. */
-static bool bury_the_dead(keeper *k)
-{
-	int status;
-	pid_t pid;
-
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		bury(k, pid, status);
-	return pid == 0;
-}
-
 static void read_signals(keeper *k)
 {
 	struct signalfd_siginfo info;
@@ -395,6 +452,8 @@ static void read_signals(keeper *k)
 	while (read(k->signals, &info, sizeof(info)) == sizeof(info)) {
 		int signal = (int)info.ssi_signo;
 
+		if (signal == SIGRTMAX && (pid_t)info.ssi_pid == k->self)
+			signal = info.ssi_int;
 		if (signal == SIGTSTP)
 			pause_all(k);
 		else if (signal == SIGCONT)
@@ -471,12 +530,14 @@ int keeper_run(keeper *k, int (*fn)(void *), void *arg)
 	err = weft_go(run_fn, k);
 	if (err != 0)
 		return err;
+	catch_faults();
 	while (!k->finished) {
 		step(k, k->kill_at);
 		if (weft_now() >= k->kill_at)
 			kill_all(k);
 	}
-	end_descendants(k);
+	if (!k->leaves || k->stopping)
+		end_descendants(k);
 	return k->result;
 }
 

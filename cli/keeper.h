@@ -15,7 +15,8 @@
  *     grace is killed. The second one does not wait for the grace, the third
  *     for nothing. Those that were ignored when we were started still are.
  *   - Any other signal that would end us does the same, but that SIGTERM is
- *     passed on: SIGUSR1 is a word to some programs. Not those of a fault.
+ *     passed on: SIGUSR1 is a word to some programs. Those of a fault, as
+ *     SIGSEGV, do if another process has sent them; else they end us at once.
  *   - SIGTSTP and SIGCONT stop and continue all of them with us.
  */
 #ifndef WEFT_CLI_KEEPER_H
@@ -51,6 +52,7 @@ struct keeper {
 	/* May children go on that have stopped with us? If not they are killed. */
 	bool (*on_continue)(void *arg);
 	void *on_continue_arg;
+	bool leaves; /* what the children have left in the background goes on */
 
 	/* The main thread's own. */
 	weft_loop door;
@@ -100,6 +102,9 @@ void keeper_signal(keeper *k, keeper_child *c, int signal);
 
 /* End it: ask, and after the grace kill; return when it has ended. */
 void keeper_end_child(keeper *k, keeper_child *c, weft_duration grace);
+
+/* Whether descendants of children that have ended run still. */
+bool keeper_has_descendants(keeper *k);
 
 /* A child has ended: what it left in its process group ends with it. */
 void keeper_end_leftovers(keeper *k, keeper_child *c);

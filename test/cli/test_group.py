@@ -265,7 +265,8 @@ class Group(CommandTest):
 
     def test_every_deadly_signal_ends_all_first(self):
         numbers = [signal.Signals[f"SIG{name}"] for name in
-                   "HUP INT QUIT TERM USR1 USR2 ALRM VTALRM XCPU XFSZ IO PWR STKFLT RTMIN RTMAX".split()]
+                   "HUP INT QUIT TERM USR1 USR2 ALRM VTALRM XCPU XFSZ IO PWR STKFLT RTMIN RTMAX "
+                   "ABRT BUS FPE ILL PROF SEGV SYS TRAP".split()]
         away = "trap 'echo asked; exit 1' TERM HUP; setsid sh -c 'echo $$ >pid.%d; exec sleep 1000' & wait"
         deaf = {signal.SIGINT, signal.SIGQUIT}  # what a shell runs in the background does not hear these
         processes = {number: self.start("group", "--grace", "300ms" if number in deaf else "20s", ":::", away % number)
