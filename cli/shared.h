@@ -35,6 +35,9 @@ typedef struct shared_options {
 	weft_duration every; /* 0: the key is as it is */
 	bool strict, no_detach, use_stdin, no_fingerprint;
 	bool whole; /* no output before the run has ended */
+	bool raw;   /* stdout and stderr of the command are one */
+	bool close_lock; /* what it leaves in the background goes on, without it */
+	bool same_signal; /* die as the command did */
 	bool fail_is_final; /* a command that failed is done, too */
 	int own_status;
 	const char *status_file;
@@ -54,6 +57,9 @@ typedef struct shared_options {
 	{"no-detach", 0, CLI_FLAG_ON, &(o)->no_detach, 0, 0},                  \
 	{"stdin", 0, CLI_FLAG_ON, &(o)->use_stdin, 0, 0},                      \
 	{"no-live", 0, CLI_FLAG_ON, &(o)->whole, 0, 0},                        \
+	{"raw", 0, CLI_FLAG_ON, &(o)->raw, 0, 0},                              \
+	{"close-lock", 0, CLI_FLAG_ON, &(o)->close_lock, 0, 0},                \
+	{"same-signal", 0, CLI_FLAG_ON, &(o)->same_signal, 0, 0},              \
 	{"status-file", 0, CLI_TEXT, &(o)->status_file, 0, 0},                 \
 	{"own-status", 'E', CLI_WHOLE, &(o)->own_status, 1, 255}
 
@@ -119,6 +125,9 @@ void shared_tell_warning(shared_call *s);
 
 /* Whether the lease is held still, after a stop; arg: shared_call. */
 bool shared_may_continue(void *arg);
+
+/* A line on the caller's stderr, behind what was printed. */
+void shared_note(shared_call *s, const char *text);
 
 /* Our own failure, if there was none before. */
 __attribute__((format(printf, 3, 4))) void

@@ -35,7 +35,7 @@ static size_t line_of(const shared_call *s, const char *text, char line[512])
 	return size + 1;
 }
 
-static void note(shared_call *s, const char *text)
+void shared_note(shared_call *s, const char *text)
 {
 	char line[512];
 	size_t size = line_of(s, text, line);
@@ -68,7 +68,7 @@ void shared_tell_warning(shared_call *s)
 
 	take_warning(s, line);
 	if (line[0] != '\0')
-		note(s, line);
+		shared_note(s, line);
 }
 
 /* What was warned of last, as the end of a line: " (…)", or nothing. */
@@ -126,14 +126,13 @@ bool shared_is_live(const shared_call *s)
 	return !s->options->whole && s->options->call.stale == 0;
 }
 
-/* Of our own run the status is 74 then: what is shown of others is in memory. */
 static int show(void *arg, enum record_kind kind, const void *data, size_t size)
 {
 	shared_call *s = arg;
 	int err = spool_write(&s->output.output, (int)kind, data, size);
 
 	if (err != 0)
-		shared_trouble(s, s->store.in_memory ? CLI_NO_RESOURCES : CLI_IO,
+		shared_trouble(s, err == -ENOMEM ? CLI_NO_RESOURCES : CLI_IO,
 			       "cannot keep the output: %s", strerror(-err));
 	printer_wake(&s->printer);
 	return err;
@@ -141,7 +140,7 @@ static int show(void *arg, enum record_kind kind, const void *data, size_t size)
 
 static void tell_lost(void *arg)
 {
-	note(arg, SHOWN_LOST);
+	shared_note(arg, SHOWN_LOST);
 }
 
 /* Not the call that asks for the time. */
@@ -323,7 +322,7 @@ static int do_call(shared_call *s, weft_bytes *bytes, weft_fleet_info *info)
 	call.fingerprint = 0;
 	err = weft_fleet_do(s->fleet, &s->ctx, &call, bytes, info);
 	if (info->answered && !info->led)
-		note(s, "the key is in use for another command, whose result "
+		shared_note(s, "the key is in use for another command, whose result "
 			"this is");
 	return err;
 }
@@ -391,22 +390,22 @@ static void tell_end(shared_call *s, const weft_fleet_info *info)
 {
 	char why[SHARED_WARNING_BYTES + 4], line[512];
 
-	if (info->led && info->unstored) {
+	if (info->led && info->unstored && s->trouble[0] == '\0') {
 		snprintf(line, sizeof(line), "the result could not be stored: "
 			 "others are not given it%s", reason(s, why));
-		note(s, line);
+		shared_note(s, line);
 	}
 	if (record_timed_out(&s->end)) {
 		snprintf(line, sizeof(line), "%.300s: " RECORD_TIMED_OUT, s->key);
-		note(s, line);
+		shared_note(s, line);
 	}
 	if (record_cancelled(&s->end)) {
 		snprintf(line, sizeof(line), "%.300s: " RECORD_CANCELLED, s->key);
-		note(s, line);
+		shared_note(s, line);
 	}
 	if (s->end.cut && !is_seen(s, info)) {
 		snprintf(line, sizeof(line), "%.300s: " RECORD_CUT, s->key);
-		note(s, line);
+		shared_note(s, line);
 	}
 	if (s->trouble[0] == '\0')
 		shared_tell_warning(s);

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,8 +45,12 @@ static int write_status_file(const shared_options *o, int fd, int status,
 static int finish(const shared_options *o, int status_fd, const record_end *end)
 {
 	int status = end->own ? own_status(o, end->status) : end->status;
+	bool killed = strcmp(end->why, "killed") == 0 || record_cancelled(end);
 
-	return write_status_file(o, status_fd, status, end);
+	status = write_status_file(o, status_fd, status, end);
+	if (o->same_signal && killed && status > 128)
+		keeper_die(NULL, status - 128);
+	return status;
 }
 
 static int cannot_begin(const shared_options *o, int err)
@@ -117,6 +122,7 @@ static int call(const shared_options *o, int in, int front, record_end *end,
 	s.in = in;
 	s.front = front;
 	err = keeper_init(&s.keeper, o->grace);
+	s.keeper.leaves = o->close_lock;
 	s.keeper.on_continue = shared_may_continue;
 	s.keeper.on_continue_arg = &s;
 	if (err == 0)

@@ -33,6 +33,7 @@ struct run {
 	weft_ctx reading;
 	keeper_child child;
 	run_stream streams[2];
+	int stream_count; /* with --raw one */
 	int lease[2]; /* a pipe that is closed when the lease is lost */
 
 	weft_mutex one_reads;
@@ -84,7 +85,7 @@ static void read_older(run_stream *other, char *data)
 {
 	int left = 0;
 
-	if (ioctl(other->fd, FIONREAD, &left) != 0 || left < PIPE_BUF)
+	if (other->fd < 0 || ioctl(other->fd, FIONREAD, &left) != 0 || left < PIPE_BUF)
 		return;
 	while (left > 0) {
 		ssize_t n = read(other->fd, data, left < (int)SPOOL_BLOCK_BYTES
@@ -186,7 +187,8 @@ static int start_with(run *r, int out, int err_end)
 	keeper_command command = {
 		.argv = s->options->argv, .in = s->in, .out = out,
 		.err = err_end,
-		.keep = {r->lease[0], weft_fleet_run_fd(r->fleet_run)},
+		.keep = {r->lease[0], s->options->close_lock
+				? -1 : weft_fleet_run_fd(r->fleet_run)},
 		.keep_as = lease_number(r)};
 	int err = -ENOMEM;
 
@@ -203,25 +205,28 @@ static int start_with(run *r, int out, int err_end)
 
 static int start(run *r)
 {
+	bool raw = r->call->options->raw;
 	int out[2] = {-1, -1}, errs[2] = {-1, -1};
 	int err = open_pipe(r->lease);
 
 	if (err == 0)
 		err = open_pipe(out);
-	if (err == 0)
+	if (err == 0 && !raw)
 		err = open_pipe(errs);
 	if (err == 0)
-		err = start_with(r, out[1], errs[1]);
+		err = start_with(r, out[1], raw ? out[1] : errs[1]);
 	if (err != 0) {
 		close_both(out);
 		close_both(errs);
 		return err;
 	}
 	close(out[1]);
-	close(errs[1]);
+	if (!raw)
+		close(errs[1]);
 	r->streams[0] = (run_stream){r, RECORD_STDOUT, out[0]};
 	r->streams[1] = (run_stream){r, RECORD_STDERR, errs[0]};
-	for (int i = 0; i < 2; i++)
+	r->stream_count = raw ? 1 : 2;
+	for (int i = 0; i < r->stream_count; i++)
 		fcntl(r->streams[i].fd, F_SETFL, O_NONBLOCK);
 	return 0;
 }
@@ -313,6 +318,13 @@ static record_end judge(const run *r, bool timed_out)
 	return end_of(is_cancelled(r) && n != 0 ? "cancelled" : why, n, false);
 }
 
+static void tell_of_leftovers(run *r)
+{
+	if (keeper_has_descendants(&r->call->keeper))
+		shared_note(r->call, "what the command has left in the background "
+				     "goes on, and does not have the key");
+}
+
 static record_end run_child(run *r)
 {
 	weft_waitgroup readers = {0};
@@ -320,16 +332,19 @@ static record_end run_child(run *r)
 	int err = 0;
 
 	weft_ctx_init(&r->reading, NULL);
-	for (int i = 0; i < 2 && err == 0; i++)
+	for (int i = 0; i < r->stream_count && err == 0; i++)
 		err = weft_waitgroup_go(&readers, read_stream, &r->streams[i]);
 	if (err != 0)
 		shared_trouble(r->call, CLI_NO_RESOURCES, "no memory for a task");
 	end = judge(r, wait_for_child(r));
-	keeper_end_leftovers(&r->call->keeper, &r->child);
+	if (r->call->options->close_lock && !weft_ctx_done(r->ctx))
+		tell_of_leftovers(r);
+	else
+		keeper_end_leftovers(&r->call->keeper, &r->child);
 	weft_ctx_cancel(&r->reading, -ECANCELED);
 	weft_waitgroup_wait(&readers);
 	weft_ctx_fini(&r->reading);
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < r->stream_count; i++)
 		weft_fd_close(r->streams[i].fd);
 	return end;
 }

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import socket
@@ -367,6 +368,38 @@ class InDirectory(Everywhere, SharedTest):
             self.assertEqual(done.stdout, seen)
         self.go()
         self.assert_done(self.finish(leader), 0)
+
+    def test_same_signal_dies_of_what_the_command_has_died_of(self):
+        for options in [], ["--no-detach"]:
+            self.assert_done(self.flight("k", "kill -KILL $$", "--same-signal", *options), -signal.SIGKILL, "")
+            self.assert_done(self.flight("k", "exit 137", "--same-signal", *options), 137, "")
+            self.assert_done(self.flight("k", "echo x; exit 3", "--same-signal", *options), 3, "x\n")
+        for status in -signal.SIGSEGV, 139:
+            options = ["--same-signal", "--status-file", "why"] if status < 0 else []
+            self.assert_done(self.once("k", RUN + "echo x; kill -SEGV $$", *options), status, "x\n")
+        self.assertEqual(len(self.runs()), 1)
+        self.assertEqual(json.loads((self.dir / "why").read_text())["status"], 139)
+
+    def test_raw_output_is_in_the_order_in_which_it_was_written(self):
+        lines = "".join(f"{i}\n" for i in range(300))
+        script = "i=0; while [ $i -lt 300 ]; do echo $i; echo $((i + 1)) >&2; i=$((i + 2)); done"
+        done = self.flight("k", script, "--raw")
+        self.assert_done(done, 0, lines)
+        self.assertEqual(done.stderr, "")
+
+    def test_close_lock_leaves_what_is_in_the_background(self):
+        script = RUN + "setsid sh -c 'echo $$ >pid; exec sleep 1000' >/dev/null 2>&1 & until [ -s pid ]; do :; done"
+        for options in [], ["--no-detach"]:
+            done = self.flight("k", script, "--close-lock", "--wait", "20s", *options)
+            pid = self.pid_in("pid")
+            self.addCleanup(os.kill, pid, signal.SIGKILL)
+            self.assert_done(done, 0, "")
+            self.assertEqual(done.stderr, "weft flight: what the command has left in the background goes on,"
+                                          " and does not have the key\n")
+            self.assertTrue(is_alive(pid))
+            (self.dir / "pid").unlink()
+        self.assertEqual(len(self.runs()), 2, "the key was free for the second one")
+        self.assertEqual(self.flight("k", "true", "--close-lock").stderr, "")
 
     def test_statuses_are_passed_on(self):
         for script, status in [("exit 1", 1), ("exit 255", 255), ("exit 70", 70), ("kill -9 $$", 137)]:
