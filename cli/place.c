@@ -4,6 +4,7 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,5 +150,6 @@ int place_main(place_command *c, const cli_options *options, int argc, char **ar
 	if (c->wants_key && strlen(c->key) > KEY_MOST)
 		return cli_trouble(c->command, "the key is longer than %d bytes",
 				   KEY_MOST);
+	signal(SIGXFSZ, SIG_IGN); /* a file that is too large is an error */
 	return finish_output(c, weft_run(run, c));
 }

@@ -83,6 +83,7 @@ static int be_front(const shared_options *o, int socket, int status_fd)
 	size_t size;
 	int err;
 
+	signal(SIGXFSZ, SIG_IGN); /* a file that is too large is an error */
 	while (read_exactly(socket, header, sizeof(header)) &&
 	       record_read_header(header, &kind, &size) && size <= sizeof(data) &&
 	       read_exactly(socket, data, size)) {

@@ -401,6 +401,27 @@ class InDirectory(Everywhere, SharedTest):
         self.assertEqual(len(self.runs()), 2, "the key was free for the second one")
         self.assertEqual(self.flight("k", "true", "--close-lock").stderr, "")
 
+    def limit_file_size(self):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    def test_limit_of_file_sizes_is_no_reason_to_die(self):
+        self.env["TMPDIR"] = str(self.dir)
+        for options in [], ["--no-detach"]:
+            script = "head -c 1000000 /dev/zero; touch written"
+            process = self.start_flight("k", script, *options, preexec_fn=self.limit_file_size)
+            until(lambda: (self.dir / "written").exists(), "it was written, and nobody reads")
+            done = self.finish(process)
+            self.assertEqual(done.returncode, 74, done.stderr)
+            self.assertEqual(done.stderr, "weft flight: cannot keep the output: File too large\n")
+            self.assertLess(len(done.stdout), 1_000_000)
+            with open(self.dir / "out", "w") as out:
+                in_two = "head -c 90000 /dev/zero; sleep 0.3; head -c 90000 /dev/zero"
+                done = self.flight("k", in_two, *options, preexec_fn=self.limit_file_size, stdout=out)
+            self.assertEqual((done.returncode, done.stderr),
+                             (74, "weft flight: cannot write the output: File too large\n"))
+            self.assertEqual((self.dir / "out").stat().st_size, 100_000)
+            (self.dir / "written").unlink()
+
     def test_statuses_are_passed_on(self):
         for script, status in [("exit 1", 1), ("exit 255", 255), ("exit 70", 70), ("kill -9 $$", 137)]:
             self.assert_done(self.flight(f"k{status}", script), status, "")
