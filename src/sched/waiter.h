@@ -151,9 +151,12 @@ enum {
 	WEFT__WON_PARKED = 2,	/* it is in *wakeups (P4) */
 };
 
-static inline void weft__waiter_init(weft__waiter *w, const weft__why *why)
+/*
+ * All but the state, that a claimer may be changing: what is needed to park is
+ * nobody else's before that.
+ */
+static inline void weft__waiter_init_rest(weft__waiter *w, const weft__why *why)
 {
-	w->state = WEFT__WAITING;
 	w->result = 0;
 	w->data = NULL;
 	w->why = why;
@@ -161,6 +164,12 @@ static inline void weft__waiter_init(weft__waiter *w, const weft__why *why)
 	w->address = NULL;
 	w->ctx_link.next = w->ctx_link.prev = NULL;
 	w->timer.owner = NULL;
+}
+
+static inline void weft__waiter_init(weft__waiter *w, const weft__why *why)
+{
+	w->state = WEFT__WAITING;
+	weft__waiter_init_rest(w, why);
 }
 
 /*
