@@ -64,8 +64,15 @@ static inline int weft__ctx_park(weft__waiter *w, weft_ctx *ctx)
  * WEFT__CANCELLED (ctx was cancelled) or WEFT__TIMEDOUT (either deadline has
  * passed; that of ctx is not recorded yet).
  */
-uint32_t weft__ctx_park_until(weft__waiter *w, weft_ctx *ctx,
-			      weft_time deadline);
+uint32_t weft__ctx_park_until_slow(weft__waiter *w, weft_ctx *ctx,
+				   weft_time deadline);
+
+static inline uint32_t weft__ctx_park_until(weft__waiter *w, weft_ctx *ctx,
+					    weft_time deadline)
+{
+	return ctx == NULL ? weft__park(w, deadline)
+			   : weft__ctx_park_until_slow(w, ctx, deadline);
+}
 
 /*
  * Put w in c's list of waiters: false if c is done, but what has expired may

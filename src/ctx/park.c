@@ -37,12 +37,11 @@ static uint32_t give_up(const weft_ctx *c, weft__waiter *w)
 	return weft__park(w, WEFT_NEVER);
 }
 
-uint32_t weft__ctx_park_until(weft__waiter *w, weft_ctx *c, weft_time deadline)
+uint32_t weft__ctx_park_until_slow(weft__waiter *w, weft_ctx *c,
+				   weft_time deadline)
 {
 	uint32_t outcome;
 
-	if (c == NULL)
-		return weft__park(w, deadline);
 	if (!weft__ctx_enlist(c, w))
 		return give_up(c, w);
 	if (weft__ctx_deadline(c) < deadline)
@@ -55,7 +54,7 @@ uint32_t weft__ctx_park_until(weft__waiter *w, weft_ctx *c, weft_time deadline)
 
 int weft__ctx_park_slow(weft__waiter *w, weft_ctx *ctx)
 {
-	switch (weft__ctx_park_until(w, ctx, WEFT_NEVER)) {
+	switch (weft__ctx_park_until_slow(w, ctx, WEFT_NEVER)) {
 	case WEFT__NOTIFIED:
 		return 0;
 	case WEFT__CANCELLED:
