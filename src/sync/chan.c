@@ -101,7 +101,7 @@ void weft__chan_panic_closed(void)
 
 /* ---- values ---- */
 
-static void copy(const weft_chan *c, void *to, const void *from)
+static inline void copy(const weft_chan *c, void *to, const void *from)
 {
 	if (c->priv_elem_bytes == 0 || to == NULL)
 		return;
@@ -134,14 +134,14 @@ static size_t wrap(const weft_chan *c, size_t i)
 }
 
 /* There is room. */
-static void ring_put(weft_chan *c, const void *from)
+static inline void ring_put(weft_chan *c, const void *from)
 {
 	copy(c, slot(c, wrap(c, c->priv_head + c->priv_count)), from);
 	c->priv_count++;
 }
 
 /* There is a value. */
-static void ring_take(weft_chan *c, void *to)
+static inline void ring_take(weft_chan *c, void *to)
 {
 	copy(c, to, slot(c, c->priv_head));
 	c->priv_head = wrap(c, c->priv_head + 1);
@@ -156,7 +156,8 @@ static weft__waiter *waiter_of(const weft_case *op)
 }
 
 /* H2: the first that can be claimed, or NULL. */
-static weft_case *claim_first(weft__link *queue, weft__chan_moved *moved)
+static inline __attribute__((always_inline)) weft_case *
+claim_first(weft__link *queue, weft__chan_moved *moved)
 {
 	weft__link *link;
 
@@ -198,7 +199,7 @@ void weft__chan_settle_slow(weft__chan_moved *moved)
 	weft__wake(&wakeups);
 }
 
-void weft__chan_queue(weft_case *op, weft__chan_waiter *w)
+static inline void queue(weft_case *op, weft__chan_waiter *w)
 {
 	weft_chan *c = op->priv_chan;
 
@@ -208,6 +209,11 @@ void weft__chan_queue(weft_case *op, weft__chan_waiter *w)
 				&c->priv_senders :
 				&c->priv_receivers,
 			&op->priv_link);
+}
+
+void weft__chan_queue(weft_case *op, weft__chan_waiter *w)
+{
+	queue(op, w);
 }
 
 void weft__chan_leave(weft_case *op)
@@ -220,7 +226,29 @@ void weft__chan_leave(weft_case *op)
 
 /* ---- the two directions, and the end ---- */
 
-static bool put(weft_chan *c, weft_case *op, weft__chan_moved *moved)
+/*
+ * The common cases first: a value into the ring, or out of it, and nobody
+ * waits. H1: who is queued would have to be served.
+ */
+static inline bool put_at_once(weft_chan *c, const void *from)
+{
+	if (c->priv_count >= c->priv_capacity || c->priv_closed ||
+	    !weft__list_empty(&c->priv_receivers))
+		return false;
+	ring_put(c, from);
+	return true;
+}
+
+static inline bool get_at_once(weft_chan *c, void *to)
+{
+	if (c->priv_count == 0 || !weft__list_empty(&c->priv_senders))
+		return false;
+	ring_take(c, to);
+	return true;
+}
+
+static inline __attribute__((always_inline)) bool
+put(weft_chan *c, weft_case *op, weft__chan_moved *moved)
 {
 	weft_case *receiver;
 
@@ -239,7 +267,8 @@ static bool put(weft_chan *c, weft_case *op, weft__chan_moved *moved)
 	return true;
 }
 
-static bool get(weft_chan *c, weft_case *op, weft__chan_moved *moved)
+static inline __attribute__((always_inline)) bool
+get(weft_chan *c, weft_case *op, weft__chan_moved *moved)
 {
 	weft_case *sender = claim_first(&c->priv_senders, moved);
 
@@ -261,11 +290,18 @@ static bool get(weft_chan *c, weft_case *op, weft__chan_moved *moved)
 	return true;
 }
 
-bool weft__chan_try(weft_case *op, weft__chan_moved *moved)
+/* Where the kind is known, of the two only one is left. */
+static inline __attribute__((always_inline)) bool
+transfer(weft_case *op, weft__chan_moved *moved)
 {
 	if (op->priv_kind == WEFT_PRIV_CASE_SEND)
 		return put(op->priv_chan, op, moved);
 	return get(op->priv_chan, op, moved);
+}
+
+bool weft__chan_try(weft_case *op, weft__chan_moved *moved)
+{
+	return transfer(op, moved);
 }
 
 /* H1. False: it was closed before. */
@@ -312,7 +348,7 @@ static inline void op_init(weft_case *op, uint8_t kind, weft_chan *c,
 	op->priv_to = to;
 }
 
-static int wait_for_ctx(weft_ctx *ctx, const weft__why *why)
+static WEFT_PRIV_COLD int wait_for_ctx(weft_ctx *ctx, const weft__why *why)
 {
 	weft__waiter w;
 
@@ -327,7 +363,7 @@ static int wait(weft_case *op, weft__chan_waiter *w, weft_ctx *ctx)
 
 	if (likely(outcome == WEFT__MOVED)) {
 		if (unlikely(!op->priv_parked))
-			weft__park(&w->settled, WEFT_NEVER);	/* H3 */
+			weft__chan_await(w);	/* H3 */
 		return 0;
 	}
 	weft__chan_leave(op);	/* H5 */
@@ -349,22 +385,21 @@ static bool try(weft_case *op)
 	return done;
 }
 
-static int run(weft_case *op, weft_ctx *ctx, const weft__why *why)
+/* op's channel is locked, and is not any more on return. */
+static inline __attribute__((always_inline)) int
+run(weft_case *op, weft_ctx *ctx, const weft__why *why)
 {
 	weft_chan *c = op->priv_chan;
 	weft__chan_moved moved = {0};
 	weft__chan_waiter w;
 
-	if (unlikely(c == NULL))
-		return wait_for_ctx(ctx, why);
-	weft__chan_lock(c);
-	if (weft__chan_try(op, &moved)) {
+	if (transfer(op, &moved)) {
 		weft__chan_unlock(c);
 		weft__chan_let_go(&moved);
 		return 0;
 	}
 	weft__chan_waiter_init(&w, why, c);
-	weft__chan_queue(op, &w);
+	queue(op, &w);
 	weft__chan_unlock(c);
 	return wait(op, &w, ctx);
 }
@@ -384,7 +419,9 @@ static const weft__why why_send = {.text = "channel send", .object = WEFT__OF_DA
 static const weft__why why_recv = {.text = "channel receive", .object = WEFT__OF_DATA,
 				   .tell = tell};
 
-int weft_chan_send_ctx(weft_chan *c, weft_ctx *ctx, const void *elem)
+/* With c locked, and something to do but with its ring. */
+static __attribute__((noinline)) int meet_receiver(weft_chan *c, weft_ctx *ctx,
+						   const void *elem)
 {
 	weft_case op;
 	int error;
@@ -396,12 +433,24 @@ int weft_chan_send_ctx(weft_chan *c, weft_ctx *ctx, const void *elem)
 	return error;
 }
 
+int weft_chan_send_ctx(weft_chan *c, weft_ctx *ctx, const void *elem)
+{
+	if (unlikely(c == NULL))
+		return wait_for_ctx(ctx, &why_send);
+	weft__chan_lock(c);
+	if (!put_at_once(c, elem))
+		return meet_receiver(c, ctx, elem);
+	weft__chan_unlock(c);
+	return 0;
+}
+
 void weft_chan_send(weft_chan *c, const void *elem)
 {
 	(void)!weft_chan_send_ctx(c, NULL, elem);
 }
 
-int weft_chan_recv_ctx(weft_chan *c, weft_ctx *ctx, void *elem)
+static __attribute__((noinline)) int meet_sender(weft_chan *c, weft_ctx *ctx,
+						 void *elem)
 {
 	weft_case op;
 	int error;
@@ -409,6 +458,17 @@ int weft_chan_recv_ctx(weft_chan *c, weft_ctx *ctx, void *elem)
 	op_init(&op, WEFT_PRIV_CASE_RECV, c, NULL, elem);
 	error = run(&op, ctx, &why_recv);
 	return error == 0 && !op.ok ? -EPIPE : error;
+}
+
+int weft_chan_recv_ctx(weft_chan *c, weft_ctx *ctx, void *elem)
+{
+	if (unlikely(c == NULL))
+		return wait_for_ctx(ctx, &why_recv);
+	weft__chan_lock(c);
+	if (!get_at_once(c, elem))
+		return meet_sender(c, ctx, elem);
+	weft__chan_unlock(c);
+	return 0;
 }
 
 bool weft_chan_recv(weft_chan *c, void *elem)

@@ -15,7 +15,8 @@
 /* Who waits, with one operation or with several. */
 typedef struct {
 	weft__waiter wake;	/* claimed MOVED by who takes one of them */
-	weft__waiter settled;	/* H3: claimed when that one is complete */
+	weft__waiter settled;	/* H3: claimed when that one is complete; what
+				   is not its state is set when it is needed */
 } weft__chan_waiter;
 
 /* Those whose operations a call has completed: to be let go. */
@@ -38,8 +39,16 @@ static inline void weft__chan_waiter_init(weft__chan_waiter *w,
 					  const weft__why *why, weft_chan *c)
 {
 	weft__waiter_init(&w->wake, why);
-	weft__waiter_init(&w->settled, why);
-	w->wake.data = w->settled.data = c;
+	w->wake.data = c;
+	w->settled.state = WEFT__WAITING;
+}
+
+/* H3: wake was claimed MOVED while w ran. */
+static inline void weft__chan_await(weft__chan_waiter *w)
+{
+	weft__waiter_init_rest(&w->settled, w->wake.why);
+	w->settled.data = w->wake.data;
+	weft__park(&w->settled, WEFT_NEVER);
 }
 
 /* ---- with op's channel locked ---- */

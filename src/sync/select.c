@@ -210,7 +210,7 @@ static int await_fired(weft_case *cases, uint32_t n, weft__chan_waiter *w)
 
 	if (fired >= 0)
 		return fired;
-	weft__park(&w->settled, WEFT_NEVER);	/* H3 */
+	weft__chan_await(w);	/* H3 */
 	return find_fired(cases, n, false);
 }
 
