@@ -30,6 +30,8 @@ static bool has_channel(const weft_case *k)
 
 /* ---- the locks ---- */
 
+enum { FEW = 4 };	/* cases; selects seldom have more */
+
 static uintptr_t key(const weft_case *cases, uint32_t i)
 {
 	return (uintptr_t)cases[cases[i].priv_order].priv_chan;
@@ -53,8 +55,7 @@ static void sift(weft_case *cases, uint32_t i, uint32_t n)
 	}
 }
 
-/* The numbers of the cases in the order of their channels, in priv_order. */
-static void sort(weft_case *cases, uint32_t n)
+static void sort_many(weft_case *cases, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
 		cases[i].priv_order = i;
@@ -69,31 +70,52 @@ static void sort(weft_case *cases, uint32_t n)
 	}
 }
 
-/* E1: the channel whose turn it is at i, NULL if it had it or is none. */
-static weft_chan *channel_at(const weft_case *cases, uint32_t i)
-{
-	if (i > 0 && key(cases, i) == key(cases, i - 1))
-		return NULL;
-	return cases[cases[i].priv_order].priv_chan;
-}
-
-static void lock_all(const weft_case *cases, uint32_t n)
+/* By insertion. */
+static inline void sort_few(weft_case *cases, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
-		weft_chan *c = channel_at(cases, i);
+		uintptr_t own = (uintptr_t)cases[i].priv_chan;
+		uint32_t at = i;
 
-		if (c != NULL)
+		for (; at > 0 && key(cases, at - 1) > own; at--)
+			cases[at].priv_order = cases[at - 1].priv_order;
+		cases[at].priv_order = i;
+	}
+}
+
+/* The numbers of the cases in the order of their channels, in priv_order. */
+static void sort(weft_case *cases, uint32_t n)
+{
+	if (likely(n <= FEW))
+		sort_few(cases, n);
+	else
+		sort_many(cases, n);
+}
+
+/* E1: each once; those without a channel are the first. */
+static void lock_all(const weft_case *cases, uint32_t n)
+{
+	const weft_chan *last = NULL;
+
+	for (uint32_t i = 0; i < n; i++) {
+		weft_chan *c = cases[cases[i].priv_order].priv_chan;
+
+		if (c != last)
 			weft__chan_lock(c);
+		last = c;
 	}
 }
 
 static void unlock_all(const weft_case *cases, uint32_t n)
 {
-	for (uint32_t i = 0; i < n; i++) {
-		weft_chan *c = channel_at(cases, i);
+	const weft_chan *last = NULL;
 
-		if (c != NULL)
+	for (uint32_t i = 0; i < n; i++) {
+		weft_chan *c = cases[cases[i].priv_order].priv_chan;
+
+		if (c != last)
 			weft__chan_unlock(c);
+		last = c;
 	}
 }
 
