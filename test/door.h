@@ -13,6 +13,7 @@
 #include "base/list.h"
 #include "group/flight.h"
 #include "ctx/ctx.h"
+#include "plat/aes.h"
 #include "sched/census.h"
 #include "sched/deque.h"
 #include "sched/lot.h"

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/hash.h"
 
-#include <string.h>
-
 typedef struct {
 	uint64_t v0, v1, v2, v3;
 } sip;
@@ -33,44 +31,6 @@ static inline void sip_word(sip *s, uint64_t word)
 	s->v0 ^= word;
 }
 
-static inline uint64_t load_le64(const unsigned char *p)
-{
-	uint64_t word;
-
-	memcpy(&word, p, 8);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	word = __builtin_bswap64(word);
-#endif
-	return word;
-}
-
-static inline uint64_t load_le32(const unsigned char *p)
-{
-	uint32_t word;
-
-	memcpy(&word, p, 4);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	word = __builtin_bswap32(word);
-#endif
-	return word;
-}
-
-/* The last 0 to 7 bytes, at p, and the length in the top byte. */
-static inline uint64_t tail_word(const unsigned char *p, size_t size_bytes)
-{
-	uint64_t word = (uint64_t)size_bytes << 56;
-	size_t count = size_bytes & 7, i = 0;
-
-	if (count >= 4) {	/* two loads that overlap */
-		word |= load_le32(p + count - 4) << (8 * (count - 4));
-		word |= load_le32(p);
-		i = count;
-	}
-	for (; i < count; i++)
-		word |= (uint64_t)p[i] << (8 * i);
-	return word;
-}
-
 uint64_t weft__siphash(const uint64_t key[2], const void *data,
 		       size_t size_bytes)
 {
@@ -84,8 +44,8 @@ uint64_t weft__siphash(const uint64_t key[2], const void *data,
 	};
 
 	for (; p < end; p += 8)
-		sip_word(&s, load_le64(p));
-	sip_word(&s, tail_word(p, size_bytes));
+		sip_word(&s, weft__load_le64(p));
+	sip_word(&s, weft__hash_tail(p, size_bytes));
 	s.v2 ^= 0xff;
 	for (int i = 0; i < 3; i++)
 		sip_round(&s);

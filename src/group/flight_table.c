@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "plat/aes.h"
 #include "plat/cpu.h"
 #include "plat/random.h"
 
@@ -16,27 +17,34 @@ enum { SHARDS_PER_CPU = 4, SHARDS_MAX = 256 };
 enum { KEPT_PER_SHARD = 16 };
 
 /*
- * The key of the hash, one for the process: drawn before the first table can
- * be seen, never changed after.
+ * The keys of the hash, one set for the process: drawn before the first table
+ * can be seen, never changed after.
  */
 static struct {
 	weft__lock lock;
 	bool drawn;
-	uint64_t key[2];
+	bool has_aes;
+	weft__aes_keys aes;
+	uint64_t sip[2];	/* where the CPU has none */
 } secret;
 
 static void draw_secret(void)
 {
 	weft__lock_take(&secret.lock);
-	if (!secret.drawn)
-		weft__random_bytes(secret.key, sizeof secret.key);
+	if (!secret.drawn) {
+		secret.has_aes = weft__aes_is_there();
+		weft__random_bytes(&secret.aes, sizeof secret.aes);
+		weft__random_bytes(secret.sip, sizeof secret.sip);
+	}
 	secret.drawn = true;
 	weft__lock_drop(&secret.lock);
 }
 
 uint64_t weft__flight_hash(const void *key, size_t key_bytes)
 {
-	return weft__siphash(secret.key, key, key_bytes);
+	if (likely(secret.has_aes))
+		return weft__aes_hash(&secret.aes, key, key_bytes);
+	return weft__siphash(secret.sip, key, key_bytes);
 }
 
 static uint32_t shard_count(size_t kept_most)
