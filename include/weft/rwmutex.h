@@ -75,6 +75,20 @@ WEFT_API WEFT_PRIV_COLD bool weft_rwmutex_try_rlock_slow(weft_rwmutex *m);
 WEFT_API WEFT_PRIV_COLD void weft_rwmutex_runlock_slow(weft_rwmutex *m);
 
 /*
+ * Private: a reader takes it for free first, which is faster than to look. If
+ * it is not, that has shown what it is instead.
+ */
+WEFT_PRIV_INLINE bool weft_priv_rwmutex_enter(weft_rwmutex *m)
+{
+	uint32_t word = 0;
+
+	return WEFT_PRIV_LIKELY(weft_atomic_cas(&m->priv_word, &word, 1, acquire,
+						relaxed)) ||
+	       (word < WEFT_PRIV_RWMUTEX_MOST &&
+		weft_atomic_cas(&m->priv_word, &word, word + 1, acquire, relaxed));
+}
+
+/*
  * Lock *m for writing if that is possible without waiting.
  *
  * Returns   true    the caller holds the lock, alone
@@ -158,11 +172,7 @@ WEFT_PRIV_INLINE void weft_rwmutex_unlock(weft_rwmutex *m)
  */
 WEFT_PRIV_INLINE bool weft_rwmutex_try_rlock(weft_rwmutex *m)
 {
-	uint32_t word = weft_atomic_load(&m->priv_word, relaxed);
-
-	if (WEFT_PRIV_LIKELY(word < WEFT_PRIV_RWMUTEX_MOST &&
-			     weft_atomic_cas(&m->priv_word, &word, word + 1,
-					     acquire, relaxed)))
+	if (WEFT_PRIV_LIKELY(weft_priv_rwmutex_enter(m)))
 		return true;
 	return weft_rwmutex_try_rlock_slow(m);
 }
@@ -176,11 +186,7 @@ WEFT_PRIV_INLINE bool weft_rwmutex_try_rlock(weft_rwmutex *m)
  */
 WEFT_PRIV_INLINE void weft_rwmutex_rlock(weft_rwmutex *m)
 {
-	uint32_t word = weft_atomic_load(&m->priv_word, relaxed);
-
-	if (WEFT_PRIV_UNLIKELY(word >= WEFT_PRIV_RWMUTEX_MOST ||
-			       !weft_atomic_cas(&m->priv_word, &word, word + 1,
-						acquire, relaxed)))
+	if (WEFT_PRIV_UNLIKELY(!weft_priv_rwmutex_enter(m)))
 		weft_rwmutex_rlock_slow(m);
 }
 
@@ -200,11 +206,7 @@ WEFT_PRIV_INLINE void weft_rwmutex_rlock(weft_rwmutex *m)
 WEFT_PRIV_INLINE WEFT_PRIV_WARN_UNUSED int
 weft_rwmutex_rlock_ctx(weft_rwmutex *m, weft_ctx *ctx)
 {
-	uint32_t word = weft_atomic_load(&m->priv_word, relaxed);
-
-	if (WEFT_PRIV_LIKELY(word < WEFT_PRIV_RWMUTEX_MOST &&
-			     weft_atomic_cas(&m->priv_word, &word, word + 1,
-					     acquire, relaxed)))
+	if (WEFT_PRIV_LIKELY(weft_priv_rwmutex_enter(m)))
 		return 0;
 	return weft_rwmutex_rlock_ctx_slow(m, ctx);
 }
@@ -219,11 +221,13 @@ weft_rwmutex_rlock_ctx(weft_rwmutex *m, weft_ctx *ctx)
  */
 WEFT_PRIV_INLINE void weft_rwmutex_runlock(weft_rwmutex *m)
 {
-	uint32_t word = weft_atomic_load(&m->priv_word, relaxed);
+	uint32_t word = 1;
 
-	if (WEFT_PRIV_UNLIKELY(word - 1 >= WEFT_PRIV_RWMUTEX_MOST ||
-			       !weft_atomic_cas(&m->priv_word, &word, word - 1,
-						release, relaxed)))
+	if (WEFT_PRIV_UNLIKELY(
+		    !weft_atomic_cas(&m->priv_word, &word, 0, release, relaxed) &&
+		    (word - 1 >= WEFT_PRIV_RWMUTEX_MOST ||
+		     !weft_atomic_cas(&m->priv_word, &word, word - 1, release,
+				      relaxed))))
 		weft_rwmutex_runlock_slow(m);
 }
 

@@ -64,8 +64,10 @@
  * released, and passes that to the writer by its claim. Nothing needs seq_cst.
  *
  * What a call site holds, gcc and clang at -O2, with no call on the way that
- * falls through: lock cmpxchg and jne for lock and unlock; a load, a compare
- * and a branch more for rlock and runlock.
+ * falls through: lock cmpxchg and jne, for readers as for writers. A reader that
+ * is not alone learns the word from the one that fails, and needs a second one.
+ * (To load the word first takes longer than to fail: the load has to wait for
+ * whatever step was the last on the word, where a failure is that step.)
  */
 #include "base/trap.h"
 #include "ctx/ctx.h"
