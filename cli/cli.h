@@ -39,6 +39,7 @@ int cmd_kill(int argc, char **argv);
 int cmd_ls(int argc, char **argv);
 int cmd_once(int argc, char **argv);
 int cmd_show(int argc, char **argv);
+int cmd_stats(int argc, char **argv);
 int cmd_wait(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 

@@ -18,6 +18,7 @@ static const char help[] =
 	"  once      one run of a command for ever, or for a while\n"
 	"  ls        list the keys that run or are kept\n"
 	"  show      what a key is doing\n"
+	"  stats     sum up the keys of a place\n"
 	"  wait      wait for a key's run, and end as it does\n"
 	"  forget    have a key run anew\n"
 	"  kill      end a key's run\n"
@@ -110,7 +111,8 @@ int main(int argc, char **argv)
 		{"once", cmd_once},	    {"ls", cmd_ls},
 		{"show", cmd_show},	    {"wait", cmd_wait},
 		{"forget", cmd_forget},	    {"kill", cmd_kill},
-		{"doctor", cmd_doctor},	    {"demo", cmd_demo},
+		{"stats", cmd_stats},	    {"doctor", cmd_doctor},
+		{"demo", cmd_demo},
 		{"version", cmd_version},   {"--version", cmd_version},
 		{"help", cmd_help},	    {"--help", cmd_help},
 		{"-h", cmd_help},

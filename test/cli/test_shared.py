@@ -796,6 +796,25 @@ class InDirectory(Everywhere, SharedTest):
         here = {"run": "here", "live": False, "lost": 0}
         self.assertEqual(why, {"end": "exited", "status": 69, "own": False, **here})
 
+    def test_stats_sum_up_the_place(self):
+        self.assert_done(self.weft("stats"), 0, "keys       0\nrunning    0\nkept       0\nlost       0\n"
+                         "takeovers  0, since the last run of their key that ended well\n")
+        self.once("a", "echo 12345")
+        self.once("b", "sleep 0.1")
+        leader = self.start_flight("k", RUN + UNTIL_GO)
+        self.wait_for_runs(1)
+        waiter = self.start_flight("k", RUN + UNTIL_GO)
+        self.wait_for_waiters("k", 1)
+        sums = json.loads(self.weft("stats", "--json").stdout)
+        sizes = sum(self.show(key)["bytes"] for key in "ab")
+        self.assertEqual({name: sums[name] for name in ("keys", "running", "waiters", "kept", "lost", "bytes")},
+                         {"keys": 3, "running": 1, "waiters": 1, "kept": 2, "lost": 0, "bytes": sizes})
+        self.assertGreaterEqual(sums["took_most_s"], 0.1)
+        self.assertIn("\nrunning    1, the longest for ", self.weft("stats").stdout)
+        self.go()
+        for process in (leader, waiter):
+            self.assert_done(self.finish(process), 0)
+
     def test_arguments_that_are_wrong(self):
         for args, word in [
             (["flight"], "no key"), (["flight", "k"], "no command"), (["flight", "k", "--"], "no command"),
