@@ -32,8 +32,9 @@ static int write_status_file(const shared_options *o, int fd, int status,
 
 	if (fd < 0 ||
 	    dprintf(fd, "{\"end\": \"%s\", \"status\": %d, \"own\": %s, "
-			"\"run\": %s%s%s, \"live\": %s, \"lost\": %d}\n",
-		    end->why, status, end->own ? "true" : "false", quote,
+			"\"cut\": %s, \"run\": %s%s%s, \"live\": %s, \"lost\": %d}\n",
+		    end->why, status, end->own ? "true" : "false",
+		    end->cut ? "true" : "false", quote,
 		    end->run[0] != '\0' ? end->run : "null", quote,
 		    end->live ? "true" : "false", end->lost) > 0)
 		return status;

@@ -789,11 +789,11 @@ class InDirectory(Everywhere, SharedTest):
             done = self.flight("k", "true", "--at", "dir:/proc/nowhere", "--status-file", "why", *options)
             self.assert_trouble(done, "/proc/nowhere", status=status)
             why = json.loads((self.dir / "why").read_text())
-            nothing = {"run": None, "live": False, "lost": 0}
+            nothing = {"cut": False, "run": None, "live": False, "lost": 0}
             self.assertEqual(why, {"end": "trouble", "status": status, "own": True, **nothing})
         self.assert_done(self.flight("k", "exit 69", "--status-file", "why", "-E", "200"), 69)
         why = json.loads((self.dir / "why").read_text())
-        here = {"run": "here", "live": False, "lost": 0}
+        here = {"cut": False, "run": "here", "live": False, "lost": 0}
         self.assertEqual(why, {"end": "exited", "status": 69, "own": False, **here})
 
     def test_stats_sum_up_the_place(self):
