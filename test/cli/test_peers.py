@@ -224,6 +224,19 @@ class Peers(CommandTest):
 
         self.keys("a call in the midst of a run joins it", check)
 
+    def test_who_joins_sees_the_output_as_it_comes(self):
+        script = "echo early; touch up.tmp; sleep 0.6; echo late"
+
+        def check(tool):
+            first = self.locked(tool, script)
+            until(lambda: (self.dir / "up.tmp").exists())
+            second = self.locked(tool, script)
+            line = second.stdout.readline()
+            joined = first.poll() is None and line == "early\n"
+            return [self.finish(process).returncode for process in (first, second)] == [0, 0] and joined
+
+        self.keys("… and sees the output from its start on, and as it comes", check)
+
     def with_server(self, check):
         """check(url), with a Redis server on loopback."""
         with redis_server.Server() as server:

@@ -1004,6 +1004,24 @@ class InDirectory(Everywhere, SharedTest):
 
 
 class OverRedis(Everywhere, SharedTest):
+    def test_who_waits_on_another_machine_has_the_output_at_the_end(self):
+        host = ["unshare", "-ru", "sh", "-c", 'echo other >/proc/sys/kernel/hostname; exec "$@"', "sh"]
+        if not shutil.which("unshare") or subprocess.run([*host, "true"], capture_output=True).returncode:
+            self.skipTest("may not be another host")
+        leader = self.start_flight("k", RUN + "echo early; " + UNTIL_GO)
+        self.wait_for_runs(1)
+        command_of_it = [weft, "wait", "k"]
+        far = subprocess.Popen([*host, *command_of_it], text=True, **self.options({}))
+        self.addCleanup(self.end, far)
+        near = self.start("wait", "k")
+        self.assertEqual(near.stdout.readline(), "early\n")
+        self.wait_for_waiters("k", 2)
+        self.assertEqual(bytes_in(far.stdout), 0)
+        self.go()
+        self.assert_done(self.finish(leader), 0, "early\n")
+        self.assert_done(self.finish(near), 0, "")
+        self.assert_done(self.finish(far), 0, "early\n")
+
     def test_server_that_dies_in_a_run_is_one_line(self):
         for options in [], ["--no-detach"]:
             script = RUN + "exec sleep 1000"
