@@ -429,7 +429,8 @@ WEFT_API int weft_fleet_cancel(weft_fleet *f, weft_ctx *ctx, weft_key key);
  *   - Within a process the callers are served in the order in which they came.
  *   - While another process waits it is not kept for more than .most_passes
  *     callers nor for longer than .most_time. Who has had to give it up for that
- *     waits a moment before contending again.
+ *     waits a moment before contending again; on Redis processes are served in the
+ *     order in which they came, and one that is up to 250 ms away has its turn.
  *   - pass.token and pass.seq together grow with every passage, in the whole
  *     fleet: a fencing token in two parts. What G1 to G5 say of a run holds for
  *     each passage.

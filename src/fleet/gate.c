@@ -29,7 +29,8 @@
 
 /*
  * For how long who had to give the lease up lets others go first. They are
- * told at once, and have to ask.
+ * told at once, and have to ask. An engine that is far away keeps it for them: see
+ * hand_over() in redis/common.lua.
  */
 static const weft_duration COURTESY = WEFT_MS(5);
 

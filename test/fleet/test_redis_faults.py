@@ -36,7 +36,7 @@ QUICK = 200  # ms: the grace of an owner whose inbox is gone
 TAKEOVER = 500  # ms: from an owner's death
 OLD = 3100  # ms: a server that has run for so long is trusted
 SLACK = 1500  # ms, of a busy machine
-EHOSTDOWN, EOWNERDEAD, ELOOP, ENOSPC, EFBIG, ENOTSUP = -112, -130, -40, -28, -27, -95
+EHOSTDOWN, EOWNERDEAD, ELOOP, ENOSPC, EFBIG, ENOTSUP, ETIMEDOUT = -112, -130, -40, -28, -27, -95, -110
 AT_ONCE = 12
 
 LONG = bool(os.environ.get("WEFT_TEST_LONG"))
@@ -80,7 +80,7 @@ class Scene:
         """Wait until that many processes are in the set of those who wait."""
         end = time.monotonic() + 20
         while time.monotonic() < end:
-            if self.server.command("SCARD", self.key("W")) >= names:
+            if self.server.command("ZCARD", self.key("W")) >= names:
                 return
             time.sleep(0.005)
         raise RuntimeError("the waiters do not come")
@@ -345,9 +345,9 @@ def who_waits_is_counted_until_it_leaves_or_is_killed(worker, seed):
 
 def until_count(s, wanted):
     end = time.monotonic() + 3
-    while s.server.command("SCARD", s.key("W")) != wanted:
+    while s.server.command("ZCARD", s.key("W")) != wanted:
         if time.monotonic() > end:
-            return [f"{s.server.command('SCARD', s.key('W'))} are counted, and {wanted} wait"]
+            return [f"{s.server.command('ZCARD', s.key('W'))} are counted, and {wanted} wait"]
         time.sleep(0.01)
     return []
 
@@ -766,6 +766,66 @@ def slow_way_is_no_matter(worker, seed):
         return s.finish()
 
 
+def passages(s):
+    """Who passed the gate, in order; and complaints, where two were inside or a token was smaller than one before."""
+    complaints, inside, last = [], None, (0, 0)
+    order = []
+    for e in s.fleet.events():
+        if e.what == "in":
+            token = e.number("e"), e.number("seq")
+            expect(complaints, inside is None, f"{e.process} came in while {inside} was")
+            expect(complaints, token > last, f"{token} after {last}")
+            inside, last = e.process, token
+            order.append(e.process)
+        elif e.what == "out":
+            inside = None
+    return order, complaints
+
+
+@case
+def gate_is_not_kept_from_who_is_far(worker, seed):
+    """Two are near, and want it all the time; their questions are always there first."""
+    with Scene(worker, seed, gate=1, sleep_ms=1, lease_ms=4 * LEASE) as s:
+        far = s.proxy()
+        far.delay = 0.03
+        near = [s.fleet.start(tasks=8, calls=10**6) for _ in range(2)]
+        for name in near:
+            s.fleet.wait_for("in", name)
+        name = s.fleet.start(url=far.url, tasks=4, calls=80)
+        began = s.fleet.wait_for("call", name).at
+        last = s.fleet.wait_for("counters", name).at
+        for other in near:
+            s.fleet.kill(other)
+        complaints = s.fleet.finish()
+        order, wrong = passages(s)
+        turns = [a for a, b in zip(order, order[1:] + [None]) if a != b]
+        own = [i for i, process in enumerate(turns) if process == name]
+        between = sorted(b - a - 1 for a, b in zip(own, own[1:]))
+        expect(complaints, order.count(name) == 320, f"it passed {order.count(name)} times of 320")
+        expect(complaints, between[len(between) // 2] <= 4, f"so many turns of others between its own: {between}")
+        print(f"# a gate 30 ms away: 320 passages in {(last - began) / 1e9:.1f} s; turns of others between: {between}")
+        return complaints + wrong
+
+
+@case
+def gate_goes_on_when_who_is_next_leaves(worker, seed):
+    """It is so far away that it has left before it is told that it is its turn."""
+    with Scene(worker, seed, gate=1, sleep_ms=10, lease_ms=4 * LEASE) as s:
+        far = s.proxy()
+        near = s.fleet.start(tasks=2, calls=200)
+        leaver = s.fleet.start(url=far.url, calls=14, wait_ms=60, pause_ms=500)
+        s.fleet.wait_for("give_up", leaver)
+        far.delay = 0.15
+        complaints = s.fleet.finish()
+        order, wrong = passages(s)
+        expect(complaints, len(order) + len(s.answers(leaver)) == 414, f"{len(order)} passed")
+        expect(complaints, all(a.number("err") == ETIMEDOUT for a in s.answers(leaver)), "another error")
+        ins = [e.at for e in s.fleet.events() if e.what == "in"]
+        gaps = [(b - a) // 10**6 for a, b in zip(ins, ins[1:]) if b - a > 180e6]
+        expect(complaints, len(gaps) < 3, f"nobody was inside for {gaps} ms")
+        return complaints + wrong + s.left_behind()
+
+
 @case
 def cut_leader_is_replaced_and_stops(worker, seed):
     with Scene(worker, seed, sleep_ms=4000) as s:
@@ -848,7 +908,7 @@ def with_user(worker, seed, rules):
 def user_with_the_documented_rights_can_do_all(worker, seed):
     rights = "resetkeys ~shop:{* resetchannels &shop:ib:*  -@all +evalsha +eval +script|load +select +subscribe +info"
     rights += " +client|setname +time +get +getrange +set +setrange +strlen +del +rename +pexpire +persist +pttl +hmget"
-    rights += " +hget +hset +hdel +hgetall +sadd +srem +smembers +scard +publish +pubsub|numsub +scan"
+    rights += " +hget +hset +hdel +hgetall +zadd +zrem +zrange +zcard +publish +pubsub|numsub +scan"
     complaints, said, space = with_user(worker, seed, rights.split())
     expect(complaints, said == "", f"it was told: {said}")
     expect(complaints, "db3" in space, f"database 3 is empty: {space}")

@@ -33,6 +33,7 @@ FOREVER = 999999999999999
 MINUTE = 60_000
 LEASE, GRACE = 3 * MINUTE, MINUTE  # far from what passes really while the test runs
 MRETS = [0, 2000 * MINUTE, 3000 * MINUTE]
+TURN = 250
 BATCH = 100
 PROCESSES = 3
 LOSS = object()
@@ -42,7 +43,7 @@ class Model:
     """One key. Names of fields as in common.lua; every method is one script and returns its reply."""
 
     def __init__(self, alive):
-        self.m, self.m_ttl, self.r, self.r_ttl, self.w, self.sent = {}, None, None, None, set(), 0
+        self.m, self.m_ttl, self.r, self.r_ttl, self.w, self.sent = {}, None, None, None, {}, 0
         self.alive, self.published = alive, [[] for _ in range(PROCESSES)]
         self.now_us = 1_790_000_000_000_000
 
@@ -73,7 +74,18 @@ class Model:
         for inbox in self.w:
             if self.alive[inbox]:
                 self.published[inbox].append(message)
-        self.w = set()
+        self.w = {}
+
+    def hand_over(self):
+        waited = len(self.w)
+        self.drop("nx", "nu")
+        for inbox in sorted(self.w, key=lambda i: (self.w[i], i)):
+            del self.w[inbox]
+            if self.alive[inbox]:
+                self.published[inbox].append(b"A 00ff")
+                self.m.update(nx=channel(inbox), nu=str(self.now + TURN))
+                break
+        return waited
 
     def answer(self, verdict, epoch, first, second, result, a):
         reply = [verdict, epoch, first, second, self.now]
@@ -86,9 +98,10 @@ class Model:
             return [b"OTHER"]
         if kept:
             return self.answer(b"HIT", self.result_epoch(), 0, 0, kept, a)
-        self.w.add(a["inbox"])
-        who = self.m.get("who", "") if self.m["o"] != "?" else ""
-        return [b"WAIT", epoch, left, who.encode(), self.m.get("ib", "").encode()]
+        self.w.setdefault(a["inbox"], self.now)
+        runs = self.m["s"] == "run"
+        who, inbox = (self.m.get(name, "") if runs else "" for name in ("who", "ib"))
+        return [b"WAIT", epoch, left, who.encode(), inbox.encode()]
 
     def other(self, a):
         return bool(a["fp"]) and self.m.get("fp", "") not in ("", a["fp"])
@@ -143,7 +156,13 @@ class Model:
         if m.get("s") == "lost":
             self.wake(b"A 00ff")
             return [b"LOST"]
-        return [b"NONE"] if a["mode"] == "p" else self.lead(a, kept)
+        if a["mode"] == "p":
+            return [b"NONE"]
+        turn = int(m.get("nu", 0)) - self.now
+        if a["mode"] == "g" and m.get("s") == "idle" and m.get("nx", channel(a["inbox"])) != channel(a["inbox"]) and (
+                0 < turn <= TURN):
+            return self.waits(a, self.epoch(), turn, kept)
+        return self.lead(a, kept)
 
     def look_at_owner(self, a, kept):
         m = self.m
@@ -171,8 +190,8 @@ class Model:
         e = max(self.epoch() + 1, self.result_epoch() + 1, a["known"] + 1, self.now_us)
         self.put(a["mret"], e=e, o=a["attempt"], s="run", u=self.now + LEASE, l=LEASE, ib=a["hint"], n=deaths,
                  am=a["once"], fp=a["fp"], k=a["key"], ks=4, who=a["who"], at=self.now)
-        self.drop("oa")
-        self.w.discard(a["inbox"])
+        self.drop("oa", "nx", "nu")
+        self.w.pop(a["inbox"], None)
         return self.answer(b"LEAD", e, deaths, int(state == "run"), kept, a)
 
     def lost_record_of(self, a):
@@ -201,7 +220,7 @@ class Model:
             return [0, 0]
         self.put(a["mret"], s="run", u=self.now + LEASE, l=LEASE, ib=a["hint"])
         self.drop("oa")
-        self.w = {inbox for inbox in self.w if self.alive[inbox]}
+        self.w = {inbox: since for inbox, since in self.w.items() if self.alive[inbox]}
         return [code, len(self.w), int(self.m.get("x") == a["attempt"])]
 
     def complete(self, a):
@@ -231,10 +250,17 @@ class Model:
         return 1
 
     def abort(self, a):
-        if self.m.get("o") != a["attempt"] or self.m["s"] != "run":
+        state, left = self.m.get("s"), a["left"]
+        owned = self.m.get("o") == a["attempt"] and state == "run"
+        invited = a["gate"] and left != "" and state == "idle" and self.m.get("nx") == left
+        if left:
+            self.w.pop(int(left[-1]), None)
+        if not owned and not invited:
             return [0, 0]
         self.put(a["mret"], s="idle")
         self.drop("oa")
+        if a["gate"]:
+            return [1, self.hand_over()]
         waited = len(self.w)
         self.wake(b"A 00ff")
         return [1, waited]
@@ -245,7 +271,7 @@ class Model:
         if self.m.get("s") == "run" and self.m["o"] != "?":
             self.m["f"], had = self.m["o"], 1
         self.put(a["mret"], e=max(self.epoch() + 1, self.now_us), o="", s="idle", n=0)
-        self.drop("oa", "u", "fp", "am")
+        self.drop("oa", "u", "fp", "am", "nx", "nu")
         self.wake(b"A 00ff")
         return had
 
@@ -260,7 +286,7 @@ ARGUMENTS = {
     "join": "attempt inbox hint mode fp key who lease grace mret known max_deaths once max_age big key_size quick gone",
     "renew": "attempt hint epoch lease mret reclaim once who",
     "complete": "attempt payload bytes epoch ending err deaths took fresh stale linger mret reclaim inline",
-    "abort": "attempt mret",
+    "abort": "attempt mret gate left",
     "forget": "mret",
     "cancel": "",
 }
@@ -304,9 +330,11 @@ class Walk:
             attempt = f"{rng.getrandbits(128):032x}"
         process = rng.randrange(PROCESSES)
         known = pick([0, 0, 0, epoch, epoch])
+        invites = "nx" in self.model.m and self.model.m["s"] == "idle"
         return {
             "attempt": attempt, "inbox": process, "hint": channel(process) if rng.random() < 0.7 else "",
-            "mode": pick("cckkkkrpg"), "fp": pick(["", "", "", "a", "b"]) if rng.random() < 0.2 else "",
+            "mode": pick("ccgggggg" if invites else "cckkkkrpg"),
+            "fp": pick(["", "", "", "a", "b"]) if rng.random() < 0.2 else "",
             "key_size": 4, "quick": pick([GRACE, GRACE // 5]),
             "key": "user" if rng.random() < 0.98 else "other", "who": f"who{process}",
             "lease": LEASE, "grace": GRACE,
@@ -315,9 +343,10 @@ class Walk:
             "max_age": pick([0, MINUTE, 10 * MINUTE, -1]), "big": pick([120, 1000]), "bytes": pick([0, 0, 5, 6]),
             "reclaim": rng.random() < 0.8, "ending": pick([0, 0, 0, 1, 3]), "deaths": rng.randrange(9),
             "payload": bytes(rng.getrandbits(8) for _ in range(pick([0, 3, 20]))), "err": pick([0, -5, 7, -2147483648]),
-            "gone": pick(["", "", "", f"who{rng.randrange(PROCESSES)}"]), "took": rng.randrange(10**6),
-            "fresh": pick([0, 0, -1, MINUTE, 30 * MINUTE]), "stale": pick([0, 40 * MINUTE, -1]),
-            "linger": 1000 * MINUTE, "inline": pick([0, 10]),
+            "gate": rng.randrange(2), "left": pick(["", "", channel(process)]), "gone": pick(["", "",
+            "", f"who{rng.randrange(PROCESSES)}"]),
+            "took": rng.randrange(10**6), "fresh": pick([0, 0, -1, MINUTE, 30 * MINUTE]),
+            "stale": pick([0, 40 * MINUTE, -1]), "linger": 1000 * MINUTE, "inline": pick([0, 10]),
         }
 
     def choose(self):
@@ -348,7 +377,7 @@ class Walk:
                 and (m["ib"] == "" or self.alive[int(m["ib"][-1])]))
 
     def step_pass(self):
-        most = self.random.choice([1, GRACE, LEASE, 5 * LEASE])
+        most = self.random.choice([1, TURN, GRACE, LEASE, 5 * LEASE])
         self.model.now_us += self.random.randrange(1, most * 1000)
         if self.random.random() < 0.05:
             self.model.now_us -= self.random.randrange(60 * MINUTE * 1000)
@@ -367,7 +396,7 @@ class Walk:
         if which != "m":
             self.model.r = self.model.r_ttl = None
         if which == "all":
-            self.model.w, self.model.sent = set(), 0
+            self.model.w, self.model.sent = {}, 0
         return [["UNLINK", *gone]], None, LOSS
 
     def step_save(self):
@@ -379,7 +408,7 @@ class Walk:
         if not self.saved or not self.saved[0]:
             return self.step_save()
         m, r = self.saved
-        self.model.m, self.model.r, self.model.w = dict(m), dict(r) if r else None, set()
+        self.model.m, self.model.r, self.model.w = dict(m), dict(r) if r else None, {}
         self.model.sent = 0
         self.model.m_ttl = self.model.r_ttl = None
         commands = [["UNLINK", *KEYS], ["HSET", KEYS[0], *[word for pair in m.items() for word in pair]]]
@@ -401,18 +430,19 @@ class Walk:
     # What follows compares.
 
     def look(self):
-        return [["HGETALL", KEYS[0]], ["PTTL", KEYS[0]], ["GET", KEYS[1]], ["PTTL", KEYS[1]], ["SMEMBERS", KEYS[2]]]
+        return [["HGETALL", KEYS[0]], ["PTTL", KEYS[0]], ["GET", KEYS[1]], ["PTTL", KEYS[1]],
+                ["ZRANGE", KEYS[2], 0, -1, "WITHSCORES"]]
 
     def expected_state(self):
         model = self.model
-        return dict(model.m), model.m_ttl, model.result_bytes() if model.r else None, model.r_ttl, set(model.w)
+        return dict(model.m), model.m_ttl, model.result_bytes() if model.r else None, model.r_ttl, dict(model.w)
 
     def compare_state(self, replies, expected):
         m, m_ttl, r, r_ttl, w = expected
         got = {k.decode(): v.decode() for k, v in zip(replies[0][::2], replies[0][1::2])}
         yield from [] if got == m else [f"M is {got}, expected {m}"]
         yield from [] if replies[2] == r else [f"R is {replies[2]}, expected {r}"]
-        inboxes = {int(x[-1:]) for x in replies[4]}
+        inboxes = {int(x[-1:]): int(since) for x, since in zip(replies[4][::2], replies[4][1::2])}
         yield from [] if inboxes == w else [f"W is {inboxes}, expected {w}"]
         for name, ttl, wanted, there in [("M", replies[1], m_ttl, m), ("R", replies[3], r_ttl, r)]:
             if there and not (ttl == -1 if wanted is None else wanted - 5 * MINUTE < ttl <= wanted):

@@ -15,6 +15,8 @@
  *	accept e= sum= err= led= …    was answered
  *	give_up err= kept= unstored=  was not
  *	forget err=
+ *	in e= seq=                    with gate=1: is let through …
+ *	out held=                     … and goes
  */
 #include <weft.h>
 #include <weft/fleet.h>
@@ -37,7 +39,7 @@ static struct settings {
 	long mode, sleep_ms, burn_ms, fail_pct, cancel_pct, forget_pct, size;
 	long lease_ms, grace_ms, keep_ms, stale_ms, max_run_ms, max_takeovers;
 	long at_most_once, down_run, crash, hold, threads, spin_tasks, deaf, obey;
-	long effect;
+	long effect, gate;
 } set = {
 	.seed = 1, .tasks = 1, .calls = 1, .keys = 1, .wait_ms = 30000,
 	.size = 40, .lease_ms = 1500, .grace_ms = 500,
@@ -59,6 +61,7 @@ static const struct {
 	{"deaf", &set.deaf},		/* 1: it does not look at its context */
 	{"obey", &set.obey},		/* 1: it returns an error when it is cancelled */
 	{"effect", &set.effect},	/* 1: it has one, in a resource beside the log */
+	{"gate", &set.gate},		/* 1: they pass a gate, sleep_ms each */
 	{"burn_ms", &set.burn_ms},
 	{"fail_pct", &set.fail_pct},
 	{"cancel_pct", &set.cancel_pct},
@@ -269,13 +272,40 @@ static void make_call(caller *c, uint64_t *dice)
 	crash_if(3);
 }
 
+static weft_fleet_gate gate;
+
+static void pass_gate(void)
+{
+	uint32_t call = weft_atomic_add(&last_call, 1, relaxed) + 1;
+	weft_fleet_pass pass;
+	weft_ctx ctx;
+	int err;
+
+	weft_ctx_init_timeout(&ctx, NULL, WEFT_MS(set.wait_ms));
+	note(call, "gate", "call leaves=0");
+	err = weft_fleet_gate_lock(&gate, &ctx, &pass);
+	if (err == 0) {
+		note(call, "gate", "in e=%" PRIu64 " seq=%" PRIu64, pass.token,
+		     pass.seq);
+		(void)weft_sleep(NULL, WEFT_MS(set.sleep_ms));
+		note(call, "gate", "out held=%d", weft_fleet_gate_held(&gate));
+		weft_fleet_gate_unlock(&gate);
+	} else {
+		note(call, "gate", "give_up err=%d kept=0 unstored=0", err);
+	}
+	weft_ctx_fini(&ctx);
+}
+
 static void make_calls(void *arg)
 {
 	caller *c = arg;
 	uint64_t dice = (uint64_t)set.seed * 1000003 + (uint64_t)c->number;
 
 	for (long i = 0; i < set.calls; i++) {
-		make_call(c, &dice);
+		if (set.gate)
+			pass_gate();
+		else
+			make_call(c, &dice);
 		if (set.pause_ms != 0)
 			(void)weft_sleep(NULL, WEFT_MS(below(&dice, set.pause_ms)));
 	}
@@ -387,7 +417,10 @@ int main(int argc, char **argv)
 		fprintf(stderr, "worker: %s\n", strerror(err ? -err : errno));
 		return 1;
 	}
+	if (weft_fleet_gate_init(&gate, fleet, weft_key_str("gate")) != 0)
+		abort();
 	weft_run(run_all, fleet);
+	weft_fleet_gate_fini(&gate);
 	tell_counters(fleet);
 	while (set.hold)
 		pause();

@@ -5,10 +5,11 @@
 --              the lease and l its length (ms of this server's clock), ib inbox
 --              of the owner, oa since when it seems gone, n how many owners in
 --              a row died, am 1: nobody takes over, f the attempt that was
---              forgotten, x the one that is to end, fp fingerprint, k the user's key (256 bytes of it)
---              and ks its size, who for reports, at since when
+--              forgotten, x the one that is to end, fp fingerprint, k the user's key
+--              (256 bytes of it) and ks its size, who has it, at since when, nx the
+--              inbox whose turn it is until nu
 --   R  string  the result: a head of 107 bytes, then the payload
---   W  set     inboxes of the processes that wait
+--   W  zset    inboxes of the processes that wait, by since when
 --   T  string  the result of one attempt as long as it is being sent
 --
 -- s: run, done, idle (nobody has it), lost (the owner of a call that must not
@@ -19,6 +20,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local HEAD = 107
 local FOREVER = 999999999999999
+local TURN = 250 -- ms: so far away may who is next be
 
 -- As a string; Lua itself would print 1.79e+15 for a number of that size. It
 -- is exact up to 2^53, in microseconds the year 2255.
@@ -46,7 +48,7 @@ end
 -- Tell the processes that wait. An ACL without the channels must not undo what
 -- was decided: they find out by themselves, a little later. Returns how many.
 local function wake(message)
-	local inboxes = redis.call('SMEMBERS', W)
+	local inboxes = redis.call('ZRANGE', W, 0, -1)
 	for _, inbox in ipairs(inboxes) do
 		redis.pcall('PUBLISH', inbox, message)
 	end
@@ -56,4 +58,21 @@ end
 
 local function hash_of_key()
 	return M:match('{(.-)}')
+end
+
+-- A lock goes to who has waited the longest, of those that live; it is told, and
+-- has a while to come, however near others are. They wait on. Returns how many
+-- waited.
+local function hand_over()
+	local inboxes = redis.call('ZRANGE', W, 0, -1)
+	redis.call('HDEL', M, 'nx', 'nu')
+	for _, inbox in ipairs(inboxes) do
+		redis.call('ZREM', W, inbox)
+		if redis.call('PUBSUB', 'NUMSUB', inbox)[2] > 0 then
+			redis.call('HSET', M, 'nx', inbox, 'nu', whole(now + TURN))
+			redis.pcall('PUBLISH', inbox, 'A ' .. hash_of_key())
+			break
+		end
+	end
+	return #inboxes
 end

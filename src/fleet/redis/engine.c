@@ -311,30 +311,51 @@ static int redis_join(weft__fleet_engine *engine, weft_ctx *ctx,
 	return err;
 }
 
-/* Who gives up is not to be counted among those who wait. */
-static void post_farewell(weft__redis *e, const weft__fleet_ask *ask)
+static void post(weft__redis *e, const weft__redis_words *w)
 {
-	weft__redis_words w = {0};
 	weft__redis_request *r;
 
-	weft__redis_text(&w, "SREM");
-	weft__redis_key(&w, e, 'W', ask->id.hex, NULL);
-	weft__redis_text(&w, e->inbox);
-	if (weft__redis_post(e, &w, &r) == 0)
+	if (weft__redis_post(e, w, &r) == 0)
 		weft__redis_leave(r, &e->commands);
 }
 
-/* Nobody waits for the reply; should it get lost, the lease lapses. */
+static void abort_words(weft__redis *e, const weft__fleet_ask *ask,
+			const char *left, weft__redis_words *w)
+{
+	weft__redis_script_words(w, e, &weft__redis_abort, &ask->id, NULL);
+	weft__redis_text(w, ask->attempt.hex);
+	add_record(w, ask);
+	weft__redis_number(w, ask->gate);
+	weft__redis_text(w, left);
+}
+
+/*
+ * Who gives up is not to be counted among those who wait; where a lock was kept
+ * for it, the next one is told. Nobody waits for the reply; should it get lost, a
+ * lease lapses.
+ */
+static void post_farewell(void *engine, void *asker)
+{
+	weft__redis *e = engine;
+	const weft__fleet_ask *ask = asker;
+	weft__redis_words w = {0};
+
+	if (ask->gate) {
+		abort_words(e, ask, e->inbox, &w);
+	} else {
+		weft__redis_text(&w, "ZREM");
+		weft__redis_key(&w, e, 'W', ask->id.hex, NULL);
+		weft__redis_text(&w, e->inbox);
+	}
+	post(e, &w);
+}
+
 static void post_abort(weft__redis *e, const weft__fleet_ask *ask)
 {
 	weft__redis_words w;
-	weft__redis_request *r;
 
-	weft__redis_script_words(&w, e, &weft__redis_abort, &ask->id, NULL);
-	weft__redis_text(&w, ask->attempt.hex);
-	add_record(&w, ask);
-	if (weft__redis_post(e, &w, &r) == 0)
-		weft__redis_leave(r, &e->commands);
+	abort_words(e, ask, "", &w);
+	post(e, &w);
 }
 
 static void redis_leave(weft__fleet_engine *engine, weft__fleet_ask *ask,
@@ -342,8 +363,10 @@ static void redis_leave(weft__fleet_engine *engine, weft__fleet_ask *ask,
 {
 	weft__redis *e = redis_of(engine);
 
-	if (ask->priv != NULL && weft__redis_waiter_free(e, ask->priv))
-		post_farewell(e, ask);
+	if (may_lead && ask->priv != NULL)
+		waiter_of(ask)->waits = true;	/* or it may wait, for all we know */
+	if (ask->priv != NULL)
+		weft__redis_waiter_free(e, ask->priv, post_farewell, ask);
 	ask->priv = NULL;
 	if (may_lead)
 		post_abort(e, ask);
@@ -519,9 +542,7 @@ static int redis_abort(weft__fleet_engine *engine, weft__fleet_lease *lease)
 	redisReply *reply;
 	int err;
 
-	weft__redis_script_words(&w, e, &weft__redis_abort, &lease->ask->id, NULL);
-	weft__redis_text(&w, lease->ask->attempt.hex);
-	add_record(&w, lease->ask);
+	abort_words(e, lease->ask, "", &w);
 	err = weft__redis_do(e, &weft__redis_abort, &w, NULL, &reply);
 	if (err != 0)
 		return err;
@@ -536,7 +557,7 @@ static int redis_waiters(weft__fleet_engine *engine, const weft__fleet_lease *le
 	redisReply *reply;
 	int count;
 
-	weft__redis_text(&w, "SCARD");
+	weft__redis_text(&w, "ZCARD");
 	weft__redis_key(&w, redis_of(engine), 'W', lease->ask->id.hex, NULL);
 	if (weft__redis_do(redis_of(engine), NULL, &w, NULL, &reply) != 0)
 		return -1;

@@ -40,21 +40,21 @@ static bool is_waited_for(weft__redis *e, const uint64_t id[2])
 	return w != NULL;
 }
 
-bool weft__redis_waiter_free(weft__redis *e, weft__redis_waiter *w)
+void weft__redis_waiter_free(weft__redis *e, weft__redis_waiter *w,
+			     void (*farewell)(void *engine, void *ask), void *ask)
 {
 	weft__redis_waiter **p = chain_of(e, w->id);
-	bool last;
 
 	pthread_mutex_lock(&e->lock);
 	while (*p != w)
 		p = &(*p)->next;
 	*p = w->next;
 	weft__redis_look_away(w);
-	last = w->waits && !is_waited_for(e, w->id);
+	if (w->waits && !is_waited_for(e, w->id))
+		farewell(e, ask);
 	pthread_mutex_unlock(&e->lock);
 	free(w->result);
 	free(w);
-	return last;
 }
 
 weft__fleet_result *weft__redis_waiter_take(weft__redis *e,

@@ -21,7 +21,7 @@ local known, max_deaths, once = tonumber(ARGV[11]), tonumber(ARGV[12]), ARGV[13]
 local max_age, big, key_size, quick = tonumber(ARGV[14]), tonumber(ARGV[15]), ARGV[16], tonumber(ARGV[17])
 local gone = ARGV[18] -- who is known to have ended, or nothing
 
-local m = redis.call('HMGET', M, 'e', 'o', 's', 'u', 'l', 'oa', 'ib', 'fp', 'k', 'n', 'am', 'who')
+local m = redis.call('HMGET', M, 'e', 'o', 's', 'u', 'l', 'oa', 'ib', 'fp', 'k', 'n', 'am', 'who', 'nx', 'nu')
 local e, o, s, deaths = number(m[1]), m[2], m[3], number(m[10])
 local head = redis.call('GETRANGE', R, 0, HEAD - 1)
 local re = tonumber(head:sub(3, 22)) or 0
@@ -44,7 +44,10 @@ local function hit()
 	return other and {'OTHER'} or reply('HIT', re, 0, 0, true)
 end
 
-local who_runs = m[12] or ''
+local who_runs, its_inbox = '', ''
+if s == 'run' then
+	who_runs, its_inbox = m[12] or '', m[7] or ''
+end
 local meanwhile = false
 if known > 0 then
 	if re >= known then
@@ -70,9 +73,9 @@ local function wait(epoch, ms)
 	elseif meanwhile then
 		return hit()
 	end
-	redis.call('SADD', W, inbox)
+	redis.call('ZADD', W, 'NX', now, inbox)
 	redis.call('PEXPIRE', W, 600000 + 20 * lease)
-	return {'WAIT', epoch, ms, who_runs, m[7] or ''}
+	return {'WAIT', epoch, ms, who_runs, its_inbox}
 end
 
 -- This server lost the record of the run that the caller waits for: leave a
@@ -81,7 +84,7 @@ if e < known then
 	redis.call('HSET', M, 'e', whole(known), 'o', '?', 's', 'run', 'l', lease, 'oa', whole(now), 'k', key, 'ks', key_size,
 		'fp', fp, 'am', once)
 	redis.call('HDEL', M, 'u', 'ib', 'who')
-	who_runs, m[7] = '', ''
+	who_runs, its_inbox = '', ''
 	keep_record(mret)
 	return wait(known, lease)
 end
@@ -131,6 +134,13 @@ elseif mode == 'p' then
 	return {'NONE'}
 end
 
+if mode == 'g' and s == 'idle' and m[13] and m[13] ~= inbox then
+	local turn = tonumber(m[14]) - now
+	if turn > 0 and turn <= TURN then -- or this server's clock was set back
+		return wait(e, turn)
+	end
+end
+
 deaths = (s == 'run' and deaths + 1) or (s == 'idle' and deaths) or 0
 if max_deaths > 0 and deaths >= max_deaths then
 	wake('A ' .. hash_of_key())
@@ -139,7 +149,7 @@ end
 e = math.max(e + 1, re + 1, known + 1, time[1] * 1000000 + time[2])
 redis.call('HSET', M, 'e', whole(e), 'o', attempt, 's', 'run', 'u', whole(now + lease), 'l', lease, 'ib', hint,
 	'n', deaths, 'am', once, 'fp', fp, 'k', key, 'ks', key_size, 'who', who, 'at', whole(now))
-redis.call('HDEL', M, 'oa')
-redis.call('SREM', W, inbox)
+redis.call('HDEL', M, 'oa', 'nx', 'nu')
+redis.call('ZREM', W, inbox)
 keep_record(mret)
 return reply('LEAD', e, deaths, s == 'run' and 1 or 0, meanwhile)

@@ -129,8 +129,12 @@ int weft__redis_upload(weft__redis *e, const weft__fleet_lease *lease,
 
 weft__redis_waiter *weft__redis_waiter_new(weft__redis *e,
 					   const weft__fleet_id *id);
-/* Returns whether it was in W, and nobody else here waits for that. */
-bool weft__redis_waiter_free(weft__redis *e, weft__redis_waiter *w);
+/*
+ * If w is in W, and nobody else here waits for that, say farewell, which is called
+ * with the lock held: who comes now is put into W after it was taken out.
+ */
+void weft__redis_waiter_free(weft__redis *e, weft__redis_waiter *w,
+			     void (*farewell)(void *engine, void *ask), void *ask);
 /* A result with at least that epoch that came with news; or NULL. */
 weft__fleet_result *weft__redis_waiter_take(weft__redis *e,
 					    weft__redis_waiter *w,

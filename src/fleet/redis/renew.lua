@@ -31,11 +31,11 @@ keep_record(mret)
 
 -- Who died while it waited has no subscriber any more. One who has lost only its
 -- inbox comes back with its next question.
-local waiting = redis.call('SCARD', W)
+local waiting = redis.call('ZCARD', W)
 if waiting > 0 and waiting <= 64 then
-	for _, inbox in ipairs(redis.call('SMEMBERS', W)) do
+	for _, inbox in ipairs(redis.call('ZRANGE', W, 0, -1)) do
 		if redis.call('PUBSUB', 'NUMSUB', inbox)[2] == 0 then
-			redis.call('SREM', W, inbox)
+			redis.call('ZREM', W, inbox)
 			waiting = waiting - 1
 		end
 	end

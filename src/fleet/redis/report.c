@@ -16,7 +16,7 @@ static void ask_one(weft__redis_words w[QUESTIONS], const weft__redis *e,
 {
 	static const char *const commands[] = {
 		[RECORD] = "HGETALL", [HEAD] = "GETRANGE", [BYTES] = "STRLEN",
-		[WAITERS] = "SCARD",  [CLOCK] = "TIME",
+		[WAITERS] = "ZCARD",  [CLOCK] = "TIME",
 	};
 	static const char kinds[] = "MRRW";
 
