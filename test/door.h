@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/heap.h"
 #include "base/list.h"
+#include "base/wheel.h"
 #include "group/flight.h"
 #include "ctx/ctx.h"
 #include "plat/aes.h"

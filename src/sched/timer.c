@@ -8,12 +8,9 @@ void weft__timers_init(weft__timers *timers)
 	*timers = (weft__timers){.next = WEFT_NEVER};
 }
 
-static void publish_next(weft__timers *timers)
+static void publish_next(weft__timers *timers, weft_time next)
 {
-	weft__heap_node *first = timers->heap.root;
-
-	weft_atomic_store(&timers->next, first ? first->key : WEFT_NEVER,
-			  seq_cst);
+	weft_atomic_store(&timers->next, next, seq_cst);
 }
 
 void weft__timers_add(weft__timers *timers, weft__timer *timer, weft_time when,
@@ -22,9 +19,21 @@ void weft__timers_add(weft__timers *timers, weft__timer *timer, weft_time when,
 	weft__lock_take(&timers->lock);
 	timer->fire = fire;
 	weft_atomic_store(&timer->owner, timers, relaxed);
-	weft__heap_insert(&timers->heap, &timer->node, when);
-	publish_next(timers);
+	weft__wheel_insert(&timers->wheel, &timer->node, when);
+	if (when < weft_atomic_load(&timers->next, relaxed))
+		publish_next(timers, when);
 	weft__lock_drop(&timers->lock);
+}
+
+/*
+ * Was it the first of all that was stopped? If not, next stays: should it be too
+ * early already, because many were about, it does so until they are run.
+ */
+static void stopped(weft__timers *timers, weft_time when)
+{
+	if (when == weft_atomic_load(&timers->next, relaxed) ||
+	    weft__wheel_empty(&timers->wheel))
+		publish_next(timers, weft__wheel_next(&timers->wheel));
 }
 
 /*
@@ -44,9 +53,9 @@ bool weft__timer_stop(weft__timer *timer)
 	weft__lock_take(&owner->lock);
 	armed = weft_atomic_load(&timer->owner, relaxed) != NULL;
 	if (armed) {
-		weft__heap_remove(&owner->heap, &timer->node);
+		weft__wheel_remove(&owner->wheel, &timer->node);
 		weft_atomic_store(&timer->owner, NULL, relaxed);
-		publish_next(owner);
+		stopped(owner, timer->node.key);
 	}
 	weft__lock_drop(&owner->lock);
 	return armed;
@@ -61,15 +70,15 @@ size_t weft__timers_run(weft__timers *timers, weft_time now)
 	if (weft_atomic_load(&timers->next, relaxed) > now)
 		return 0;
 	weft__lock_take(&timers->lock);
-	while ((first = timers->heap.root) != NULL && first->key <= now) {
+	while ((first = weft__wheel_due(&timers->wheel, now)) != NULL) {
 		weft__timer *timer = weft__container(first, weft__timer, node);
 
-		weft__heap_remove(&timers->heap, first);
+		weft__wheel_remove(&timers->wheel, first);
 		timer->fire(timer, &wakeups);
 		weft_atomic_store(&timer->owner, NULL, release);	/* T1 */
 		fired++;
 	}
-	publish_next(timers);
+	publish_next(timers, weft__wheel_next(&timers->wheel));
 	weft__lock_drop(&timers->lock);
 	weft__wake(&wakeups);
 	return fired;

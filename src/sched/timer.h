@@ -5,13 +5,14 @@
 #ifndef WEFT_SRC_SCHED_TIMER_H
 #define WEFT_SRC_SCHED_TIMER_H
 
+#include "base/wheel.h"
 #include "plat/lock.h"
 #include "sched/waiter.h"
 
 typedef struct weft__timers {
 	weft__lock lock;
-	weft__heap heap;
-	weft_time next;		/* atomic: the earliest, WEFT_NEVER if none */
+	weft__wheel wheel;
+	weft_time next;		/* atomic: none is due before; WEFT_NEVER: none is */
 } weft__timers;
 
 void weft__timers_init(weft__timers *timers);

@@ -205,7 +205,7 @@ TEST(sleep_of_a_thread_starts_no_thread)
 	weft_ctx_fini(&ctx);
 }
 
-/* ---- inside: a heap of timers that is run by hand ---- */
+/* ---- inside: timers that are run by hand ---- */
 
 enum { TIMERS = 500 };
 static struct {
@@ -274,7 +274,24 @@ TEST(timers_that_were_stopped_do_not_fire)
 	CHECK_EQ(fired_count, TIMERS - stopped);
 	for (int i = 1; i < TIMERS; i += 2)
 		CHECK_EQ(timers[i].fired, 1);
-	CHECK(all.heap.root == NULL);
+	CHECK(weft__wheel_empty(&all.wheel));
+}
+
+TEST(timers_tell_when_the_next_is_due)
+{
+	weft__timers all;
+
+	weft__timers_init(&all);
+	weft__timers_add(&all, &timers[1].timer, WEFT_SECOND, note_fired);
+	weft__timers_add(&all, &timers[2].timer, WEFT_MINUTE, note_fired);
+	weft__timers_add(&all, &timers[0].timer, 10, note_fired);
+	for (int i = 0; i < 3; i++) {
+		static const weft_time next[] = {10, WEFT_SECOND, WEFT_MINUTE};
+
+		CHECK_EQ(all.next, next[i]);
+		CHECK(weft__timer_stop(&timers[i].timer));
+	}
+	CHECK_EQ(all.next, WEFT_NEVER);
 }
 
 static uint32_t phase;	/* 1: fire runs, 2: it is about to return */

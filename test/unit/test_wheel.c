@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+#include "door.h"
+#include "test.h"
+
+#include <stdlib.h>
+
+enum { NODES = 300 };
+
+/* Any number of bits, so that all levels have something. */
+static int64_t random_span(void)
+{
+	return (int64_t)(test_random() >> (1 + test_random() % 63));
+}
+
+/* When the next will be due, by the wheel's own account, and who it is then. */
+static weft__heap_node *pop(weft__wheel *wheel)
+{
+	weft__heap_node *node = NULL;
+	int64_t next;
+
+	while (node == NULL && (next = weft__wheel_next(wheel)) != INT64_MAX)
+		node = weft__wheel_due(wheel, next);
+	if (node != NULL)
+		weft__wheel_remove(wheel, node);
+	return node;
+}
+
+TEST(wheel_of_zero_bytes_is_empty)
+{
+	static weft__wheel wheel;
+
+	CHECK(weft__wheel_empty(&wheel));
+	CHECK(weft__wheel_due(&wheel, INT64_MAX) == NULL);
+	CHECK_EQ(weft__wheel_next(&wheel), INT64_MAX);
+}
+
+TEST(wheel_gives_keys_in_order)
+{
+	static weft__wheel wheel;
+	weft__heap_node nodes[NODES];
+	int64_t last = 0;
+
+	for (int i = 0; i < NODES; i++)
+		weft__wheel_insert(&wheel, &nodes[i], random_span());
+	for (int i = 0; i < NODES; i++) {
+		weft__heap_node *node = pop(&wheel);
+
+		CHECK(node != NULL);
+		CHECK_LE(last, node->key);
+		last = node->key;
+	}
+	CHECK(weft__wheel_empty(&wheel));
+}
+
+TEST(wheel_gives_nothing_early)
+{
+	static weft__wheel wheel;
+	weft__heap_node node;
+
+	for (int64_t key = 1; key < INT64_MAX / 2; key *= 2) {
+		weft__wheel_insert(&wheel, &node, key);
+		CHECK_EQ(weft__wheel_next(&wheel), key);
+		CHECK(weft__wheel_due(&wheel, key - 1) == NULL);
+		CHECK(weft__wheel_due(&wheel, key) == &node);
+		weft__wheel_remove(&wheel, &node);
+		CHECK_EQ(weft__wheel_next(&wheel), INT64_MAX);
+	}
+}
+
+TEST(wheel_has_what_is_late_at_once)
+{
+	static weft__wheel wheel;
+	weft__heap_node late, next;
+
+	CHECK(weft__wheel_due(&wheel, 1000) == NULL);
+	weft__wheel_insert(&wheel, &next, 1001);
+	weft__wheel_insert(&wheel, &late, -1);
+	CHECK_LE(weft__wheel_next(&wheel), 1000);
+	CHECK(weft__wheel_due(&wheel, 1000) == &late);
+	CHECK_EQ(late.key, 1000);
+	weft__wheel_remove(&wheel, &late);
+	CHECK(weft__wheel_due(&wheel, 1000) == NULL);
+	CHECK(weft__wheel_due(&wheel, 1001) == &next);
+}
+
+/* What is near now was far when nothing had happened yet. */
+TEST(wheel_keeps_up_with_the_time)
+{
+	static weft__wheel wheel;
+	weft__heap_node node;
+	int64_t now = INT64_MAX / 3;
+
+	CHECK(weft__wheel_due(&wheel, now) == NULL);
+	weft__wheel_insert(&wheel, &node, now + 1);
+	CHECK(wheel.near.root == &node);
+}
+
+TEST(wheel_gives_equal_far_keys_in_their_order)
+{
+	static weft__wheel wheel;
+	weft__heap_node nodes[NODES];
+	int64_t key = (int64_t)1 << 50;
+
+	for (int i = 0; i < NODES; i++)
+		weft__wheel_insert(&wheel, &nodes[i], key + i % 2 * key);
+	for (int i = 0; i < NODES; i++)
+		CHECK_EQ(pop(&wheel)->key, i < NODES / 2 ? key : 2 * key);
+	CHECK(weft__wheel_empty(&wheel));
+}
+
+static int64_t smallest(const weft__heap_node nodes[], const bool in[])
+{
+	int64_t key = INT64_MAX;
+
+	for (int i = 0; i < NODES; i++)
+		if (in[i] && nodes[i].key < key)
+			key = nodes[i].key;
+	return key;
+}
+
+static void check_due(weft__wheel *wheel, weft__heap_node nodes[], bool in[],
+		      int64_t now)
+{
+	weft__heap_node *node;
+
+	while ((node = weft__wheel_due(wheel, now)) != NULL) {
+		CHECK(in[node - nodes]);
+		CHECK_LE(node->key, now);
+		CHECK_EQ(node->key, smallest(nodes, in));
+		weft__wheel_remove(wheel, node);
+		in[node - nodes] = false;
+	}
+	CHECK_LT(now, smallest(nodes, in));
+}
+
+/* Put in, take out, look what is due: count nodes, due in some span. */
+static void take_steps(weft__wheel *wheel, int count, int64_t (*span)(void))
+{
+	weft__heap_node nodes[NODES];
+	bool in[NODES] = {0};
+	int64_t now = wheel->base, next;
+
+	for (int step = 0; step < 10000; step++) {
+		int i = (int)(test_random() % (unsigned)count);
+		int64_t key = now + span();
+
+		if (in[i]) {
+			weft__wheel_remove(wheel, &nodes[i]);
+		} else {
+			weft__wheel_insert(wheel, &nodes[i], key);
+			CHECK_EQ(nodes[i].key, key);
+		}
+		in[i] = !in[i];
+		next = weft__wheel_next(wheel);
+		CHECK_LE(next, smallest(nodes, in));
+		CHECK_EQ(next == INT64_MAX, smallest(nodes, in) == INT64_MAX);
+		if (test_random() % 4 == 0 && next != INT64_MAX) {
+			now = next > now ? next : now;
+			check_due(wheel, nodes, in, now);
+		}
+	}
+	check_due(wheel, nodes, in, INT64_MAX - 1);
+}
+
+static int64_t any_time(void)
+{
+	return random_span() >> 20;
+}
+
+static int64_t an_hour(void)
+{
+	return ((int64_t)1 << 42) + (int64_t)(test_random() >> 30);
+}
+
+TEST(wheel_agrees_with_a_table_after_random_steps)
+{
+	static weft__wheel few, many, together;
+
+	take_steps(&few, 3, any_time);
+	take_steps(&many, NODES, any_time);
+	take_steps(&together, NODES, an_hour);
+}
+
+/* As long as it takes a table, not its square. */
+TEST(wheel_of_a_million_keys_can_be_emptied_in_any_order)
+{
+	enum { MANY = 1000 * 1000, STRIDE = 7919 };
+	static weft__wheel wheel;
+	weft__heap_node *nodes = malloc(MANY * sizeof *nodes);
+
+	CHECK(nodes != NULL);
+	for (int i = 0; i < MANY; i++)
+		weft__wheel_insert(&wheel, &nodes[i],
+				   ((int64_t)1 << 42) + (int64_t)i * 1000);
+	for (int i = 0; i < MANY / 2; i++)
+		weft__wheel_remove(&wheel,
+				   &nodes[(int64_t)i * 2 * STRIDE % MANY]);
+	for (int i = 1; i < MANY; i += 2)
+		CHECK(pop(&wheel) == &nodes[i]);
+	CHECK(weft__wheel_empty(&wheel));
+	free(nodes);
+}
