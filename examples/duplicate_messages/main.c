@@ -46,7 +46,7 @@ static const char help[] =
 const char *const way_names[WAYS] = {
 	"every delivery",
 	"one run in the fleet",
-	"… and a guarded database",
+	"and a guarded database",
 };
 
 static settings s = {
@@ -296,7 +296,7 @@ static void print_line(const outcome *o, bool last)
 		       o->a.wrong, o->a.missing, o->buried, o->died,
 		       (double)o->took / 1e9, last ? "" : ",");
 	else
-		printf("%-25s %6ld %6ld %6ld %6ld %6ld %6ld %6ld   %.1f s\n",
+		printf("%-25s %8ld %5ld %6ld %8ld %5ld %7ld %9ld   %.1f s\n",
 		       way_names[s.way], s.messages, o->a.paid, o->a.twice,
 		       o->a.wrong, o->a.missing, o->buried, o->died,
 		       (double)o->took / 1e9);
@@ -320,10 +320,11 @@ static int compare(sql *db, queue *q)
 	if (s.json)
 		puts("[");
 	else
-		printf("%-25s %6s %6s %6s %6s %6s %6s %6s\n%-25s %6s %6s %6s %6s "
-		       "%6s %6s %6s\n",
-		       "", "mes-", "", "paid", "wrong", "not", "dead", "con-", "",
-		       "sages", "paid", "twice", "rcpts", "paid", "lettrs", "smrs†");
+		printf("%-25s %8s %5s %6s %8s %5s %7s %9s\n"
+		       "%-25s %8s %5s %6s %8s %5s %7s %9s\n",
+		       "", "", "", "paid", "wrong", "not", "dead", "consumers", "",
+		       "messages", "paid", "twice", "receipts", "paid", "letters",
+		       "killed");
 	for (s.way = 0; err == 0 && s.way < WAYS; s.way++) {
 		err = perform(db, q, &o[s.way]);
 		if (err == 0)
