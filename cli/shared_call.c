@@ -151,7 +151,7 @@ static void on_wait(void *arg, weft_key key, uint64_t token)
 	if (!shared_is_live(s) || key.size != strlen(s->key) ||
 	    memcmp(key.data, s->key, key.size) != 0)
 		return;
-	s->store.in_memory = true; /* L1: a full disk is no reason to lose it */
+	spool_store_in_memory(&s->store); /* L1: a full disk is no reason to lose it */
 	live_follower_tell(&s->follower, token);
 }
 
@@ -365,7 +365,8 @@ static bool is_seen(const shared_call *s, const weft_fleet_info *info)
 static void take_result(shared_call *s, const weft_bytes *bytes,
 			const weft_fleet_info *info)
 {
-	s->store.in_memory |= !is_seen(s, info);
+	if (!is_seen(s, info))
+		spool_store_in_memory(&s->store);
 	if (!shown_result(&s->shown, info->token, bytes->data, bytes->size,
 			  &s->end))
 		shared_trouble(s, CLI_UNAVAILABLE, "%s: what is kept of it was "

@@ -23,6 +23,13 @@ void spool_store_init(spool_store *s)
 	s->fd = -1;
 }
 
+void spool_store_in_memory(spool_store *s)
+{
+	weft_mutex_lock(&s->lock);
+	s->in_memory = true;
+	weft_mutex_unlock(&s->lock);
+}
+
 void spool_store_fini(spool_store *s)
 {
 	if (s->fd >= 0)

@@ -48,6 +48,9 @@ typedef struct spool_frame {
 void spool_store_init(spool_store *s);
 void spool_store_fini(spool_store *s);
 
+/* Use no disk from now on, unless it has begun to. */
+void spool_store_in_memory(spool_store *s);
+
 void spool_init(spool *s, spool_store *store);
 void spool_fini(spool *s);
 

@@ -796,6 +796,14 @@ class InDirectory(Everywhere, SharedTest):
         here = {"cut": False, "run": "here", "live": False, "lost": 0}
         self.assertEqual(why, {"end": "exited", "status": 69, "own": False, **here})
 
+    def test_reason_can_go_to_a_descriptor(self):
+        reader, writer = os.pipe()
+        done = self.flight("k", "exit 75", "--status-file", f"/dev/fd/{writer}", pass_fds=[writer])
+        os.close(writer)
+        self.assert_done(done, 75, "")
+        with open(reader) as pipe:
+            self.assertEqual(json.load(pipe)["own"], False)
+
     def test_stats_sum_up_the_place(self):
         self.assert_done(self.weft("stats"), 0, "keys       0\nrunning    0\nkept       0\nlost       0\n"
                          "takeovers  0, since the last run of their key that ended well\n")
