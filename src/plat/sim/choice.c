@@ -17,6 +17,7 @@ weft__sim_log *weft__sim_logged;
 
 static struct {
 	uint64_t random;
+	uint64_t noise;		/* what the program itself draws comes from it */
 	uint32_t count;		/* choices made */
 	uint32_t turn;		/* EXHAUSTIVE: the next in turns */
 	uint32_t one_in;	/* RANDOM */
@@ -26,13 +27,18 @@ static struct {
 } state;
 
 /* SplitMix64 (Steele et al., OOPSLA 2014). */
-static uint64_t draw(void)
+static uint64_t next(uint64_t *random)
 {
-	uint64_t z = state.random += 0x9e3779b97f4a7c15;
+	uint64_t z = *random += 0x9e3779b97f4a7c15;
 
 	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
 	z = (z ^ z >> 27) * 0x94d049bb133111eb;
 	return z ^ z >> 31;
+}
+
+static uint64_t draw(void)
+{
+	return next(&state.random);
 }
 
 static uint32_t below(uint32_t n)
@@ -46,6 +52,7 @@ void weft__sim_choice_begin(void)
 
 	memset(&state, 0, sizeof state);
 	state.random = plan->seed;
+	state.noise = ~plan->seed;
 	state.one_in = 1u << (1 + below(ONE_IN_MAX_LOG2));
 	state.lowest = UINT64_C(1) << 32;
 	for (uint32_t i = 0; i + 1 < plan->depth && i < DEPTH_MAX; i++)
@@ -59,6 +66,11 @@ bool weft__sim_chance(uint32_t one_in)
 {
 	return weft__sim_planned.mode != WEFT_SIM_EXHAUSTIVE &&
 	       below(one_in) == 0;
+}
+
+uint64_t weft__sim_noise(void)
+{
+	return next(&state.noise);
 }
 
 /* ---- priorities: PCT ---- */

@@ -42,6 +42,8 @@ bool weft__sim_choice_wanted(weft__sim_thread *running, uint64_t point,
 			     bool alone);
 /* Something that happens now and then, where chance decides. */
 bool weft__sim_chance(uint32_t one_in);
+/* No choice, and the same in each run of a seed: for secrets and the like. */
+uint64_t weft__sim_noise(void);
 
 /* What happens to threads, for those who have preferences. */
 void weft__sim_choice_started(weft__sim_thread *t);

@@ -143,13 +143,9 @@ int weft__pollset_wait(weft__pollset *p, weft__pollset_event *events, int max)
 void weft__random_bytes(void *buffer, size_t size_bytes)
 {
 	unsigned char *p = buffer;
-	uint64_t word = weft__sim_planned.seed;
 
-	for (size_t i = 0; i < size_bytes; i++) {
-		word = word * UINT64_C(6364136223846793005) +
-		       UINT64_C(1442695040888963407);
-		p[i] = (unsigned char)(word >> 56);
-	}
+	for (size_t i = 0; i < size_bytes; i++)
+		p[i] = (unsigned char)weft__sim_noise();
 }
 
 uint32_t weft__random_below(uint32_t n)
