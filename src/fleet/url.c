@@ -37,20 +37,6 @@ static const char *behind_scheme(const char *url)
 	return strncmp(at, "//", 2) == 0 ? at + 2 : at;
 }
 
-/* USER:PASSWORD@; one word alone is as likely to be a password. */
-static const char *put_user(writer *w, const char *from)
-{
-	const char *at = strrchr(from, '@');
-	size_t user = strcspn(from, ":");
-
-	if (at == NULL)
-		return from;
-	if (from + user < at)
-		put(w, from, user + 1);
-	put_text(w, STARS);
-	return at;
-}
-
 static bool is_harmless(const char *option, size_t name)
 {
 	static const char *const names[] = {"cafile", "cert", "db", "key", "ns"};
@@ -59,6 +45,27 @@ static bool is_harmless(const char *option, size_t name)
 		if (strlen(names[i]) == name && strncmp(option, names[i], name) == 0)
 			return true;
 	return false;
+}
+
+/*
+ * USER:PASSWORD@; one word alone is as likely to be a password. A ? may be part
+ * of one; but what follows is options if the first of them is one that is known.
+ */
+static const char *put_user(writer *w, const char *from)
+{
+	size_t path = strcspn(from, "?"), user = strcspn(from, ":");
+	const char *option = from + path + (from[path] == '?');
+	const char *at = strrchr(from, '@');
+
+	if (is_harmless(option, strcspn(option, "=&")))
+		at = memrchr(from, '@', path);
+
+	if (at == NULL)
+		return from;
+	if (from + user < at)
+		put(w, from, user + 1);
+	put_text(w, STARS);
+	return at;
 }
 
 /* ?NAME=VALUE&…; the value of an option that is not known may be anything. */
