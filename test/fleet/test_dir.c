@@ -8,11 +8,14 @@
 
 #include <weft/ctx.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 
 /* What the processes of a case share; all of it atomic. */
 typedef struct {
@@ -183,6 +186,61 @@ static void play_and_leave(void *arg)
 	weft_ctx_fini(&ctx);
 	weft_atomic_add(&a->board->answered, 1, acq_rel);
 	test_until(value_of(&a->board->go) != 0);
+	weft_fleet_close(f);
+}
+
+/* The first of the bytes of "waiting" that are the only key's: see crowd.c. */
+static int64_t first_seat(void)
+{
+	char path[160], name[13] = {0};
+	struct dirent *e;
+	DIR *dir;
+
+	snprintf(path, sizeof path, "%s/k", place_path());
+	dir = opendir(path);
+	CHECK(dir != NULL);
+	while ((e = readdir(dir)) != NULL && e->d_name[0] == '.')
+		;
+	CHECK(e != NULL);
+	memcpy(name, e->d_name, 12);
+	closedir(dir);
+	return (int64_t)(strtoull(name, NULL, 16) >> 1) << 16;
+}
+
+/* As a process that waits does. */
+static void sit_down(int64_t seat)
+{
+	struct flock l = {.l_type = F_WRLCK, .l_start = seat, .l_len = 1};
+	char path[160];
+	int fd;
+
+	snprintf(path, sizeof path, "%s/waiting", place_path());
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	CHECK(fd >= 0);
+	CHECK_EQ(fcntl(fd, F_OFD_SETLK, &l), 0);
+}
+
+TEST(fleet_counts_a_thousand_who_wait_without_delay)
+{
+	enum { MANY = 1000, STEP = 7919 };	/* in no order */
+	struct rlimit files = {4096, 4096};
+	actor a = begin();
+	clock_t start;	/* of this process's own time: others may be busy */
+	weft_fleet *f;
+	pid_t leader;
+
+	CHECK_EQ(setrlimit(RLIMIT_NOFILE, &files), 0);
+	a.holds = true;
+	leader = process_start(play, &a);
+	test_until(value_of(&a.board->begun) == 1);
+	for (int64_t i = 0, first = first_seat(); i < MANY; i++)
+		sit_down(first + i * STEP % (1 << 16));
+	f = place_open();
+	start = clock();
+	CHECK_EQ(count_waiters(f), MANY);
+	CHECK_LT(clock() - start, CLOCKS_PER_SEC / 20 * test_slowdown());
+	weft_atomic_store(&a.board->go, 1, release);
+	CHECK_EQ(process_join(leader), 0);
 	weft_fleet_close(f);
 }
 

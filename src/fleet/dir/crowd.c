@@ -52,36 +52,42 @@ void weft__dir_stand_up(weft__dir *d, int64_t seat)
 		set_lock(d, seat, F_UNLCK);
 }
 
-/* The first seat that is taken from at to last: 1, 0: none is, -1: unknown. */
-static int find_taken(const weft__dir *d, int64_t at, int64_t last,
-		      struct flock *found)
+/*
+ * How many stretches of seats are taken from at to last; -1: unknown. The kernel
+ * names any of them, so both sides of that are looked at: two questions for each
+ * stretch. The narrower one is called for, so that calls are nested sixteen deep.
+ */
+static int count_taken(const weft__dir *d, int64_t at, int64_t last)
 {
-	int n = 0;
+	int count = 0, n;
 
 	while (at <= last) {
 		struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET,
 				  .l_start = at, .l_len = last - at + 1};
+		int64_t end;
 
 		if (fcntl(d->waiting, F_OFD_GETLK, &l) != 0)
 			return -1;
 		if (l.l_type == F_UNLCK)
 			break;
-		*found = l;	/* any of them: is there one before it? */
-		n = 1;
-		last = l.l_start - 1;
+		end = l.l_start + l.l_len;
+		if (l.l_start - at < last - end) {
+			n = count_taken(d, at, l.l_start - 1);
+			at = end;
+		} else {
+			n = count_taken(d, end, last);
+			last = l.l_start - 1;
+		}
+		if (n < 0)
+			return -1;
+		count += 1 + n;
 	}
-	return n;
+	return count;
 }
 
 int weft__dir_waiters(const weft__dir *d, const char *name)
 {
-	int64_t at = first_seat(name), last = at + SEATS - 1;
-	struct flock l;
-	int count = 0, n;
+	int64_t first = first_seat(name);
 
-	while ((n = find_taken(d, at, last, &l)) > 0) {
-		count++;
-		at = l.l_start + l.l_len;
-	}
-	return n < 0 ? -1 : count;
+	return count_taken(d, first, first + SEATS - 1);
 }
