@@ -17,10 +17,12 @@
  *	forget err=
  *	in e= seq=                    with gate=1: is let through …
  *	out held=                     … and goes
+ *	out_of_it                     … and has gone
  */
 #include <weft.h>
 #include <weft/fleet.h>
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -39,7 +41,7 @@ static struct settings {
 	long mode, sleep_ms, burn_ms, fail_pct, cancel_pct, forget_pct, size;
 	long lease_ms, grace_ms, keep_ms, stale_ms, max_run_ms, max_takeovers;
 	long at_most_once, down_run, crash, hold, threads, spin_tasks, deaf, obey;
-	long effect, gate;
+	long effect, gate, foreign;
 } set = {
 	.seed = 1, .tasks = 1, .calls = 1, .keys = 1, .wait_ms = 30000,
 	.size = 40, .lease_ms = 1500, .grace_ms = 500,
@@ -61,6 +63,7 @@ static const struct {
 	{"deaf", &set.deaf},		/* 1: it does not look at its context */
 	{"obey", &set.obey},		/* 1: it returns an error when it is cancelled */
 	{"effect", &set.effect},	/* 1: it has one, in a resource beside the log */
+	{"foreign", &set.foreign},	/* 1: its warnings leave errors of OpenSSL behind */
 	{"gate", &set.gate},		/* 1: they pass a gate, sleep_ms each */
 	{"burn_ms", &set.burn_ms},
 	{"fail_pct", &set.fail_pct},
@@ -290,6 +293,7 @@ static void pass_gate(void)
 		(void)weft_sleep(NULL, WEFT_MS(set.sleep_ms));
 		note(call, "gate", "out held=%d", weft_fleet_gate_held(&gate));
 		weft_fleet_gate_unlock(&gate);
+		note(call, "gate", "out_of_it");
 	} else {
 		note(call, "gate", "give_up err=%d kept=0 unstored=0", err);
 	}
@@ -343,9 +347,24 @@ static void read_setting(const char *text)
 	exit(2);
 }
 
+/* As a program does that uses OpenSSL itself; with an error of a file. */
+static void leave_foreign_error(void)
+{
+	void (*begin)(void) = dlsym(RTLD_DEFAULT, "ERR_new");
+	void (*end)(int, int, const char *, ...) =
+		dlsym(RTLD_DEFAULT, "ERR_set_error");
+
+	if (begin == NULL || end == NULL)
+		abort();
+	begin();
+	end(2, ENOENT, NULL);
+}
+
 static void warn(void *arg, const char *line)
 {
 	(void)arg;
+	if (set.foreign)
+		leave_foreign_error();
 	fprintf(stderr, "%s: %s\n", self, line);
 }
 

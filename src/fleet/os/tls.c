@@ -117,6 +117,7 @@ int weft__tls_setup_new(weft__tls_setup **out, const char *ca_path,
 	*out = NULL;
 	if (s == NULL)
 		return err;
+	ERR_clear_error();	/* of others, on this thread */
 	/* Our threads may run on while the process exits. */
 	OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT, NULL);
 	s->wire = wire_new();

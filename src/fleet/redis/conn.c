@@ -197,16 +197,27 @@ int weft__redis_send(weft__redis_conn *c, int argc, const char *const *argv,
 	return 0;
 }
 
-void weft__redis_leave(weft__redis_request *r, weft__redis_conn *c)
+static void part_with(weft__redis_request *r, weft__redis_conn *c, bool trusted)
 {
 	bool finished;
 
 	pthread_mutex_lock(&c->lock);
 	finished = r->reply != NULL || r->err != 0;
 	r->left = true;
+	r->trusted = trusted;
 	pthread_mutex_unlock(&c->lock);
 	if (finished)
 		free_request(r);
+}
+
+void weft__redis_leave(weft__redis_request *r, weft__redis_conn *c)
+{
+	part_with(r, c, false);
+}
+
+void weft__redis_entrust(weft__redis_request *r, weft__redis_conn *c)
+{
+	part_with(r, c, true);
 }
 
 int weft__redis_wait(weft__redis_request *r, weft__redis_conn *c, weft_ctx *ctx,
@@ -482,7 +493,7 @@ static void drop_left(weft__redis_conn *c)
 
 	while ((r = *p) != NULL) {
 		r->sent = 0;
-		if (!r->left) {
+		if (!r->left || r->trusted) {
 			p = &r->next;
 			continue;
 		}

@@ -52,7 +52,8 @@ struct weft__redis_request {
 	char *bytes;		/* hiredis's */
 	size_t size;
 	weft_time sent;
-	bool left;		/* nobody waits for the reply */
+	bool left;		/* nobody waits for the reply … */
+	bool trusted;		/* … but it is to be executed all the same */
 	redisReply *reply;
 	int err;
 	weft_sema done;
@@ -133,6 +134,8 @@ int weft__redis_wait(weft__redis_request *r, weft__redis_conn *c, weft_ctx *ctx,
 
 /* Do not wait for the reply of r; nobody will see it. */
 void weft__redis_leave(weft__redis_request *r, weft__redis_conn *c);
+/* The same, but r is sent again should the connection break. */
+void weft__redis_entrust(weft__redis_request *r, weft__redis_conn *c);
 
 /* Only in events.up: send words, up to NULL, and wait. NULL: no reply. */
 redisReply *weft__redis_conn_command(weft__redis_conn *c,

@@ -24,6 +24,9 @@
 /* Records are kept that long at least. */
 #define RECORD_LEAST (10 * WEFT_MINUTE)
 
+/* Who unlocks a gate waits no longer to learn whether others do. */
+#define COUNTING WEFT_MS(100)
+
 static weft__redis *redis_of(weft__fleet_engine *e)
 {
 	return (weft__redis *)e;
@@ -535,6 +538,23 @@ static int redis_complete(weft__fleet_engine *engine, weft__fleet_lease *lease,
 	return said == 1 ? unstored : said == -1 ? -ESTALE : -EOWNERDEAD;
 }
 
+/*
+ * Who unlocks does not wait for that: what it asks next comes behind it, and
+ * another process's turn is kept by the server (hand_over() in common.lua).
+ */
+static int give_gate_back(weft__redis *e, weft__fleet_lease *lease,
+			  const weft__redis_words *w)
+{
+	weft__redis_request *r;
+	int err = weft__redis_post(e, w, &r);
+
+	if (err != 0)
+		return err;
+	weft__redis_entrust(r, &e->commands);
+	weft_atomic_store(&lease->waiters, 0, relaxed);
+	return 0;
+}
+
 static int redis_abort(weft__fleet_engine *engine, weft__fleet_lease *lease)
 {
 	weft__redis *e = redis_of(engine);
@@ -543,6 +563,8 @@ static int redis_abort(weft__fleet_engine *engine, weft__fleet_lease *lease)
 	int err;
 
 	abort_words(e, lease->ask, "", &w);
+	if (lease->ask->gate)
+		return give_gate_back(e, lease, &w);
 	err = weft__redis_do(e, &weft__redis_abort, &w, NULL, &reply);
 	if (err != 0)
 		return err;
@@ -553,13 +575,16 @@ static int redis_abort(weft__fleet_engine *engine, weft__fleet_lease *lease)
 
 static int redis_waiters(weft__fleet_engine *engine, const weft__fleet_lease *lease)
 {
+	weft__redis *e = redis_of(engine);
 	weft__redis_words w = {0};
+	weft__redis_request *r;
 	redisReply *reply;
 	int count;
 
 	weft__redis_text(&w, "ZCARD");
-	weft__redis_key(&w, redis_of(engine), 'W', lease->ask->id.hex, NULL);
-	if (weft__redis_do(redis_of(engine), NULL, &w, NULL, &reply) != 0)
+	weft__redis_key(&w, e, 'W', lease->ask->id.hex, NULL);
+	if (weft__redis_post(e, &w, &r) != 0 ||
+	    weft__redis_await(e, r, NULL, &w, NULL, weft_now() + COUNTING, &reply) != 0)
 		return -1;
 	count = reply->type == REDIS_REPLY_INTEGER ? (int)reply->integer : -1;
 	freeReplyObject(reply);
