@@ -124,6 +124,17 @@ class Mutants(unittest.TestCase):
         text = SKIPS_ONE.replace("i < n; i++)", "i <= n; i += 0)").replace("file:", "hangs: adds 1 for ever\nfile:")
         self.assertIn("hangs", self.assert_sum(0, "1 killed, 0 survived of 1", text))
 
+    def test_hang_on_a_machine_that_has_become_slow_proves_nothing(self):
+        slow = 'getenv("WEFT_TEST_CASE");\n\tif (!fopen("once", "r"))\n\t\tfopen("once", "w");\n\telse\n\t\tfor (;;);'
+        (self.root / "main.c").write_text(MAIN.replace('getenv("WEFT_TEST_CASE");', slow))
+        text = SKIPS_ONE.replace("file:", "hangs: it does not\nfile:")
+        told = self.assert_sum(1, "0 killed, 0 survived of 1, 1 broken", text)
+        self.assertIn("does not end within 3 s any more", told)
+        (self.root / "main.c").write_text(MAIN)
+
+    def test_seconds_are_told(self):
+        self.assertRegex(self.assert_sum(0, "1 killed, 0 survived of 1", SKIPS_ONE), r"sum_of_three  \(\d+\.\d s\)\n")
+
     def test_one_after_the_other_each_has_a_whole_tree(self):
         other = SKIPS_ONE.replace("skips-one", "starts-late").replace("i = 1; i < n", "i = 2; i <= n")
         self.assert_sum(0, "2 killed, 0 survived of 2", SKIPS_ONE + other)
