@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -25,7 +26,16 @@ static void unblock_synchronous(sigset_t *set)
 /* Tasks run on stacks of their own: a thread's own stack can be small. */
 enum { THREAD_STACK_BYTES = 256 * 1024 };
 
-int weft__thread_start(pthread_t *thread, const char *name,
+/* It names itself: to name another takes three calls of the system. */
+static void *begin(void *arg)
+{
+	const weft__thread *thread = arg;
+
+	prctl(PR_SET_NAME, thread->name);
+	return thread->run(thread->arg);
+}
+
+int weft__thread_start(weft__thread *thread, const char *name,
 		       void *(*run)(void *), void *arg)
 {
 	sigset_t blocked, before;
@@ -36,23 +46,24 @@ int weft__thread_start(pthread_t *thread, const char *name,
 	err = pthread_attr_init(&attr);
 	if (err != 0)
 		return -err;
+	thread->name = name;
+	thread->run = run;
+	thread->arg = arg;
 	pthread_attr_setstacksize(&attr, THREAD_STACK_BYTES);
 	sigfillset(&blocked);
 	unblock_synchronous(&blocked);
 	/* The new thread inherits the mask of its creator. */
 	pthread_sigmask(SIG_SETMASK, &blocked, &before);
-	err = pthread_create(thread, &attr, run, arg);
+	err = pthread_create(&thread->handle, &attr, begin, thread);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attr);
-	if (err == 0)
-		pthread_setname_np(*thread, name);
 	errno = saved_errno;
 	return -err;
 }
 
-void weft__thread_join(pthread_t thread)
+void weft__thread_join(const weft__thread *thread)
 {
-	pthread_join(thread, NULL);
+	pthread_join(thread->handle, NULL);
 }
 
 void weft__thread_exit(void)

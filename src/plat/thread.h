@@ -7,14 +7,22 @@
 
 #include <pthread.h>
 
+/* A thread and what it is told, which stays until it was joined. */
+typedef struct {
+	pthread_t handle;
+	const char *name;
+	void *(*run)(void *);
+	void *arg;
+} weft__thread;
+
 /*
  * Start run(arg) on a thread named name (at most 15 bytes), with every
  * asynchronous signal blocked: handlers must not land on a task's stack.
  * Returns 0 or a negative errno value.
  */
-int weft__thread_start(pthread_t *thread, const char *name,
+int weft__thread_start(weft__thread *thread, const char *name,
 		       void *(*run)(void *), void *arg);
-void weft__thread_join(pthread_t thread);
+void weft__thread_join(const weft__thread *thread);
 _Noreturn void weft__thread_exit(void);
 
 /* Call function in the child of every fork from now on. 0 or -ENOMEM. */

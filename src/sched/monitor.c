@@ -180,7 +180,7 @@ void weft__monitor_stop(void)
 	weft__futex_wake(&weft__rt.monitor_stop, 1);
 	weft_atomic_store(&weft__rt.monitor_word, 0, seq_cst);
 	weft__futex_wake(&weft__rt.monitor_word, 1);
-	weft__thread_join(weft__rt.monitor);
+	weft__thread_join(&weft__rt.monitor);
 	weft_atomic_store(&weft__rt.monitor_stop, 0, relaxed);
 }
 

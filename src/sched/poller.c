@@ -54,7 +54,7 @@ static struct {
 	weft__lock life;
 	bool running;
 	size_t users;		/* between begin and end */
-	pthread_t thread;
+	weft__thread thread;
 	uint32_t stop;		/* atomic */
 	weft__pollset set;
 	record *chunks[CHUNKS];	/* atomic */
@@ -237,7 +237,7 @@ void weft__poller_stop(void)
 	if (poller.running && poller.users == 0) {	/* F5 */
 		weft_atomic_store(&poller.stop, 1, release);
 		weft__pollset_ring(&poller.set);
-		weft__thread_join(poller.thread);
+		weft__thread_join(&poller.thread);
 		weft__pollset_close(&poller.set);
 		poller.running = false;
 	}

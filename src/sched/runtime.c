@@ -428,7 +428,7 @@ static weft__worker *worker_to_join(void)
 
 static void worker_join(weft__worker *w)
 {
-	weft__thread_join(w->thread);
+	weft__thread_join(&w->thread);
 	weft__lock_take(&weft__rt.lock);
 	w->has_thread = false;
 	weft__lock_drop(&weft__rt.lock);

@@ -149,7 +149,7 @@ struct weft__worker {
 	uint32_t pinned_count;	/* atomic: … how many */
 	bool live;		/* counted in runtime.live_count */
 	bool has_thread;	/* to be joined */
-	pthread_t thread;
+	weft__thread thread;
 	int thread_id;		/* atomic */
 	weft__context thread_context;	/* of the thread's own stack */
 	bool leaving;		/* its thread is to end */
@@ -193,7 +193,7 @@ typedef struct {
 	bool no_threads;	/* none could be had this tick */
 	uint32_t monitor_word;	/* futex: 1 while the monitor sleeps deeply */
 	uint32_t monitor_stop;	/* futex: 1: leave */
-	pthread_t monitor;
+	weft__thread monitor;
 	weft__timers timers;	/* of plain threads; the monitor runs them */
 } weft__runtime;
 

@@ -66,7 +66,7 @@ bool weft__barrier_all(void)
 
 /* ---- threads ---- */
 
-int weft__thread_start(pthread_t *thread, const char *name,
+int weft__thread_start(weft__thread *thread, const char *name,
 		       void *(*run)(void *), void *arg)
 {
 	weft__sim_thread *t =
@@ -74,13 +74,13 @@ int weft__thread_start(pthread_t *thread, const char *name,
 
 	if (t == NULL)
 		return -EAGAIN;
-	*thread = (pthread_t)t;
+	thread->handle = (pthread_t)t;
 	return 0;
 }
 
-void weft__thread_join(pthread_t thread)
+void weft__thread_join(const weft__thread *thread)
 {
-	weft__sim_join((weft__sim_thread *)thread);
+	weft__sim_join((weft__sim_thread *)thread->handle);
 }
 
 void weft__thread_exit(void)
