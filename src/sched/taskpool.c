@@ -15,6 +15,7 @@ enum {
 	KEPT_MAX = 4 * BATCH,	/* on a worker's list */
 	FIRST_SLAB_BYTES = 16 * 1024,
 	LAST_SLAB_BYTES = 4 * 1024 * 1024,
+	SLAB_SHARE = 4,		/* of all: so much may lie idle in the newest */
 };
 
 static struct {
@@ -23,6 +24,7 @@ static struct {
 	weft__task *loose;	/* for plain threads */
 	char *slab, *slab_end;	/* what is left of the newest slab */
 	size_t slab_bytes;
+	size_t all_bytes;	/* of all slabs */
 } depot;
 
 /* Room for BATCH new tasks, untouched; with the depot locked. NULL: none. */
@@ -31,18 +33,20 @@ static weft__task *carve(void)
 	size_t bytes = BATCH * sizeof(weft__task);
 
 	if (depot.slab == depot.slab_end) {
-		size_t slab_bytes = depot.slab_bytes * 2;
+		size_t slab_bytes = depot.slab_bytes;
 
-		if (slab_bytes < FIRST_SLAB_BYTES)
+		if (slab_bytes == 0)
 			slab_bytes = FIRST_SLAB_BYTES;
-		if (slab_bytes > LAST_SLAB_BYTES)
-			slab_bytes = LAST_SLAB_BYTES;
+		else if (slab_bytes < LAST_SLAB_BYTES &&
+			 depot.all_bytes >= 2 * slab_bytes * SLAB_SHARE)
+			slab_bytes *= 2;
 		depot.slab = weft__pages_map(slab_bytes);
 		depot.slab_end = depot.slab;
 		if (depot.slab == NULL)
 			return NULL;
 		depot.slab_end += slab_bytes;
 		depot.slab_bytes = slab_bytes;
+		depot.all_bytes += slab_bytes;
 	}
 	depot.slab += bytes;
 	return (weft__task *)(void *)(depot.slab - bytes);
