@@ -178,7 +178,7 @@ static void compute(void *arg)
 TEST(sleeper_wakes_while_the_only_worker_computes)
 {
 	weft_duration hog = 2 * WEFT_SECOND;
-	struct sleeper s = {.d = WEFT_MS(10)};
+	struct sleeper s = {.d = WEFT_MS(100)};
 	weft_time start;
 
 	one_worker();
