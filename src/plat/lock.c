@@ -10,24 +10,6 @@
  */
 enum { SPIN_ROUNDS = 40 };
 
-#define LOOK_AGAIN WEFT_MS(1)	/* where nobody can be certain to be woken */
-
-uint32_t weft__lock_sleepers[WEFT__LOCK_PLACES]
-	__attribute__((aligned(WEFT__CACHE_LINE)));
-
-static void sleep_for(weft__lock *l)
-{
-	uint32_t *sleepers = weft__lock_place(l);
-	bool certain;
-
-	weft_atomic_add(sleepers, 1, relaxed);
-	certain = weft__barrier_all();	/* L1 */
-	while (weft_atomic_xchg(&l->word, 2, acquire) != 0)
-		weft__futex_wait(&l->word, 2,
-				 certain ? WEFT_NEVER : weft_now() + LOOK_AGAIN);
-	weft_atomic_sub(sleepers, 1, relaxed);
-}
-
 void weft__lock_take_slow(weft__lock *l)
 {
 	for (int i = 0; i < SPIN_ROUNDS; i++) {
@@ -40,7 +22,8 @@ void weft__lock_take_slow(weft__lock *l)
 			break;
 		weft__cpu_pause();
 	}
-	sleep_for(l);
+	while (weft_atomic_xchg(&l->word, 2, acquire) != 0)	/* L1 */
+		weft__futex_wait(&l->word, 2, WEFT_NEVER);
 }
 
 void weft__lock_drop_slow(weft__lock *l)
