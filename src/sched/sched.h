@@ -15,8 +15,7 @@
  *     nothing read from a worker is kept across.
  * S2  A task that is ready is in exactly one queue: the next slot or ready
  *     ring of a worker, or the global queue. One that is fresh is in a
- *     worker's deque or the global queue. So is one that helps: it has a
- *     stack, and waits in the deque below what its child starts.
+ *     worker's deque or the global queue.
  * S3  Every queue can be emptied by others while its worker is busy: the ring
  *     and the deque at any time, the next slot once the monitor has seen that
  *     its worker does not come back.
@@ -94,7 +93,6 @@ struct weft__stack {
 	weft__waiter *waiter;	/* atomic: what the task is parked on … */
 	weft_time since;	/* atomic: … from that time on, coarsely */
 	weft__stack *next;	/* in a list of spares */
-	weft__task *handed;	/* its loop begins with this one; NULL: it looks */
 	weft__trace_state trace;
 	weft__flow flow;	/* the task's; all zero between tasks */
 	weft__task copy;	/* of an embedded task, once it runs */
@@ -253,9 +251,6 @@ void weft__worker_push_ready(weft__worker *w, weft__task *task);
  * ready would be put off by it.
  */
 bool weft__worker_may_help(weft__worker *w);
-/* The newest of those, or NULL; and something that is to come back after it. */
-weft__task *weft__worker_take_child(weft__worker *w);
-void weft__worker_push_helper(weft__worker *w, weft__task *task);
 bool weft__worker_has_work(weft__worker *w);
 /*
  * A worker has more fresh tasks than it can take on at once, or more ready ones:

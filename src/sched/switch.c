@@ -257,11 +257,6 @@ static void commit_yield(void *task, void *worker)
 	push_ready(worker, task);
 }
 
-static void commit_help(void *task, void *worker)
-{
-	weft__worker_push_helper(worker, task);
-}
-
 /* The thread's own stack goes on, the loop it leaves is spare. */
 static void commit_leave(void *stack, void *unused)
 {
@@ -373,11 +368,7 @@ run_loop(weft__stack *self, bool traced)
 
 	tick(self->worker, 1);
 	for (;;) {
-		task = self->handed;
-		if (likely(task == NULL))
-			task = weft__worker_find(self->worker);
-		else
-			self->handed = NULL;
+		task = weft__worker_find(self->worker);
 		if (task == NULL)
 			leave(self);
 		else if (task->stack == NULL)
@@ -634,34 +625,7 @@ void weft_yield(void)
 		yield(self, YIELD_TO);
 }
 
-/* ---- helping ---- */
-
-/*
- * One task runs, on a stack of its own since it may wait. The caller goes where
- * it was: whatever it starts is newer, so its worker comes back to the caller
- * when all that has run or waits.
- */
-static bool help_one(weft__stack *self)
-{
-	weft__worker *w = self->worker;
-	weft__stack *to = weft__stack_get(w);
-	thread_state state;
-
-	if (unlikely(to == NULL))
-		return false;
-	to->handed = weft__worker_take_child(w);
-	if (unlikely(to->handed == NULL)) {
-		spare_push(w, to);
-		return false;
-	}
-	state = state_leave(w);
-	to->worker = w;
-	self->task->stack = self;
-	weft__context_switch(&self->context, &to->context, commit_help,
-			     self->task, w);
-	state_land(self->worker, &state);
-	return true;
-}
+/* ---- letting others run first ---- */
 
 bool weft__task_help(size_t count)
 {
@@ -671,8 +635,6 @@ bool weft__task_help(size_t count)
 	    unlikely(self->flow.mutexes != 0 || weft__task_pinned(self->task)) ||
 	    !weft__worker_may_help(self->worker))
 		return false;
-	if (count == 1)
-		return help_one(self);
 	yield(self, count < YIELD_TO ? (uint32_t)count : YIELD_TO);
 	return true;
 }

@@ -250,24 +250,6 @@ bool weft__worker_may_help(weft__worker *w)
 	       weft__deque_count(&w->fresh) > 0;
 }
 
-weft__task *weft__worker_take_child(weft__worker *w)
-{
-	weft__task *task = weft__deque_pop(&w->fresh);
-
-	if (task == NULL || likely(task->stack == NULL))
-		return task;
-	/* It helps, and what it helps has not ended. */
-	weft__worker_push_helper(w, task);
-	return NULL;
-}
-
-/* There is room: it comes in the place of what was popped. */
-void weft__worker_push_helper(weft__worker *w, weft__task *task)
-{
-	if (unlikely(!weft__deque_push(&w->fresh, task)))
-		weft__worker_push_ready(w, task);
-}
-
 /* Now and then, in turn, those that newer ones or ready ones would starve. */
 static weft__task *take_oldest(weft__worker *w)
 {

@@ -165,25 +165,12 @@ static int leave(weft_waitgroup *wg, weft__waiter *w, int error)
 	return count_of(word) == 0 ? 0 : error;
 }
 
-/* Those who are counted may not have begun. */
-static bool helped(weft_waitgroup *wg)
-{
-	int32_t count;
-
-	while ((count = count_of(weft_atomic_load(&wg->priv_word, acquire))) > 0)
-		if (!weft__task_help((size_t)count))
-			return false;
-	return count == 0;
-}
-
 int weft__waitgroup_wait_for_slow(weft_waitgroup *wg, weft_ctx *ctx,
 				  const weft__why *why)
 {
 	weft__waiter w;
 	int error;
 
-	if (ctx == NULL && helped(wg))
-		return 0;
 	weft__waiter_init(&w, why);
 	if (!queue(wg, &w))
 		return 0;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "grave.h"
+#include "proc.h"
 #include "queue.h"
 #include "test.h"
 
 #include <weft/ctx.h>
 #include <weft/panic.h>
+#include <weft/sema.h>
 #include <weft/waitgroup.h>
 
 #include <limits.h>
@@ -232,7 +234,6 @@ TEST_FLAVOURS(waitgroup_go_may_be_called_by_a_counted_task)
 	CHECK_EQ(c.workers, 101);
 }
 
-/* A round that the late release of the round before must leave alone: W3. */
 typedef struct {
 	weft_waitgroup first, second, ended;
 } lingerer;
@@ -246,8 +247,7 @@ static void linger(void *arg)
 	weft_waitgroup_done(&l->ended);
 }
 
-/* Whom a waiter has let run before itself may wait for what it does then. */
-TEST_FLAVOURS(waitgroup_waiter_goes_on_while_whom_it_let_run_waits)
+TEST_FLAVOURS(waitgroup_waiter_goes_on_while_whom_it_waited_for_waits)
 {
 	lingerer l = {0};
 
@@ -260,6 +260,53 @@ TEST_FLAVOURS(waitgroup_waiter_goes_on_while_whom_it_let_run_waits)
 		weft_waitgroup_done(&l.second);
 		weft_waitgroup_wait(&l.ended);
 	}
+}
+
+/* Two wait for a round; the second begins the next one. */
+typedef struct {
+	weft_waitgroup wg;
+	weft_sema begun;
+	bool ended;
+} rounds;
+
+static void be_done(void *arg)
+{
+	weft_waitgroup_done(arg);
+}
+
+static void wait_and_begin_again(void *arg)
+{
+	rounds *r = arg;
+
+	weft_waitgroup_wait(&r->wg);
+	weft_waitgroup_add(&r->wg, 1);
+	weft_sema_release(&r->begun, 1);
+}
+
+static void wait_for_the_first_round(void *arg)
+{
+	rounds *r = arg;
+
+	weft_waitgroup_add(&r->wg, 1);
+	test_start_task(be_done, &r->wg);
+	test_start_task(wait_and_begin_again, r);
+	/* The only worker is here, so nobody has begun anything. */
+	weft_waitgroup_wait(&r->wg);
+	weft_sema_acquire(&r->begun, 1);
+	weft_waitgroup_done(&r->wg);
+	r->ended = true;
+}
+
+/* W5 */
+TEST(waitgroup_next_round_may_begin_when_one_wait_has_returned)
+{
+	rounds r = {.ended = false};
+
+	weft_sema_init(&r.begun, 0);
+	one_worker();
+	test_start_task(wait_for_the_first_round, &r);
+	test_join_all();
+	CHECK(r.ended);
 }
 
 enum { DEPTH = 5 };
@@ -287,7 +334,6 @@ static void grow(void *arg)
 	weft_waitgroup_done(b->above);
 }
 
-/* Each lets its halves run, which let theirs. */
 TEST_FLAVOURS(waitgroup_is_waited_for_by_those_who_are_waited_for)
 {
 	weft_waitgroup all = {0};
@@ -300,6 +346,7 @@ TEST_FLAVOURS(waitgroup_is_waited_for_by_those_who_are_waited_for)
 	CHECK_EQ(leaves, 1 << DEPTH);
 }
 
+/* A round that the late release of the round before must leave alone: W3. */
 TEST(waitgroup_late_release_leaves_the_next_round_alone)
 {
 	crew c = {0};

@@ -106,7 +106,7 @@ static inline __attribute__((always_inline)) double measure(long n, struct op op
 
 double bare_spawn_tree(long n)
 {
-	return measure(n, (struct op){.locks = 0, .steps = 4, .switches = 2});
+	return measure(n, (struct op){.locks = 1, .steps = 6, .switches = 2});
 }
 
 double bare_group_limit16(long n)
