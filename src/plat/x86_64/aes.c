@@ -3,14 +3,18 @@
 
 #include "base/hash.h"
 
+#include <cpuid.h>
 #include <emmintrin.h>
 #include <wmmintrin.h>
 
 #define AES __attribute__((target("aes")))
 
+/* Not by __builtin_cpu_supports(), which brings a constructor. */
 bool weft__aes_is_there(void)
 {
-	return __builtin_cpu_supports("aes");
+	unsigned a, b, c, d;
+
+	return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_AES) != 0;
 }
 
 static inline __m128i key_at(const weft__aes_keys *keys, int i)
