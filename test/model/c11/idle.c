@@ -129,16 +129,16 @@ void weft__futex_wake(const uint32_t *word, int count)
 	weft_atomic_add(wakes_of(word), 1, release);
 }
 
-int weft__thread_start(pthread_t *thread, const char *name,
+int weft__thread_start(weft__thread *thread, const char *name,
 		       void *(*run)(void *), void *arg)
 {
 	(void)name;
-	return pthread_create(thread, NULL, run, arg);
+	return pthread_create(&thread->handle, NULL, run, arg);
 }
 
-void weft__thread_join(pthread_t thread)
+void weft__thread_join(const weft__thread *thread)
 {
-	pthread_join(thread, NULL);
+	pthread_join(thread->handle, NULL);
 }
 
 bool weft__thread_sleeps(int thread_id)
@@ -317,6 +317,6 @@ int main(void)
 		weft_atomic_or(&wakes[i], ENDED, release);
 	for (int i = 0; i < WORKERS; i++)
 		if (weft__rt.workers[i]->has_thread)
-			pthread_join(weft__rt.workers[i]->thread, NULL);
+			weft__thread_join(&weft__rt.workers[i]->thread);
 	return 0;
 }
