@@ -161,7 +161,7 @@ static void be_with_another(void *arg)
 	gate_wait(&door);
 	if (weft_atomic_add(&inside, 1, relaxed) != 0)
 		weft_atomic_add(&together, 1, relaxed);
-	compute(WEFT_US(200));
+	compute(WEFT_US(200) * test_slowdown());
 	weft_atomic_sub(&inside, 1, relaxed);
 	count_one(arg);
 }
