@@ -259,13 +259,16 @@ def killed_leader_elsewhere_is_replaced(worker, seed):
         return complaints
 
 
-def signed(worker, seed, change):
-    """The record says that somebody else runs, as change makes of its words: host, pid, start, space, boot."""
+def signed(worker, seed, change, inbox=False, then=lambda scene: None):
+    """The record says that somebody else runs, as change makes of its words: host, pid, start, space, boot. Without
+    its inbox only these words, and the lease, tell whether it lives."""
     with Scene(worker, seed, sleep_ms=1500, deaf=1, lease_ms=4 * LEASE) as s:
         s.leader()
         who = s.server.command("HGET", s.key("M"), "who").decode().split()
-        s.server.command("HSET", s.key("M"), "who", " ".join(change(who)))
+        s.server.command("HSET", s.key("M"), "who", " ".join(change(who)), *([] if inbox else ["ib", ""]))
         s.waiters(2)
+        s.settled(2)
+        then(s)
         complaints = s.finish(lapses=[(0, 2**63)])
         return complaints, len(s.runs())
 
@@ -281,8 +284,33 @@ def pid_of_another_machine_says_nothing(worker, seed):
 
 @case
 def pid_that_is_used_again_is_another_process(worker, seed):
+    """… whose end is not the owner's."""
+    other = subprocess.Popen(["sleep", "60"])
+
+    def end(s):
+        asked = evalshas(s.server)
+        while evalshas(s.server) < asked + 2:  # both have looked at its pid
+            time.sleep(0.002)
+        other.kill()
+        other.wait()
+
+    complaints, runs = signed(worker, seed, lambda who: [who[0], str(other.pid), *who[2:]], then=end)
+    expect(complaints, runs == 1, f"{runs} runs")
+    return complaints
+
+
+@case
+def owner_that_seems_to_have_started_at_another_time_lives(worker, seed):
+    """Name spaces of times tell different ones of the same process."""
     complaints, runs = signed(worker, seed, lambda who: [*who[:2], str(int(who[2]) + 1), *who[3:]])
-    expect(complaints, runs == 2, f"{runs} runs")
+    expect(complaints, runs == 1, f"{runs} runs")
+    return complaints
+
+
+@case
+def owner_with_an_inbox_lives_whatever_its_pid_says(worker, seed):
+    complaints, runs = signed(worker, seed, lambda who: [who[0], "999999999", *who[2:]], inbox=True)
+    expect(complaints, runs == 1, f"{runs} runs")
     return complaints
 
 

@@ -171,8 +171,9 @@ class Model:
             until = self.now + int(m["l"])
             m["u"] = str(until)
         inbox = m.get("ib", "")
-        ended = a["gone"] and a["gone"] == m.get("who") and until > self.now
-        if until > self.now and not ended and (inbox == "" or self.alive[int(inbox[-1])]):
+        manned = inbox != "" and self.alive[int(inbox[-1])]
+        ended = a["gone"] and a["gone"] == m.get("who") and until > self.now and not manned
+        if until > self.now and not ended and (inbox == "" or manned):
             self.drop("oa")
             return self.waits(a, self.epoch(), until - self.now, kept)
         if int(m.get("oa", self.now + 1)) > self.now:

@@ -23,7 +23,9 @@ static int pidfd_open(pid_t pid)
 
 /*
  * It is this very process only if it started then: pids are used again. Once the
- * descriptor is there it does not change any more which one it is.
+ * descriptor is there it does not change any more which one it is. Another start
+ * does not tell that they have ended: in another name space of times /proc has
+ * another one for the same process.
  */
 int weft__process_open(const weft__fleet_self *me, const weft__fleet_self *them)
 {
@@ -39,7 +41,7 @@ int weft__process_open(const weft__fleet_self *me, const weft__fleet_self *them)
 	if (start == them->start)
 		return fd;
 	weft__fleet_fd_close(fd);
-	return start == 0 ? -EACCES : -ESRCH;
+	return start == 0 ? -EACCES : -EXDEV;
 }
 
 void weft__process_wait(int *process, int count, int bell, weft_time until)

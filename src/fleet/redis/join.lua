@@ -104,8 +104,9 @@ if s == 'run' then
 		left = l
 		redis.call('HSET', M, 'u', whole(now + l))
 	end
-	local ended = gone ~= '' and gone == who_runs and left > 0
-	if left > 0 and not ended and (m[7] == '' or redis.call('PUBSUB', 'NUMSUB', m[7])[2] > 0) then
+	local manned = its_inbox ~= '' and redis.call('PUBSUB', 'NUMSUB', its_inbox)[2] > 0
+	local ended = gone ~= '' and gone == who_runs and left > 0 and not manned
+	if left > 0 and not ended and (m[7] == '' or manned) then
 		redis.call('HDEL', M, 'oa')
 		return wait(e, left)
 	end
