@@ -50,9 +50,10 @@
  *       the place names as the present one, and nobody accepts one with a
  *       smaller token than that of the call they began to wait for.
  *   G3  Every wait is bounded, by ctx and by the call: a process that dies is
- *       noticed at once on its machine and within half a second elsewhere, or
- *       grace and a half second where connections have broken just before; a
- *       machine that dies or is cut off within lease, grace and a half second.
+ *       noticed at once on its machine and elsewhere within a quarter of a
+ *       lease and a half second, or grace and a half second where connections
+ *       have broken just before; a machine that dies or is cut off within
+ *       lease, grace and a half second.
  *   G4  A function runs at least once if its process dies, since another one
  *       takes over; with at_most_once set at most once, as long as the place
  *       remembers. Exactly once cannot be had: a process that was stopped may

@@ -92,19 +92,21 @@ static bool is_first_of_many(weft__redis *e)
 
 /*
  * How long an owner whose lease is good, but whose inbox is gone, has to say that
- * it lives. Where all inboxes broke, as with the server, that may take as long as
+ * it lives: until its next renewal, should the one be lost that it sends at once,
+ * or should it not know that its inbox is gone. Where all inboxes broke, as with the server, that may take as long as
  * connecting does. Who is new here cannot know of that, unless it sees that the
  * server is new, too; it leaves others the time to connect again.
  */
 static weft_duration quick_grace(weft__redis *e, const weft__fleet_ask *ask)
 {
-	weft_duration d = ask->grace / 5, least = WEFT_MS(200);
+	weft_duration d = ask->grace / 5, spare = WEFT_MS(200), least;
 
 	if (!weft__redis_conn_has_settled(&e->commands)) {
 		if (!is_first_of_many(e))
 			return ask->grace;
-		least = WEFT__REDIS_LONGEST_PAUSE + WEFT_MS(50);
+		spare = WEFT__REDIS_LONGEST_PAUSE + WEFT_MS(50);
 	}
+	least = ask->lease / 4 + spare;
 	d = d > least ? d : least;
 	return d < ask->grace ? d : ask->grace;
 }

@@ -23,7 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* With the shortest grace, 200 ms, half a second is not reached. */
+/* With the 200 ms that are left beside a renewal half a second is not reached. */
 static const weft_duration LOOK_EVERY = WEFT_MS(125);
 
 /*
