@@ -862,6 +862,59 @@ def gate_is_unlocked_though_the_server_stands_still(worker, seed):
         return complaints + passages(s)[1] + s.left_behind()
 
 
+def unlock_while(worker, seed, *options, broken, mended, lease):
+    """The server has not answered for so long that all else that is sent fails at once; the unlocking is kept."""
+    with Scene(worker, seed, *options, gate=1, lease_ms=lease, wait_ms=30_000) as s:
+        first = s.fleet.start(sleep_ms=3400, hold=1)
+        s.fleet.wait_for("in", first)
+        second = s.fleet.start(sleep_ms=1)
+        s.settled(1)
+        broken(s.server)
+        gone = s.fleet.wait_for("out_of_it", first)
+        mended(s.server)
+        came = s.fleet.wait_for("in", second)
+        s.fleet.kill(first)
+        complaints = s.fleet.finish()
+        took = (came.at - gone.at) / 1e6
+        expect(complaints, took < 2000, f"the next one came in {took:.0f} ms later")
+        return complaints + passages(s)[1] + s.left_behind()
+
+
+@case
+def gate_is_unlocked_though_the_server_has_stood_still(worker, seed):
+    return unlock_while(worker, seed, broken=Server.freeze, mended=Server.thaw, lease=4000)
+
+
+@case
+def gate_is_unlocked_though_the_server_was_away(worker, seed):
+    def come_back(server):
+        time.sleep(0.6)  # it is tried to connect meanwhile
+        server.start()
+
+    return unlock_while(worker, seed, "--appendonly", "yes", "--appendfsync", "always", broken=Server.kill,
+                        mended=come_back, lease=20_000)
+
+
+@case
+def what_is_entrusted_is_not_kept_for_ever(worker, seed):
+    """An unlocking, until lease and grace are over."""
+    with Scene(worker, seed, gate=1, sleep_ms=300, lease_ms=1000, grace_ms=300) as s:
+        name = s.fleet.start(hold=1)
+        s.fleet.wait_for("in", name)
+        s.server.kill()
+        s.fleet.wait_for("out_of_it", name)
+        time.sleep(2)
+        s.server.start()
+        end = time.monotonic() + 5
+        while "script|load" not in s.server.calls() and time.monotonic() < end:
+            time.sleep(0.01)
+        time.sleep(0.1)
+        calls, complaints = s.server.calls(), []
+        expect(complaints, "script|load" in calls and "evalsha" not in calls, f"it was sent: {calls}")
+        s.fleet.kill(name)
+        return complaints + s.fleet.finish()
+
+
 @case
 def gate_goes_on_when_who_is_next_leaves(worker, seed):
     """It is so far away that it has left before it is told that it is its turn."""

@@ -157,7 +157,7 @@ static bool enqueue(weft__redis_conn *c, weft__redis_request *r)
 	bool stuck;
 
 	pthread_mutex_lock(&c->lock);
-	if (has_broken(c)) {
+	if (c->stop || (r->until == 0 && has_broken(c))) {
 		pthread_mutex_unlock(&c->lock);
 		return false;
 	}
@@ -173,22 +173,32 @@ static bool enqueue(weft__redis_conn *c, weft__redis_request *r)
 	return true;
 }
 
-int weft__redis_send(weft__redis_conn *c, int argc, const char *const *argv,
-		     const size_t *sizes, weft__redis_request **out)
+static weft__redis_request *new_request(int argc, const char *const *argv,
+					const size_t *sizes)
 {
 	weft__redis_request *r = calloc(1, sizeof *r);
 	int size;
 
 	if (r == NULL)
-		return -ENOMEM;
+		return NULL;
 	size = redisFormatCommandArgv(&r->bytes, argc, (const char **)argv,
 				      sizes);
 	if (size < 0) {
 		free(r);
-		return -ENOMEM;
+		return NULL;
 	}
 	r->size = (size_t)size;
 	weft_sema_init(&r->done, 0);
+	return r;
+}
+
+int weft__redis_send(weft__redis_conn *c, int argc, const char *const *argv,
+		     const size_t *sizes, weft__redis_request **out)
+{
+	weft__redis_request *r = new_request(argc, argv, sizes);
+
+	if (r == NULL)
+		return -ENOMEM;
 	if (!enqueue(c, r)) {
 		free_request(r);
 		return -EHOSTDOWN;
@@ -197,27 +207,31 @@ int weft__redis_send(weft__redis_conn *c, int argc, const char *const *argv,
 	return 0;
 }
 
-static void part_with(weft__redis_request *r, weft__redis_conn *c, bool trusted)
+int weft__redis_entrust(weft__redis_conn *c, int argc, const char *const *argv,
+			const size_t *sizes, weft_time until)
+{
+	weft__redis_request *r = new_request(argc, argv, sizes);
+
+	if (r == NULL)
+		return -ENOMEM;
+	r->left = true;
+	r->until = until;
+	if (enqueue(c, r))
+		return 0;
+	free_request(r);
+	return -EHOSTDOWN;
+}
+
+void weft__redis_leave(weft__redis_request *r, weft__redis_conn *c)
 {
 	bool finished;
 
 	pthread_mutex_lock(&c->lock);
 	finished = r->reply != NULL || r->err != 0;
 	r->left = true;
-	r->trusted = trusted;
 	pthread_mutex_unlock(&c->lock);
 	if (finished)
 		free_request(r);
-}
-
-void weft__redis_leave(weft__redis_request *r, weft__redis_conn *c)
-{
-	part_with(r, c, false);
-}
-
-void weft__redis_entrust(weft__redis_request *r, weft__redis_conn *c)
-{
-	part_with(r, c, true);
 }
 
 int weft__redis_wait(weft__redis_request *r, weft__redis_conn *c, weft_ctx *ctx,
@@ -486,14 +500,15 @@ static void serve(weft__redis_conn *c)
 		trouble(c, err == -ETIMEDOUT ? "no answer" : strerror(-err));
 }
 
-/* With the lock held: those who left are not asked for again. */
+/* With the lock held: those who left are not asked for again, but for what matters. */
 static void drop_left(weft__redis_conn *c)
 {
 	weft__redis_request **p = &c->oldest, *r;
+	weft_time now = weft_now();
 
 	while ((r = *p) != NULL) {
 		r->sent = 0;
-		if (!r->left || r->trusted) {
+		if (!r->left || r->until > now) {
 			p = &r->next;
 			continue;
 		}
@@ -503,12 +518,20 @@ static void drop_left(weft__redis_conn *c)
 	c->end = p;
 }
 
+/* With the lock held: all but those that are kept until they do not matter. */
 static void fail_all(weft__redis_conn *c)
 {
-	weft__redis_request *r;
+	weft__redis_request **p = &c->oldest, *r;
 
-	while ((r = take_oldest(c)) != NULL)
+	while ((r = *p) != NULL) {
+		if (r->until != 0 && !c->stop) {
+			p = &r->next;
+			continue;
+		}
+		*p = r->next;
 		finish(r, NULL, -EHOSTDOWN);
+	}
+	c->end = p;
 }
 
 static void hang_up(weft__redis_conn *c)

@@ -12,7 +12,9 @@
  *   - A command that has no reply when the connection breaks is sent again on
  *     the next one. All that this library sends may be executed twice, and late.
  *   - Waiting is bounded by the caller; while the server has not answered for
- *     some time, to anybody, sending fails at once (the breaker).
+ *     some time, to anybody, sending fails at once (the breaker). What has to be
+ *     executed for others to go on, who cannot know, is entrusted to the connection
+ *     and kept, for no longer than it matters.
  *   - The lock is a pthread's, not a weft_mutex: that could be handed to a task
  *     for which no worker has time, and renewals must not wait for one.
  */
@@ -53,7 +55,7 @@ struct weft__redis_request {
 	size_t size;
 	weft_time sent;
 	bool left;		/* nobody waits for the reply … */
-	bool trusted;		/* … but it is to be executed all the same */
+	weft_time until;	/* … but it is to be executed all the same; or 0 */
 	redisReply *reply;
 	int err;
 	weft_sema done;
@@ -134,8 +136,15 @@ int weft__redis_wait(weft__redis_request *r, weft__redis_conn *c, weft_ctx *ctx,
 
 /* Do not wait for the reply of r; nobody will see it. */
 void weft__redis_leave(weft__redis_request *r, weft__redis_conn *c);
-/* The same, but r is sent again should the connection break. */
-void weft__redis_entrust(weft__redis_request *r, weft__redis_conn *c);
+/*
+ * Send a command whose reply nobody waits for, but which is to be executed: also
+ * where others fail at once, and again should the connection break, as long as
+ * weft_now() is not until.
+ *
+ * Returns 0; -EHOSTDOWN: c is being finished; -ENOMEM.
+ */
+int weft__redis_entrust(weft__redis_conn *c, int argc, const char *const *argv,
+			const size_t *sizes, weft_time until);
 
 /* Only in events.up: send words, up to NULL, and wait. NULL: no reply. */
 redisReply *weft__redis_conn_command(weft__redis_conn *c,

@@ -37,6 +37,11 @@ static weft_time soon(void)
 	return weft_now() + WEFT__REDIS_PATIENCE;
 }
 
+static weft__redis_waiter *waiter_of(const weft__fleet_ask *ask)
+{
+	return ask->priv;
+}
+
 /* How long the record of a call outlives its last use. */
 static weft_duration record_of(const weft__fleet_ask *ask)
 {
@@ -240,6 +245,7 @@ static int ask_server(weft__redis *e, weft_ctx *ctx, const weft__fleet_ask *ask,
 		      weft__fleet_answer *a)
 {
 	weft__redis_words w;
+	weft__redis_request *r;
 	char fingerprint[20];
 	redisReply *reply;
 	const char *gone;
@@ -247,7 +253,11 @@ static int ask_server(weft__redis *e, weft_ctx *ctx, const weft__fleet_ask *ask,
 
 	gone = weft__redis_gone(e, ask->priv);
 	join_words(e, ask, gone, fingerprint, &w);
-	err = weft__redis_do(e, &weft__redis_join, &w, ctx, &reply);
+	err = weft__redis_post(e, &w, &r);
+	if (err != 0)
+		return err;
+	waiter_of(ask)->asked = true;
+	err = weft__redis_await(e, r, &weft__redis_join, &w, ctx, soon(), &reply);
 	if (err != 0)
 		return err;
 	err = read_verdict(e, ctx, ask, reply, gone, a);
@@ -285,11 +295,6 @@ static int begin_asking(weft__redis *e, weft_ctx *ctx, weft__fleet_ask *ask)
 	return ask->priv != NULL ? 0 : -ENOMEM;
 }
 
-static weft__redis_waiter *waiter_of(const weft__fleet_ask *ask)
-{
-	return ask->priv;
-}
-
 static int redis_join(weft__fleet_engine *engine, weft_ctx *ctx,
 		      weft__fleet_ask *ask, weft__fleet_answer *a)
 {
@@ -316,12 +321,14 @@ static int redis_join(weft__fleet_engine *engine, weft_ctx *ctx,
 	return err;
 }
 
-static void post(weft__redis *e, const weft__redis_words *w)
+/*
+ * Others wait for what ask has, or may have, and are told by w alone. When the
+ * lease and its grace are over they do not wait for that any more.
+ */
+static int give_up(weft__redis *e, const weft__fleet_ask *ask,
+		   const weft__redis_words *w)
 {
-	weft__redis_request *r;
-
-	if (weft__redis_post(e, w, &r) == 0)
-		weft__redis_leave(r, &e->commands);
+	return weft__redis_order(e, w, weft_now() + ask->lease + ask->grace);
 }
 
 static void abort_words(weft__redis *e, const weft__fleet_ask *ask,
@@ -336,8 +343,7 @@ static void abort_words(weft__redis *e, const weft__fleet_ask *ask,
 
 /*
  * Who gives up is not to be counted among those who wait; where a lock was kept
- * for it, the next one is told. Nobody waits for the reply; should it get lost, a
- * lease lapses.
+ * for it, the next one is told.
  */
 static void post_farewell(void *engine, void *asker)
 {
@@ -352,7 +358,7 @@ static void post_farewell(void *engine, void *asker)
 		weft__redis_key(&w, e, 'W', ask->id.hex, NULL);
 		weft__redis_text(&w, e->inbox);
 	}
-	post(e, &w);
+	(void)!give_up(e, ask, &w);
 }
 
 static void post_abort(weft__redis *e, const weft__fleet_ask *ask)
@@ -360,7 +366,7 @@ static void post_abort(weft__redis *e, const weft__fleet_ask *ask)
 	weft__redis_words w;
 
 	abort_words(e, ask, "", &w);
-	post(e, &w);
+	(void)!give_up(e, ask, &w);
 }
 
 static void redis_leave(weft__fleet_engine *engine, weft__fleet_ask *ask,
@@ -368,10 +374,12 @@ static void redis_leave(weft__fleet_engine *engine, weft__fleet_ask *ask,
 {
 	weft__redis *e = redis_of(engine);
 
-	if (may_lead && ask->priv != NULL)
+	if (ask->priv == NULL)
+		return;
+	may_lead = may_lead && waiter_of(ask)->asked;
+	if (may_lead)
 		waiter_of(ask)->waits = true;	/* or it may wait, for all we know */
-	if (ask->priv != NULL)
-		weft__redis_waiter_free(e, ask->priv, post_farewell, ask);
+	weft__redis_waiter_free(e, ask->priv, post_farewell, ask);
 	ask->priv = NULL;
 	if (may_lead)
 		post_abort(e, ask);
@@ -547,14 +555,11 @@ static int redis_complete(weft__fleet_engine *engine, weft__fleet_lease *lease,
 static int give_gate_back(weft__redis *e, weft__fleet_lease *lease,
 			  const weft__redis_words *w)
 {
-	weft__redis_request *r;
-	int err = weft__redis_post(e, w, &r);
+	int err = give_up(e, lease->ask, w);
 
-	if (err != 0)
-		return err;
-	weft__redis_entrust(r, &e->commands);
-	weft_atomic_store(&lease->waiters, 0, relaxed);
-	return 0;
+	if (err == 0)
+		weft_atomic_store(&lease->waiters, 0, relaxed);
+	return err;
 }
 
 static int redis_abort(weft__fleet_engine *engine, weft__fleet_lease *lease)
@@ -593,7 +598,7 @@ static int redis_waiters(weft__fleet_engine *engine, const weft__fleet_lease *le
 	return count;
 }
 
-/* The record lapses by itself. */
+/* The record lapses by itself; or an abort is on its way. */
 static void redis_drop(weft__fleet_engine *engine, weft__fleet_lease *lease)
 {
 	(void)engine;

@@ -24,6 +24,7 @@ struct weft__redis_waiter {
 	weft__redis_waiter *next;
 	uint64_t id[2];
 	bool waits;		/* its asker's: the server has it in W */
+	bool asked;		/* its asker's: a question was sent */
 	weft__redis_owner *owner;	/* that it waits for, or NULL */
 	weft__fleet_result *result;	/* that came with the news */
 	weft_time came;
@@ -100,6 +101,8 @@ void weft__redis_script_words(weft__redis_words *w, const weft__redis *e,
 
 int weft__redis_post(weft__redis *e, const weft__redis_words *w,
 		     weft__redis_request **out);
+/* As weft__redis_entrust(). */
+int weft__redis_order(weft__redis *e, const weft__redis_words *w, weft_time until);
 /* As weft__redis_wait(); a script that the server does not have is sent. */
 int weft__redis_await(weft__redis *e, weft__redis_request *r,
 		      const weft__redis_script *script, weft__redis_words *w,

@@ -88,6 +88,13 @@ int weft__redis_post(weft__redis *e, const weft__redis_words *w,
 					   w->size, out));
 }
 
+int weft__redis_order(weft__redis *e, const weft__redis_words *w, weft_time until)
+{
+	weft_atomic_add(&e->base.commands, 1, relaxed);
+	return counted(e, weft__redis_entrust(&e->commands, w->count, w->word,
+					      w->size, until));
+}
+
 int weft__redis_await(weft__redis *e, weft__redis_request *r,
 		      const weft__redis_script *script, weft__redis_words *w,
 		      weft_ctx *ctx, weft_time until, redisReply **reply)
