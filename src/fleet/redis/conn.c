@@ -50,6 +50,21 @@ static bool is_wrong_server(const char *text)
 	       strncmp(text, "MASTERDOWN", 10) == 0;
 }
 
+/* What is refused with this is executed after connecting again, sooner or later. */
+static bool is_passing(const char *text)
+{
+	static const char *const words[] = {
+		"NOSCRIPT ",	/* events.up sends the scripts */
+		"LOADING ", "READONLY ", "MASTERDOWN ", "BUSY ", "MISCONF ",
+		"NOREPLICAS ",
+	};
+
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (strncmp(text, words[i], strlen(words[i])) == 0)
+			return true;
+	return false;
+}
+
 static bool stopping(weft__redis_conn *c)
 {
 	bool stop;
@@ -296,21 +311,36 @@ static void take_message(weft__redis_conn *c, redisReply *reply)
 	freeReplyObject(reply);
 }
 
-/* The reply to the oldest request. False: to none. */
-static bool take_reply(weft__redis_conn *c, redisReply *reply)
+/* r, or NULL, is the oldest request, and was entrusted to us. */
+static bool is_to_be_sent_again(const weft__redis_request *r,
+				const redisReply *reply)
+{
+	return r != NULL && r->until != 0 &&
+	       reply->type == REDIS_REPLY_ERROR && is_passing(reply->str);
+}
+
+/*
+ * The reply to the oldest request. -EPROTO: to none. -EAGAIN: that is to be sent
+ * again, and so is all behind it, by the next connection.
+ */
+static int take_reply(weft__redis_conn *c, redisReply *reply)
 {
 	weft__redis_request *r;
+	bool again;
 
 	if (reply->type == REDIS_REPLY_ERROR && is_wrong_server(reply->str))
 		c->suspect = true;
 	pthread_mutex_lock(&c->lock);
-	r = c->oldest != c->unsent ? take_oldest(c) : NULL;
-	if (r != NULL)
-		finish(r, reply, 0);
+	r = c->oldest != c->unsent ? c->oldest : NULL;
+	again = is_to_be_sent_again(r, reply);
+	if (again)
+		c->suspect = true;
+	else if (r != NULL)
+		finish(take_oldest(c), reply, 0);
 	pthread_mutex_unlock(&c->lock);
-	if (r == NULL)
+	if (again || r == NULL)
 		freeReplyObject(reply);
-	return r != NULL;
+	return again ? -EAGAIN : r != NULL ? 0 : -EPROTO;
 }
 
 static int take_all(weft__redis_conn *c)
@@ -318,15 +348,15 @@ static int take_all(weft__redis_conn *c)
 	redisReply *reply;
 	int n, err = feed(c);
 
-	if (err != 0)
-		return err;
-	while ((n = next_reply(c, &reply)) > 0) {
-		if (c->channel != NULL)
+	while (err == 0 && (n = next_reply(c, &reply)) != 0) {
+		if (n < 0)
+			err = n;
+		else if (c->channel != NULL)
 			take_message(c, reply);
-		else if (!take_reply(c, reply))
-			return -EPROTO;
+		else
+			err = take_reply(c, reply);
 	}
-	return n;
+	return err == -EAGAIN ? 0 : err;
 }
 
 /* ---- connecting ---- */
@@ -394,7 +424,8 @@ static void trouble_with(weft__redis_conn *c, const redisReply *reply)
 }
 
 /* One command of the greeting. False: it does not work like that. */
-static bool greet(weft__redis_conn *c, bool needed, const char *const *words)
+bool weft__redis_conn_greet(weft__redis_conn *c, bool needed,
+			    const char *const *words)
 {
 	redisReply *reply = weft__redis_conn_command(c, words);
 	bool good = reply != NULL &&
@@ -410,7 +441,8 @@ static bool greet(weft__redis_conn *c, bool needed, const char *const *words)
 }
 
 #define GREET(c, needed, ...)                                                  \
-	greet(c, needed, (const char *const[]){__VA_ARGS__, NULL})
+	weft__redis_conn_greet(c, needed,                                      \
+			       (const char *const[]){__VA_ARGS__, NULL})
 
 static bool log_in(weft__redis_conn *c)
 {
@@ -456,9 +488,9 @@ static bool establish(weft__redis_conn *c)
 	pthread_mutex_unlock(&c->lock);
 	c->suspect = false;
 	c->reader = redisReaderCreate();
-	if (c->reader == NULL || !secure(c) || !log_in(c))
+	if (c->reader == NULL || !secure(c) || !log_in(c) ||
+	    !c->events.up(c->events.arg, c))
 		return false;
-	c->events.up(c->events.arg, c);
 	c->reason[0] = '\0';
 	pthread_mutex_lock(&c->lock);
 	c->up = !c->stop;

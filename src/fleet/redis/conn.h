@@ -65,8 +65,11 @@ struct weft__redis_request {
 typedef struct weft__redis_events weft__redis_events;
 struct weft__redis_events {
 	void *arg;
-	/* Connected, logged in, subscribed; commands wait for the return. */
-	void (*up)(void *arg, weft__redis_conn *c);
+	/*
+	 * Connected, logged in, subscribed; commands wait for the return. False:
+	 * it does not work like that, connect again.
+	 */
+	bool (*up)(void *arg, weft__redis_conn *c);
 	void (*down)(void *arg);	/* after up; may be NULL */
 	void (*message)(void *arg, const char *text, size_t size);
 	/* It does not work, for another reason than before. */
@@ -138,8 +141,8 @@ int weft__redis_wait(weft__redis_request *r, weft__redis_conn *c, weft_ctx *ctx,
 void weft__redis_leave(weft__redis_request *r, weft__redis_conn *c);
 /*
  * Send a command whose reply nobody waits for, but which is to be executed: also
- * where others fail at once, and again should the connection break, as long as
- * weft_now() is not until.
+ * where others fail at once, and again should the connection break, or the server
+ * say that it cannot execute it yet, as long as weft_now() is not until.
  *
  * Returns 0; -EHOSTDOWN: c is being finished; -ENOMEM.
  */
@@ -149,6 +152,9 @@ int weft__redis_entrust(weft__redis_conn *c, int argc, const char *const *argv,
 /* Only in events.up: send words, up to NULL, and wait. NULL: no reply. */
 redisReply *weft__redis_conn_command(weft__redis_conn *c,
 				     const char *const *words);
+/* The same; whether it replied, and not with an error if needed. Else that is told. */
+bool weft__redis_conn_greet(weft__redis_conn *c, bool needed,
+			    const char *const *words);
 
 /*
  * What an error of the server means to a fleet: "it does not work now"

@@ -676,7 +676,11 @@ static void look_at_age(weft__redis *e, const char *info)
 	weft_atomic_add(&e->connected, 1, relaxed);
 }
 
-static void on_up(void *arg, weft__redis_conn *c)
+/*
+ * Without the scripts nothing that was entrusted to the connection would be
+ * executed: their refusal, as by a server that is still loading, is no way to begin.
+ */
+static bool on_up(void *arg, weft__redis_conn *c)
 {
 	static const weft__redis_script *const scripts[] = {
 		&weft__redis_join, &weft__redis_renew, &weft__redis_complete,
@@ -684,14 +688,12 @@ static void on_up(void *arg, weft__redis_conn *c)
 	};
 	redisReply *reply;
 
-	for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++) {
-		reply = weft__redis_conn_command(
-			c, (const char *const[]){"SCRIPT", "LOAD",
-						 scripts[i]->text, NULL});
-		if (reply == NULL)
-			return;
-		freeReplyObject(reply);
-	}
+	for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++)
+		if (!weft__redis_conn_greet(
+			    c, true, (const char *const[]){"SCRIPT", "LOAD",
+							   scripts[i]->text,
+							   NULL}))
+			return false;
 	reply = weft__redis_conn_command(
 		c, (const char *const[]){"INFO", "memory", "server", NULL});
 	if (reply != NULL && reply->type == REDIS_REPLY_STRING) {
@@ -700,10 +702,11 @@ static void on_up(void *arg, weft__redis_conn *c)
 	}
 	if (reply != NULL)
 		freeReplyObject(reply);
+	return true;
 }
 
 /* What was published while there was no inbox is lost. */
-static void on_inbox_up(void *arg, weft__redis_conn *c)
+static bool on_inbox_up(void *arg, weft__redis_conn *c)
 {
 	weft__redis *e = arg;
 
@@ -711,6 +714,7 @@ static void on_inbox_up(void *arg, weft__redis_conn *c)
 	if (e->was_up)
 		weft__fleet_news_all(e->setup.core);
 	e->was_up = true;
+	return true;
 }
 
 /* E2: to who looks at the inbox of an owner it seems dead now. */
