@@ -106,6 +106,17 @@ static void go_and_wait(weft_fn fn)
 	weft_waitgroup_wait(&wg);
 }
 
+/* Who is waited for is not over when it has said so: its last slice is to come. */
+static void wait_for_the_end_of_all(void)
+{
+	weft_stats stats;
+
+	do {
+		usleep(1000);
+		weft_stats_get(&stats);
+	} while (stats.ended != stats.started);
+}
+
 static int everything(void *arg)
 {
 	weft_waitgroup received = {0};
@@ -162,6 +173,7 @@ int main(int argc, char **argv)
 	if (strcmp(how, "fork") == 0)
 		fork_and_exit();
 	go_and_wait(leaf);
+	wait_for_the_end_of_all();
 	if (*how != 0 && strcmp(how, "fork") != 0)
 		go_and_wait(end_badly);
 	return 0;
