@@ -105,6 +105,14 @@ class Runner(unittest.TestCase):
             with self.assertRaises(ProcessLookupError):
                 os.kill(int(started.read_text()), 0)
 
+    def test_programs_have_the_default_of_each_signal(self):
+        script = 'for s in HUP INT QUIT TERM; do sh -c "kill -$s \\$\\$" && exit 1; done; echo 1 passed, 0 failed, 0 skipped'
+        with tempfile.TemporaryDirectory() as folder:
+            write_tests(folder, [program(script)])
+            ignores = f"trap '' HUP INT QUIT TERM; exec {RUNNER} {folder}"
+            result = subprocess.run(["sh", "-c", ignores], capture_output=True, text=True)
+            self.assertEqual("1 passed, 0 failed, 0 skipped", result.stdout.splitlines()[-1], result.stdout)
+
     def test_timeout_factor_multiplies(self):
         slow = program("sleep 1.5; echo 1 passed, 0 failed, 0 skipped", timeout=1)
         self.assert_sum(0, 1, 0, 0, slow, options=["-t", "10"])
