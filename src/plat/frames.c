@@ -11,6 +11,7 @@
 #include "plat/frames.h"
 
 #include "plat/context.h"
+#include "plat/watch.h"
 
 #include <link.h>
 #include <string.h>
@@ -620,8 +621,10 @@ void weft__frames_read(void *to, uintptr_t from, size_t size_bytes)
 	const volatile uintptr_t *words = (const volatile uintptr_t *)from;
 	uintptr_t *copy = to;
 
+	weft__watch_pause();
 	for (size_t i = 0; i < size_bytes / sizeof *words; i++)
 		copy[i] = (WEFT_PRIV_POINT(&words[i], 0) words[i]);
+	weft__watch_resume(to, size_bytes);
 }
 
 __attribute__((no_sanitize("address"))) __attribute__((no_sanitize("thread")))

@@ -7,6 +7,16 @@ void weft__watch_stack(char *low, char *high)
 	(void)high;
 }
 
+void weft__watch_pause(void)
+{
+}
+
+void weft__watch_resume(void *copy, size_t size_bytes)
+{
+	(void)copy;
+	(void)size_bytes;
+}
+
 bool weft__watched(void)
 {
 	return false;

@@ -1,11 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 #include "plat/watch.h"
 
-#include <valgrind/valgrind.h>
+#include <valgrind/memcheck.h>
 
 void weft__watch_stack(char *low, char *high)
 {
 	(void)VALGRIND_STACK_REGISTER(low, high);
+}
+
+void weft__watch_pause(void)
+{
+	VALGRIND_DISABLE_ERROR_REPORTING;
+}
+
+void weft__watch_resume(void *copy, size_t size_bytes)
+{
+	VALGRIND_ENABLE_ERROR_REPORTING;
+	(void)VALGRIND_MAKE_MEM_DEFINED(copy, size_bytes);
 }
 
 bool weft__watched(void)

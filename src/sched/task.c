@@ -141,7 +141,7 @@ int weft_go_copy(weft_fn fn, const void *arg, size_t size)
 	if (unlikely(fn == NULL))
 		weft__fatal("go of nil func value");
 	if (weft__runtime_start() != 0 ||
-	    size > SIZE_MAX - sizeof *block)
+	    size > PTRDIFF_MAX - sizeof *block)
 		return -ENOMEM;
 	block = weft__alloc(sizeof *block + size);
 	if (block == NULL)
