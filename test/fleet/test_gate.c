@@ -207,6 +207,48 @@ TEST(gate_leaves_no_lease_behind_when_the_next_in_line_leaves)
 	weft_fleet_close(f);
 }
 
+static int waiters_of(weft_fleet *f)
+{
+	weft_fleet_entry e;
+
+	CHECK_EQ(weft_fleet_show(f, NULL, weft_key_str("gate"), &e), 0);
+	return e.waiters;
+}
+
+/* A directory counts the two of a process as one. */
+TEST(gate_that_leaves_the_line_leaves_the_others_of_its_process_in_it)
+{
+	weft_fleet *f = place_open(), *g = place_open();
+	weft_fleet_gate *holder = make_gate(f), leaver, stayer;
+	int both = strncmp(place, "dir:", 4) == 0 ? 1 : 2;
+	room r = {.go = 1};
+	weft_ctx ctx;
+	visitor leaves = {.room = &r, .gate = &leaver, .ctx = &ctx};
+	visitor stays = {.room = &r, .gate = &stayer};
+
+	weft_ctx_init(&ctx, NULL);
+	CHECK_EQ(weft_fleet_gate_init(&leaver, g, weft_key_str("gate")), 0);
+	CHECK_EQ(weft_fleet_gate_init(&stayer, g, weft_key_str("gate")), 0);
+	CHECK_EQ(weft_fleet_gate_lock(holder, NULL, NULL), 0);
+	test_start(visit_slowly, &stays);
+	test_until(waiters_of(f) == 1);
+	test_start(visit_slowly, &leaves);
+	test_until(in_line(&leaver) == 1 && waiters_of(f) == both);
+	weft_ctx_cancel(&ctx, 0);
+	test_until(in_line(&leaver) == 0);
+	CHECK_EQ(waiters_of(g), strncmp(place, "dir:", 4) == 0 ? 0 : 1);
+	CHECK_EQ(weft_fleet_gate_unlock(holder), 0);
+	test_join_all();
+	CHECK_EQ(leaves.err, -ECANCELED);
+	CHECK_EQ(stays.err, 0);
+	weft_fleet_gate_fini(&stayer);
+	weft_fleet_gate_fini(&leaver);
+	weft_fleet_gate_fini(holder);
+	weft_ctx_fini(&ctx);
+	weft_fleet_close(g);
+	weft_fleet_close(f);
+}
+
 TEST(gate_without_its_place_lets_nobody_through)
 {
 	weft_fleet *f;

@@ -36,6 +36,7 @@ MRETS = [0, 2000 * MINUTE, 3000 * MINUTE]
 TURN = 250
 BATCH = 100
 PROCESSES = 3
+GATE = "ab" * 16
 LOSS = object()
 
 
@@ -71,19 +72,22 @@ class Model:
             self.m.pop(name, None)
 
     def wake(self, message):
-        for inbox in self.w:
-            if self.alive[inbox]:
-                self.published[inbox].append(message)
+        for member in self.w:
+            if self.lives(member):
+                self.published[process_of(member)].append(message)
         self.w = {}
+
+    def lives(self, member):
+        return self.alive[process_of(member)]
 
     def hand_over(self):
         waited = len(self.w)
         self.drop("nx", "nu")
-        for inbox in sorted(self.w, key=lambda i: (self.w[i], i)):
-            del self.w[inbox]
-            if self.alive[inbox]:
-                self.published[inbox].append(b"A 00ff")
-                self.m.update(nx=channel(inbox), nu=str(self.now + TURN))
+        for member in sorted(self.w, key=lambda i: (self.w[i], i)):
+            del self.w[member]
+            if self.lives(member):
+                self.published[process_of(member)].append(b"A 00ff")
+                self.m.update(nx=member, nu=str(self.now + TURN))
                 break
         return waited
 
@@ -98,7 +102,7 @@ class Model:
             return [b"OTHER"]
         if kept:
             return self.answer(b"HIT", self.result_epoch(), 0, 0, kept, a)
-        self.w.setdefault(a["inbox"], self.now)
+        self.w.setdefault(a["member"], self.now)
         runs = self.m["s"] == "run"
         who, inbox = (self.m.get(name, "") if runs else "" for name in ("who", "ib"))
         return [b"WAIT", epoch, left, who.encode(), inbox.encode()]
@@ -159,8 +163,7 @@ class Model:
         if a["mode"] == "p":
             return [b"NONE"]
         turn = int(m.get("nu", 0)) - self.now
-        if a["mode"] == "g" and m.get("s") == "idle" and m.get("nx", channel(a["inbox"])) != channel(a["inbox"]) and (
-                0 < turn <= TURN):
+        if a["mode"] == "g" and m.get("s") == "idle" and m.get("nx", a["member"]) != a["member"] and 0 < turn <= TURN:
             return self.waits(a, self.epoch(), turn, kept)
         return self.lead(a, kept)
 
@@ -192,7 +195,7 @@ class Model:
         self.put(a["mret"], e=e, o=a["attempt"], s="run", u=self.now + LEASE, l=LEASE, ib=a["hint"], n=deaths,
                  am=a["once"], fp=a["fp"], k=a["key"], ks=4, who=a["who"], at=self.now)
         self.drop("oa", "nx", "nu")
-        self.w.pop(a["inbox"], None)
+        self.w.pop(a["member"], None)
         return self.answer(b"LEAD", e, deaths, int(state == "run"), kept, a)
 
     def lost_record_of(self, a):
@@ -221,7 +224,7 @@ class Model:
             return [0, 0]
         self.put(a["mret"], s="run", u=self.now + LEASE, l=LEASE, ib=a["hint"])
         self.drop("oa")
-        self.w = {inbox: since for inbox, since in self.w.items() if self.alive[inbox]}
+        self.w = {member: since for member, since in self.w.items() if self.lives(member)}
         return [code, len(self.w), int(self.m.get("x") == a["attempt"])]
 
     def complete(self, a):
@@ -255,7 +258,7 @@ class Model:
         owned = self.m.get("o") == a["attempt"] and state == "run"
         invited = a["gate"] and left != "" and state == "idle" and self.m.get("nx") == left
         if left:
-            self.w.pop(int(left[-1]), None)
+            self.w.pop(left, None)
         if not owned and not invited:
             return [0, 0]
         self.put(a["mret"], s="idle")
@@ -284,7 +287,7 @@ class Model:
 
 
 ARGUMENTS = {
-    "join": "attempt inbox hint mode fp key who lease grace mret known max_deaths once max_age big key_size quick gone",
+    "join": "attempt member hint mode fp key who lease grace mret known max_deaths once max_age big key_size quick gone",
     "renew": "attempt hint epoch lease mret reclaim once who",
     "complete": "attempt payload bytes epoch ending err deaths took fresh stale linger mret reclaim inline",
     "abort": "attempt mret gate left",
@@ -297,9 +300,11 @@ def channel(process):
     return f"w:ib:{process}"
 
 
-def sent_form(name, value):
-    if name == "inbox":
-        return channel(value)
+def process_of(member):
+    return int(member.split()[0][-1])
+
+
+def sent_form(value):
     return int(value) if isinstance(value, bool) else value
 
 
@@ -332,9 +337,11 @@ class Walk:
         process = rng.randrange(PROCESSES)
         known = pick([0, 0, 0, epoch, epoch])
         invites = "nx" in self.model.m and self.model.m["s"] == "idle"
+        mode = pick("ccgggggg" if invites else "cckkkkrpg")
+        members = [channel(process), f"{channel(process)} {GATE}"]
         return {
-            "attempt": attempt, "inbox": process, "hint": channel(process) if rng.random() < 0.7 else "",
-            "mode": pick("ccgggggg" if invites else "cckkkkrpg"),
+            "attempt": attempt, "member": members[mode == "g"], "hint": channel(process) if rng.random() < 0.7 else "",
+            "mode": mode,
             "fp": pick(["", "", "", "a", "b"]) if rng.random() < 0.2 else "",
             "key_size": 4, "quick": pick([GRACE, GRACE // 5]),
             "key": "user" if rng.random() < 0.98 else "other", "who": f"who{process}",
@@ -344,7 +351,7 @@ class Walk:
             "max_age": pick([0, MINUTE, 10 * MINUTE, -1]), "big": pick([120, 1000]), "bytes": pick([0, 0, 5, 6]),
             "reclaim": rng.random() < 0.8, "ending": pick([0, 0, 0, 1, 3]), "deaths": rng.randrange(9),
             "payload": bytes(rng.getrandbits(8) for _ in range(pick([0, 3, 20]))), "err": pick([0, -5, 7, -2147483648]),
-            "gate": rng.randrange(2), "left": pick(["", "", channel(process)]), "gone": pick(["", "",
+            "gate": rng.randrange(2), "left": pick(["", "", *members]), "gone": pick(["", "",
             "", f"who{rng.randrange(PROCESSES)}"]),
             "took": rng.randrange(10**6), "fresh": pick([0, 0, -1, MINUTE, 30 * MINUTE]),
             "stale": pick([0, 40 * MINUTE, -1]), "linger": 1000 * MINUTE, "inline": pick([0, 10]),
@@ -365,7 +372,7 @@ class Walk:
         before_owner, before_result = dict(self.model.m), self.model.result_epoch()
         alive = self.owner_lives()
         reply = getattr(self.model, script)(a)
-        words = [sent_form(name, a[name]) for name in ARGUMENTS[script].split()]
+        words = [sent_form(a[name]) for name in ARGUMENTS[script].split()]
         clock = [self.model.now_us // 1_000_000, self.model.now_us % 1_000_000]
         if script == "join" and reply[0] == b"LEAD":
             self.attempts.append((a["attempt"], reply[1]))
@@ -443,8 +450,8 @@ class Walk:
         got = {k.decode(): v.decode() for k, v in zip(replies[0][::2], replies[0][1::2])}
         yield from [] if got == m else [f"M is {got}, expected {m}"]
         yield from [] if replies[2] == r else [f"R is {replies[2]}, expected {r}"]
-        inboxes = {int(x[-1:]): int(since) for x, since in zip(replies[4][::2], replies[4][1::2])}
-        yield from [] if inboxes == w else [f"W is {inboxes}, expected {w}"]
+        members = {x.decode(): int(since) for x, since in zip(replies[4][::2], replies[4][1::2])}
+        yield from [] if members == w else [f"W is {members}, expected {w}"]
         for name, ttl, wanted, there in [("M", replies[1], m_ttl, m), ("R", replies[3], r_ttl, r)]:
             if there and not (ttl == -1 if wanted is None else wanted - 5 * MINUTE < ttl <= wanted):
                 yield f"{name} expires in {ttl} ms, expected {wanted}"

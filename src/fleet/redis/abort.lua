@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- SPDX-License-Identifier: MIT
 -- The owner gives up without a result; who waits asks again, and one of them
--- leads. So does who has left, an inbox, where it was its turn. Replies 1 and how
+-- leads. So does who has left, a member of W, where it was its turn. Replies 1 and how
 -- many processes wait, or 0 if it was not the owner any more.
 local attempt, mret, gate, left = ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1', ARGV[4]
 

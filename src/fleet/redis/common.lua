@@ -7,9 +7,10 @@
 --              a row died, am 1: nobody takes over, f the attempt that was
 --              forgotten, x the one that is to end, fp fingerprint, k the user's key
 --              (256 bytes of it) and ks its size, who has it, at since when, nx the
---              inbox whose turn it is until nu
+--              member of W whose turn it is until nu
 --   R  string  the result: a head of 107 bytes, then the payload
---   W  zset    inboxes of the processes that wait, by since when
+--   W  zset    who waits, by since when: the inbox of a process; with a blank and the
+--              attempt behind it for each of its gates
 --   T  string  the result of one attempt as long as it is being sent
 --
 -- s: run, done, idle (nobody has it), lost (the owner of a call that must not
@@ -45,15 +46,23 @@ local function keep_record(mret)
 	end
 end
 
+local function inbox_of(member)
+	return member:match('^%S+')
+end
+
+local function lives(member)
+	return redis.call('PUBSUB', 'NUMSUB', inbox_of(member))[2] > 0
+end
+
 -- Tell the processes that wait. An ACL without the channels must not undo what
 -- was decided: they find out by themselves, a little later. Returns how many.
 local function wake(message)
-	local inboxes = redis.call('ZRANGE', W, 0, -1)
-	for _, inbox in ipairs(inboxes) do
-		redis.pcall('PUBLISH', inbox, message)
+	local members = redis.call('ZRANGE', W, 0, -1)
+	for _, member in ipairs(members) do
+		redis.pcall('PUBLISH', inbox_of(member), message)
 	end
 	redis.call('DEL', W)
-	return #inboxes
+	return #members
 end
 
 local function hash_of_key()
@@ -64,15 +73,15 @@ end
 -- has a while to come, however near others are. They wait on. Returns how many
 -- waited.
 local function hand_over()
-	local inboxes = redis.call('ZRANGE', W, 0, -1)
+	local members = redis.call('ZRANGE', W, 0, -1)
 	redis.call('HDEL', M, 'nx', 'nu')
-	for _, inbox in ipairs(inboxes) do
-		redis.call('ZREM', W, inbox)
-		if redis.call('PUBSUB', 'NUMSUB', inbox)[2] > 0 then
-			redis.call('HSET', M, 'nx', inbox, 'nu', whole(now + TURN))
-			redis.pcall('PUBLISH', inbox, 'A ' .. hash_of_key())
+	for _, member in ipairs(members) do
+		redis.call('ZREM', W, member)
+		if lives(member) then
+			redis.call('HSET', M, 'nx', member, 'nu', whole(now + TURN))
+			redis.pcall('PUBLISH', inbox_of(member), 'A ' .. hash_of_key())
 			break
 		end
 	end
-	return #inboxes
+	return #members
 end

@@ -130,7 +130,7 @@ static void join_words(weft__redis *e, const weft__fleet_ask *ask,
 			 (unsigned long long)ask->fingerprint);
 	weft__redis_script_words(w, e, &weft__redis_join, &ask->id, NULL);
 	weft__redis_text(w, ask->attempt.hex);
-	weft__redis_text(w, e->inbox);
+	weft__redis_text(w, waiter_of(ask)->member);
 	weft__redis_text(w, hint(e));
 	weft__redis_text(w, mode_of(ask));
 	weft__redis_text(w, fingerprint);
@@ -291,7 +291,7 @@ static int begin_asking(weft__redis *e, weft_ctx *ctx, weft__fleet_ask *ask)
 	if ((ask->mode == WEFT_FLEET_ONCE || ask->at_most_once) &&
 	    weft_atomic_load(&e->evicts, relaxed))
 		return -ENOTSUP;
-	ask->priv = weft__redis_waiter_new(e, &ask->id);
+	ask->priv = weft__redis_waiter_new(e, ask);
 	return ask->priv != NULL ? 0 : -ENOMEM;
 }
 
@@ -317,7 +317,8 @@ static int redis_join(weft__fleet_engine *engine, weft_ctx *ctx,
 	do	/* again where a big result was replaced while it came */
 		err = ask_server(e, ctx, ask, a);
 	while (err == -ESTALE && !weft_ctx_done(ctx));
-	waiter_of(ask)->waits = err == 0 && a->verdict == WEFT__FLEET_WAIT;
+	if (err == 0)
+		waiter_of(ask)->waits = a->verdict == WEFT__FLEET_WAIT;
 	return err;
 }
 
@@ -349,14 +350,15 @@ static void post_farewell(void *engine, void *asker)
 {
 	weft__redis *e = engine;
 	const weft__fleet_ask *ask = asker;
+	const char *member = waiter_of(ask)->member;
 	weft__redis_words w = {0};
 
 	if (ask->gate) {
-		abort_words(e, ask, e->inbox, &w);
+		abort_words(e, ask, member, &w);
 	} else {
 		weft__redis_text(&w, "ZREM");
 		weft__redis_key(&w, e, 'W', ask->id.hex, NULL);
-		weft__redis_text(&w, e->inbox);
+		weft__redis_text(&w, member);
 	}
 	(void)!give_up(e, ask, &w);
 }

@@ -5,6 +5,7 @@
  */
 #include "fleet/redis/redis.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,15 +16,29 @@ static weft__redis_waiter **chain_of(weft__redis *e, const uint64_t id[2])
 	return &e->waiters[id[0] % WEFT__REDIS_CHAINS];
 }
 
-weft__redis_waiter *weft__redis_waiter_new(weft__redis *e,
-					   const weft__fleet_id *id)
+/*
+ * The callers of a process for a key wait as one. A gate waits for itself: there may
+ * be another one for the key, whose turn is not its own.
+ */
+static weft__redis_waiter *new_member(const weft__redis *e, const char *who)
 {
-	weft__redis_waiter *w = calloc(1, sizeof *w);
-	weft__redis_waiter **chain = chain_of(e, id->word);
+	size_t room = strlen(e->inbox) + 1 + strlen(who) + 1;
+	weft__redis_waiter *w = calloc(1, sizeof *w + room);
+
+	if (w != NULL)
+		snprintf(w->member, room, "%s%s%s", e->inbox, *who ? " " : "", who);
+	return w;
+}
+
+weft__redis_waiter *weft__redis_waiter_new(weft__redis *e,
+					   const weft__fleet_ask *ask)
+{
+	weft__redis_waiter *w = new_member(e, ask->gate ? ask->attempt.hex : "");
+	weft__redis_waiter **chain = chain_of(e, ask->id.word);
 
 	if (w == NULL)
 		return NULL;
-	memcpy(w->id, id->word, sizeof w->id);
+	memcpy(w->id, ask->id.word, sizeof w->id);
 	pthread_mutex_lock(&e->lock);
 	w->next = *chain;
 	*chain = w;
@@ -31,11 +46,12 @@ weft__redis_waiter *weft__redis_waiter_new(weft__redis *e,
 	return w;
 }
 
-static bool is_waited_for(weft__redis *e, const uint64_t id[2])
+static bool has_another(weft__redis *e, const weft__redis_waiter *one)
 {
-	weft__redis_waiter *w = *chain_of(e, id);
+	weft__redis_waiter *w = *chain_of(e, one->id);
 
-	while (w != NULL && (w->id[0] != id[0] || w->id[1] != id[1]))
+	while (w != NULL && (w->id[0] != one->id[0] || w->id[1] != one->id[1] ||
+			     strcmp(w->member, one->member) != 0))
 		w = w->next;
 	return w != NULL;
 }
@@ -50,7 +66,7 @@ void weft__redis_waiter_free(weft__redis *e, weft__redis_waiter *w,
 		p = &(*p)->next;
 	*p = w->next;
 	weft__redis_look_away(w);
-	if (w->waits && !is_waited_for(e, w->id))
+	if (w->waits && !has_another(e, w))
 		farewell(e, ask);
 	pthread_mutex_unlock(&e->lock);
 	free(w->result);

@@ -15,7 +15,7 @@
 --   OTHER                            another fingerprint has this key
 --   CLASH                            another key has this hash
 --   OVER                             this attempt had its turn: the command came late
-local attempt, inbox, hint, mode, fp, key, who = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+local attempt, member, hint, mode, fp, key, who = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local lease, grace, mret = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local known, max_deaths, once = tonumber(ARGV[11]), tonumber(ARGV[12]), ARGV[13]
 local max_age, big, key_size, quick = tonumber(ARGV[14]), tonumber(ARGV[15]), ARGV[16], tonumber(ARGV[17])
@@ -73,7 +73,7 @@ local function wait(epoch, ms)
 	elseif meanwhile then
 		return hit()
 	end
-	redis.call('ZADD', W, 'NX', now, inbox)
+	redis.call('ZADD', W, 'NX', now, member)
 	redis.call('PEXPIRE', W, 600000 + 20 * lease)
 	return {'WAIT', epoch, ms, who_runs, its_inbox}
 end
@@ -135,7 +135,7 @@ elseif mode == 'p' then
 	return {'NONE'}
 end
 
-if mode == 'g' and s == 'idle' and m[13] and m[13] ~= inbox then
+if mode == 'g' and s == 'idle' and m[13] and m[13] ~= member then
 	local turn = tonumber(m[14]) - now
 	if turn > 0 and turn <= TURN then -- or this server's clock was set back
 		return wait(e, turn)
@@ -151,6 +151,6 @@ e = math.max(e + 1, re + 1, known + 1, time[1] * 1000000 + time[2])
 redis.call('HSET', M, 'e', whole(e), 'o', attempt, 's', 'run', 'u', whole(now + lease), 'l', lease, 'ib', hint,
 	'n', deaths, 'am', once, 'fp', fp, 'k', key, 'ks', key_size, 'who', who, 'at', whole(now))
 redis.call('HDEL', M, 'oa', 'nx', 'nu')
-redis.call('ZREM', W, inbox)
+redis.call('ZREM', W, member)
 keep_record(mret)
 return reply('LEAD', e, deaths, s == 'run' and 1 or 0, meanwhile)

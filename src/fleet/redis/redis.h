@@ -28,6 +28,7 @@ struct weft__redis_waiter {
 	weft__redis_owner *owner;	/* that it waits for, or NULL */
 	weft__fleet_result *result;	/* that came with the news */
 	weft_time came;
+	char member[];		/* of W */
 };
 
 /* Who looks whether owners are alive: lookout.c. */
@@ -131,10 +132,10 @@ int weft__redis_upload(weft__redis *e, const weft__fleet_lease *lease,
 /* ---- inbox.c ---- */
 
 weft__redis_waiter *weft__redis_waiter_new(weft__redis *e,
-					   const weft__fleet_id *id);
+					   const weft__fleet_ask *ask);
 /*
- * If w is in W, and nobody else here waits for that, say farewell, which is called
- * with the lock held: who comes now is put into W after it was taken out.
+ * If w is in W, and nobody else here is the same member of it, say farewell, which
+ * is called with the lock held: who comes now is put into W after it was taken out.
  */
 void weft__redis_waiter_free(weft__redis *e, weft__redis_waiter *w,
 			     void (*farewell)(void *engine, void *ask), void *ask);

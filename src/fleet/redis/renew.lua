@@ -33,9 +33,9 @@ keep_record(mret)
 -- inbox comes back with its next question.
 local waiting = redis.call('ZCARD', W)
 if waiting > 0 and waiting <= 64 then
-	for _, inbox in ipairs(redis.call('ZRANGE', W, 0, -1)) do
-		if redis.call('PUBSUB', 'NUMSUB', inbox)[2] == 0 then
-			redis.call('ZREM', W, inbox)
+	for _, member in ipairs(redis.call('ZRANGE', W, 0, -1)) do
+		if not lives(member) then
+			redis.call('ZREM', W, member)
 			waiting = waiting - 1
 		end
 	end
