@@ -23,6 +23,7 @@ static const char help[] =
 typedef struct waiting {
 	place_command place;
 	bool whole; /* no output before the run has ended */
+	bool waited; /* atomic: there was a run */
 	shown shown;
 	live_follower follower;
 	weft_ctx watching;
@@ -55,6 +56,7 @@ static void on_wait(void *arg, weft_key key, uint64_t token)
 	waiting *w = arg;
 
 	(void)key;
+	weft_atomic_store(&w->waited, true, relaxed);
 	live_follower_tell(&w->follower, token);
 }
 
@@ -110,9 +112,10 @@ static int take(waiting *w, int err, weft_bytes *bytes,
 	}
 	if (w->shown.err != 0)
 		return cannot_write(w);
-	if (err == -ENOENT && w->shown.live) {
-		cli_trouble(c->command, "%s: the run that has printed this is "
-			    "lost", c->key);
+	if (err == -ENOENT && weft_atomic_load(&w->waited, relaxed)) {
+		cli_trouble(c->command, "%s: the run%s is lost, and nobody is "
+			    "left to take over", c->key,
+			    w->shown.live ? " that has printed this" : "");
 		return CLI_LOST;
 	}
 	if (!info->unstored)

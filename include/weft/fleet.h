@@ -367,10 +367,12 @@ WEFT_API int weft_fleet_do(weft_fleet *f, weft_ctx *ctx,
 
 /*
  * Wait for the call for key that runs, without starting one; where none runs,
- * have what is kept of the last one, stale or not.
+ * have what is kept of the last one, stale or not. Where the process dies that runs
+ * it, and others wait who take over, wait for theirs.
  *
  * Returns   as weft_fleet_do(), and
- *           -ENOENT      nothing runs and nothing is kept
+ *           -ENOENT      nothing runs and nothing is kept; or what ran was lost,
+ *                        and nobody is left who waits for it in weft_fleet_do()
  */
 WEFT_API int weft_fleet_wait(weft_fleet *f, weft_ctx *ctx, weft_key key,
 			     weft_bytes *out, weft_fleet_info *info);

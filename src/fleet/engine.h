@@ -42,8 +42,9 @@
  * Only a result with WEFT__FLEET_RETURNED counts for those who did not wait; and
  * in ONCE one with WEFT__FLEET_UNSTORED, which says that it has run.
  * With refresh set a fresh result is no reason for HIT: LEAD with it, or, if a
- * run goes on, HIT. With passive set LEAD is never given, -ENOENT is instead,
- * and a result is usable that may still be given, stale or not.
+ * run goes on, HIT. With passive set LEAD is never given: WAIT is instead, while
+ * somebody waits who would be given it, else -ENOENT; and a result is usable that
+ * may still be given, stale or not.
  *
  * Errors. 0, or a negative errno value. weft__fleet_is_down() tells those apart
  * that say "the place does not work now", for which the core retries, waits or

@@ -225,6 +225,31 @@ class Everywhere:
             self.assertEqual(len(self.runs()), 2)
             (self.dir / "runs").unlink()
 
+    def test_wait_goes_on_while_one_is_left_to_take_over(self):
+        script = RUN + "echo half; [ $(wc -l <runs) = 1 ] && exec sleep 1000; echo whole"
+        for options in [], ["--no-live"]:
+            for one_is_left in True, False:
+                leader = self.start_flight("k", script)
+                self.wait_for_runs(1)
+                takes_over = self.start_flight("k", script)
+                self.wait_for_waiters("k", 1)
+                waits = self.start("wait", *options, "k")
+                self.wait_for_waiters("k", 2)
+                behind = child_of(takes_over.pid)
+                os.kill(behind, signal.SIGSTOP)
+                self.kill_behind(leader, "k")
+                with self.assertRaises(subprocess.TimeoutExpired):
+                    waits.wait(0.8)  # it has looked in that time, and more than once
+                os.kill(behind, signal.SIGCONT if one_is_left else signal.SIGKILL)
+                done = self.finish(waits)
+                if one_is_left:
+                    self.assert_done(done, 0, "half\nwhole\n")
+                    self.assert_done(self.finish(takes_over), 0)
+                else:
+                    self.assert_done(done, 70)
+                    self.assertIn("nobody is left", done.stderr)
+                (self.dir / "runs").unlink()
+
     def test_no_live_is_all_or_nothing(self):
         script = RUN + "echo early; " + UNTIL_GO
         leader = self.start_flight("k", script, "--no-live")

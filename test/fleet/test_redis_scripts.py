@@ -33,7 +33,7 @@ FOREVER = 999999999999999
 MINUTE = 60_000
 LEASE, GRACE = 3 * MINUTE, MINUTE  # far from what passes really while the test runs
 MRETS = [0, 2000 * MINUTE, 3000 * MINUTE]
-TURN = 250
+TURN, SOON = 250, 50
 BATCH = 100
 PROCESSES = 3
 GATE = "ab" * 16
@@ -80,6 +80,17 @@ class Model:
     def lives(self, member):
         return self.alive[process_of(member)]
 
+    def one_will_lead(self):
+        left = int(self.m.get("aw", 0)) - self.now
+        return any(self.lives(member) and not member.endswith(" p") for member in self.w) or 0 < left <= TURN
+
+    def offer(self):
+        if self.one_will_lead():
+            self.m["aw"] = str(self.now + TURN)
+        waited = len(self.w)
+        self.wake(b"A 00ff")
+        return waited
+
     def hand_over(self):
         waited = len(self.w)
         self.drop("nx", "nu")
@@ -103,7 +114,7 @@ class Model:
         if kept:
             return self.answer(b"HIT", self.result_epoch(), 0, 0, kept, a)
         self.w.setdefault(a["member"], self.now)
-        runs = self.m["s"] == "run"
+        runs = self.m.get("s") == "run"
         who, inbox = (self.m.get(name, "") if runs else "" for name in ("who", "ib"))
         return [b"WAIT", epoch, left, who.encode(), inbox.encode()]
 
@@ -161,7 +172,7 @@ class Model:
             self.wake(b"A 00ff")
             return [b"LOST"]
         if a["mode"] == "p":
-            return [b"NONE"]
+            return self.waits(a, self.epoch(), SOON, None) if self.one_will_lead() else [b"NONE"]
         turn = int(m.get("nu", 0)) - self.now
         if a["mode"] == "g" and m.get("s") == "idle" and m.get("nx", a["member"]) != a["member"] and 0 < turn <= TURN:
             return self.waits(a, self.epoch(), turn, kept)
@@ -194,7 +205,7 @@ class Model:
         e = max(self.epoch() + 1, self.result_epoch() + 1, a["known"] + 1, self.now_us)
         self.put(a["mret"], e=e, o=a["attempt"], s="run", u=self.now + LEASE, l=LEASE, ib=a["hint"], n=deaths,
                  am=a["once"], fp=a["fp"], k=a["key"], ks=4, who=a["who"], at=self.now)
-        self.drop("oa", "nx", "nu")
+        self.drop("oa", "nx", "nu", "aw")
         self.w.pop(a["member"], None)
         return self.answer(b"LEAD", e, deaths, int(state == "run"), kept, a)
 
@@ -263,11 +274,7 @@ class Model:
             return [0, 0]
         self.put(a["mret"], s="idle")
         self.drop("oa")
-        if a["gate"]:
-            return [1, self.hand_over()]
-        waited = len(self.w)
-        self.wake(b"A 00ff")
-        return [1, waited]
+        return [1, self.hand_over() if a["gate"] else self.offer()]
 
     def forget(self, a):
         had = int(self.r is not None)
@@ -276,7 +283,7 @@ class Model:
             self.m["f"], had = self.m["o"], 1
         self.put(a["mret"], e=max(self.epoch() + 1, self.now_us), o="", s="idle", n=0)
         self.drop("oa", "u", "fp", "am", "nx", "nu")
-        self.wake(b"A 00ff")
+        self.offer()
         return had
 
     def cancel(self, _):
@@ -338,9 +345,9 @@ class Walk:
         known = pick([0, 0, 0, epoch, epoch])
         invites = "nx" in self.model.m and self.model.m["s"] == "idle"
         mode = pick("ccgggggg" if invites else "cckkkkrpg")
-        members = [channel(process), f"{channel(process)} {GATE}"]
+        members = [channel(process) + tail for tail in ("", f" {GATE}", " p")]
         return {
-            "attempt": attempt, "member": members[mode == "g"], "hint": channel(process) if rng.random() < 0.7 else "",
+            "attempt": attempt, "member": members["gp".find(mode) + 1], "hint": channel(process) if rng.random() < 0.7 else "",
             "mode": mode,
             "fp": pick(["", "", "", "a", "b"]) if rng.random() < 0.2 else "",
             "key_size": 4, "quick": pick([GRACE, GRACE // 5]),

@@ -5,17 +5,19 @@
  * it when the process ends, however that is, and a child of a fork has the file
  * closed. So nobody is counted who is gone, and nothing is ever written there.
  *
- * The upper bits of a byte's place are the key's, the lower sixteen its seat. A
- * process asks by its own open file, which its own locks are not in the way of:
- * it counts others only.
+ * The upper bits of a byte's place are the key's, the lower sixteen its seat; in the
+ * upper half of them sit those who never lead. A process asks by its own open file,
+ * which its own locks are not in the way of: it counts others only.
  */
 #include "fleet/dir/dir.h"
+
+#include "fleet/os/fd.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEATS = 1 << 16, TRIES = 16 };
+enum { SEATS = 1 << 16, HALF = SEATS / 2, TRIES = 16 };
 
 static int64_t first_seat(const char *name)
 {
@@ -33,12 +35,12 @@ static bool set_lock(weft__dir *d, int64_t seat, short type)
 	return fcntl(d->waiting, F_OFD_SETLK, &l) == 0;
 }
 
-int64_t weft__dir_sit_down(weft__dir *d, const char *name)
+int64_t weft__dir_sit_down(weft__dir *d, const char *name, bool leads)
 {
-	int64_t first = first_seat(name);
+	int64_t first = first_seat(name) + (leads ? 0 : HALF);
 
 	for (int i = 0; i < TRIES; i++) {
-		int64_t seat = first + weft_atomic_add(&d->seats, 1, relaxed) % SEATS;
+		int64_t seat = first + weft_atomic_add(&d->seats, 1, relaxed) % HALF;
 
 		if (set_lock(d, seat, F_WRLCK))
 			return seat;
@@ -90,4 +92,17 @@ int weft__dir_waiters(const weft__dir *d, const char *name)
 	int64_t first = first_seat(name);
 
 	return count_taken(d, first, first + SEATS - 1);
+}
+
+/* By a file that was opened for this, so that who waits here is seen, too. */
+bool weft__dir_one_will_lead(const weft__dir *d, const char *name)
+{
+	int fd = weft__dir_open_at(d->root, "waiting", O_RDWR);
+	struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET,
+			  .l_start = first_seat(name), .l_len = HALF};
+	bool taken = fcntl(fd >= 0 ? fd : d->waiting, F_OFD_GETLK, &l) == 0 &&
+		     l.l_type != F_UNLCK;
+
+	weft__fleet_fd_close(fd);
+	return taken;
 }

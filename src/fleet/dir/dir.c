@@ -244,7 +244,7 @@ static bool has_died(look *l)
 	return l->locked;
 }
 
-static int wait_for(look *l)
+static int be_told(look *l)
 {
 	weft__dir *d = l->d;
 	ticket *t = l->ask->priv;
@@ -261,11 +261,32 @@ static int wait_for(look *l)
 	t->watched = weft__dir_watch(d, &l->ask->id);
 	weft__dir_unwatch(d, before);
 	if (t->seat < 0)
-		t->seat = weft__dir_sit_down(d, l->ask->id.hex);
+		t->seat = weft__dir_sit_down(d, l->ask->id.hex,
+					     !l->ask->passive);
 	l->a->verdict = WEFT__FLEET_WAIT;
 	l->a->epoch = l->record.head.epoch;
-	l->a->hint = has_died(l) ? SOON : hint_of(l, t->watched != NULL);
 	return 0;
+}
+
+static int wait_for(look *l)
+{
+	int err = be_told(l);
+	const ticket *t = l->ask->priv;
+
+	if (err == 0)
+		l->a->hint = has_died(l) ? SOON
+					 : hint_of(l, t->watched != NULL);
+	return err;
+}
+
+/* Nobody runs; for who does not lead. Who will is another one that waits. */
+static int wait_for_leader(look *l)
+{
+	int err = weft__dir_one_will_lead(l->d, l->ask->id.hex) ? be_told(l)
+								: -ENOENT;
+
+	l->a->hint = SLOW;
+	return err;
 }
 
 /* ---- leading ---- */
@@ -449,7 +470,7 @@ static int settle(look *l)
 	    (int)h->deaths >= l->ask->max_takeovers)
 		return -ELOOP;
 	if (l->ask->passive)
-		return -ENOENT;
+		return wait_for_leader(l);
 	return lead(l, use == GIVE_AND_LEAD);
 }
 

@@ -167,11 +167,16 @@ void weft__dir_watch_stop(weft__dir *d);
 
 /* ---- crowd.c: how many wait ---- */
 
-/* Wait for the key of that name, as others see it, until standing up. -1: unseen. */
-int64_t weft__dir_sit_down(weft__dir *d, const char *name);
+/*
+ * Wait for the key of that name, as others see it, until standing up, in order to
+ * lead if need be or not. -1: unseen.
+ */
+int64_t weft__dir_sit_down(weft__dir *d, const char *name, bool leads);
 void weft__dir_stand_up(weft__dir *d, int64_t seat);
 /* Other processes that wait for it; -1: unknown. */
 int weft__dir_waiters(const weft__dir *d, const char *name);
+/* Does one of those who wait, in this process or another one, lead if nobody does? */
+bool weft__dir_one_will_lead(const weft__dir *d, const char *name);
 
 /* ---- sweep.c: what nobody needs any more ---- */
 

@@ -17,4 +17,4 @@ end
 redis.call('HSET', M, 's', 'idle')
 redis.call('HDEL', M, 'oa')
 keep_record(mret)
-return {1, gate and hand_over() or wake('A ' .. hash_of_key())}
+return {1, gate and hand_over() or offer()}

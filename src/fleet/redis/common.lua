@@ -7,10 +7,11 @@
 --              a row died, am 1: nobody takes over, f the attempt that was
 --              forgotten, x the one that is to end, fp fingerprint, k the user's key
 --              (256 bytes of it) and ks its size, who has it, at since when, nx the
---              member of W whose turn it is until nu
+--              member of W whose turn it is until nu, aw until when who was woken
+--              has to come
 --   R  string  the result: a head of 107 bytes, then the payload
 --   W  zset    who waits, by since when: the inbox of a process; with a blank and the
---              attempt behind it for each of its gates
+--              attempt behind it for each of its gates, or p for those who never lead
 --   T  string  the result of one attempt as long as it is being sent
 --
 -- s: run, done, idle (nobody has it), lost (the owner of a call that must not
@@ -22,6 +23,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local HEAD = 107
 local FOREVER = 999999999999999
 local TURN = 250 -- ms: so far away may who is next be
+local NEVER_LEADS = ' p'
 
 -- As a string; Lua itself would print 1.79e+15 for a number of that size. It
 -- is exact up to 2^53, in microseconds the year 2255.
@@ -54,6 +56,17 @@ local function lives(member)
 	return redis.call('PUBSUB', 'NUMSUB', inbox_of(member))[2] > 0
 end
 
+-- Does one of those who wait, or have just been woken, lead next?
+local function one_will_lead()
+	for _, member in ipairs(redis.call('ZRANGE', W, 0, -1)) do
+		if member:sub(-2) ~= NEVER_LEADS and lives(member) then
+			return true
+		end
+	end
+	local left = number(redis.call('HGET', M, 'aw')) - now
+	return left > 0 and left <= TURN
+end
+
 -- Tell the processes that wait. An ACL without the channels must not undo what
 -- was decided: they find out by themselves, a little later. Returns how many.
 local function wake(message)
@@ -67,6 +80,15 @@ end
 
 local function hash_of_key()
 	return M:match('{(.-)}')
+end
+
+-- Nobody has it: who waits asks again, and one of them leads. Who does not lead waits
+-- for that one to come. Returns how many waited.
+local function offer()
+	if one_will_lead() then
+		redis.call('HSET', M, 'aw', whole(now + TURN))
+	end
+	return wake('A ' .. hash_of_key())
 end
 
 -- A lock goes to who has waited the longest, of those that live; it is told, and

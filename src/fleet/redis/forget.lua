@@ -13,5 +13,5 @@ local e = math.max(number(m[1]) + 1, time[1] * 1000000 + time[2])
 redis.call('HSET', M, 'e', whole(e), 'o', '', 's', 'idle', 'n', 0)
 redis.call('HDEL', M, 'oa', 'u', 'fp', 'am', 'nx', 'nu')
 keep_record(mret)
-wake('A ' .. hash_of_key())
+offer()
 return had

@@ -17,8 +17,9 @@ static weft__redis_waiter **chain_of(weft__redis *e, const uint64_t id[2])
 }
 
 /*
- * The callers of a process for a key wait as one. A gate waits for itself: there may
- * be another one for the key, whose turn is not its own.
+ * The callers of a process for a key wait as one, and those as another who do not
+ * start a call. A gate waits for itself: there may be another one for the key, whose
+ * turn is not its own.
  */
 static weft__redis_waiter *new_member(const weft__redis *e, const char *who)
 {
@@ -33,7 +34,8 @@ static weft__redis_waiter *new_member(const weft__redis *e, const char *who)
 weft__redis_waiter *weft__redis_waiter_new(weft__redis *e,
 					   const weft__fleet_ask *ask)
 {
-	weft__redis_waiter *w = new_member(e, ask->gate ? ask->attempt.hex : "");
+	weft__redis_waiter *w = new_member(
+		e, ask->gate ? ask->attempt.hex : ask->passive ? "p" : "");
 	weft__redis_waiter **chain = chain_of(e, ask->id.word);
 
 	if (w == NULL)

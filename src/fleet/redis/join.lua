@@ -9,7 +9,7 @@
 --   LEAD epoch deaths taken now [R bytes]   the caller runs it; taken 1: from
 --                                    an owner that is gone; R: serve this meanwhile
 --   WAIT epoch ms who inbox          ask again after ms, when the inbox says so, or the owner has ended
---   NONE                             mode p: there is nothing
+--   NONE                             mode p: there is nothing, and nobody waits who would lead
 --   LOST                             the owner is gone, and it must not run again
 --   LOOP                             that many owners died of it: no more
 --   OTHER                            another fingerprint has this key
@@ -20,6 +20,7 @@ local lease, grace, mret = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[1
 local known, max_deaths, once = tonumber(ARGV[11]), tonumber(ARGV[12]), ARGV[13]
 local max_age, big, key_size, quick = tonumber(ARGV[14]), tonumber(ARGV[15]), ARGV[16], tonumber(ARGV[17])
 local gone = ARGV[18] -- who is known to have ended, or nothing
+local SOON = 50 -- ms: until another one leads
 
 local m = redis.call('HMGET', M, 'e', 'o', 's', 'u', 'l', 'oa', 'ib', 'fp', 'k', 'n', 'am', 'who', 'nx', 'nu')
 local e, o, s, deaths = number(m[1]), m[2], m[3], number(m[10])
@@ -132,7 +133,7 @@ if s == 'lost' then
 	wake('A ' .. hash_of_key())
 	return {'LOST'}
 elseif mode == 'p' then
-	return {'NONE'}
+	return one_will_lead() and wait(e, SOON) or {'NONE'}
 end
 
 if mode == 'g' and s == 'idle' and m[13] and m[13] ~= member then
@@ -150,7 +151,7 @@ end
 e = math.max(e + 1, re + 1, known + 1, time[1] * 1000000 + time[2])
 redis.call('HSET', M, 'e', whole(e), 'o', attempt, 's', 'run', 'u', whole(now + lease), 'l', lease, 'ib', hint,
 	'n', deaths, 'am', once, 'fp', fp, 'k', key, 'ks', key_size, 'who', who, 'at', whole(now))
-redis.call('HDEL', M, 'oa', 'nx', 'nu')
+redis.call('HDEL', M, 'oa', 'nx', 'nu', 'aw')
 redis.call('ZREM', W, member)
 keep_record(mret)
 return reply('LEAD', e, deaths, s == 'run' and 1 or 0, meanwhile)
