@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli.h"
+#include "keeper.h"
 #include "live.h"
 #include "place.h"
 #include "record.h"
 #include "shown.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,7 +18,7 @@ static const char help[] =
 	"from its start on, and exit with its status; with 66 where nothing runs and nothing is kept.\n"
 	"\n"
 	"      --at URL          the place ($WEFT_AT, or dir:)\n"
-	"      --wait TIME       for so long; then status 75\n"
+	"      --wait TIME       for so long; then status 75, also where nobody reads\n"
 	"      --no-live         print nothing before the run has ended\n"
 	"  -h, --help            print this\n";
 
@@ -26,22 +28,75 @@ typedef struct waiting {
 	bool waited; /* atomic: there was a run */
 	shown shown;
 	live_follower follower;
-	weft_ctx watching;
+	weft_ctx watching, bounding;
+	uint64_t printed; /* atomic: pieces */
 } waiting;
+
+/* A pipe that can be written to has room for so much. */
+enum { PIECE = 4096 };
+
+/* How long who reads may take for a piece when the wait is over. */
+#define PATIENCE WEFT_MS(250)
+
+static int write_pieces(waiting *w, int fd, const char *data, size_t size)
+{
+	int err = 0;
+
+	weft_blocking_begin();
+	while (err == 0 && size > 0) {
+		size_t n = size < PIECE ? size : PIECE;
+
+		err = cli_write(fd, data, n);
+		weft_atomic_add(&w->printed, 1, relaxed);
+		data += n;
+		size -= n;
+	}
+	weft_blocking_end();
+	return err;
+}
+
+/* As every program does that writes to a pipe, unless our caller wants no such end. */
+static void die_of_pipe(void)
+{
+	struct sigaction now;
+
+	sigaction(SIGPIPE, NULL, &now);
+	if (now.sa_handler != SIG_IGN)
+		keeper_die(NULL, SIGPIPE);
+}
 
 /* What stderr does not take is dropped. */
 static int print(void *arg, enum record_kind kind, const void *data, size_t size)
 {
 	waiting *w = arg;
-	int err;
+	int err = write_pieces(w, (int)kind, data, size);
 
-	weft_blocking_begin();
-	err = cli_write((int)kind, data, size);
-	weft_blocking_end();
 	if (err == 0 || kind == RECORD_STDERR)
 		return 0;
+	if (err == -EPIPE)
+		die_of_pipe();
 	weft_ctx_cancel(&w->place.ctx, err);
 	return err;
+}
+
+/* What is being written cannot be taken back: leave it there. */
+static void bound(void *arg)
+{
+	waiting *w = arg;
+	const place_command *c = &w->place;
+	uint64_t before;
+
+	weft_task_name("bound");
+	if (weft_sleep(&w->bounding, c->wait) != 0)
+		return;
+	do {
+		before = weft_atomic_load(&w->printed, relaxed);
+		if (weft_sleep(&w->bounding, PATIENCE) != 0)
+			return;
+	} while (weft_atomic_load(&w->printed, relaxed) != before);
+	if (!c->told)
+		cli_trouble(c->command, "%s: nobody reads the output", c->key);
+	_exit(CLI_LATE);
 }
 
 static void tell_lost(void *arg)
@@ -128,12 +183,15 @@ static int take(waiting *w, int err, weft_bytes *bytes,
 static int wait_for_key(place_command *c, weft_fleet *fleet)
 {
 	waiting *w = (waiting *)c;
-	weft_waitgroup follower = {0};
+	weft_waitgroup follower = {0}, bounder = {0};
 	weft_fleet_info info;
 	weft_bytes bytes;
 	int status;
 
 	weft_ctx_init(&w->watching, NULL);
+	weft_ctx_init(&w->bounding, NULL);
+	if (c->wait > 0)
+		(void)!weft_waitgroup_go(&bounder, bound, w);
 	live_follower_init(&w->follower, fleet, &w->shown);
 	w->follower.key = c->key;
 	if (!w->whole)
@@ -144,6 +202,9 @@ static int wait_for_key(place_command *c, weft_fleet *fleet)
 	weft_bytes_release(&bytes);
 	weft_ctx_cancel(&w->watching, -ECANCELED);
 	weft_waitgroup_wait(&follower);
+	weft_ctx_cancel(&w->bounding, -ECANCELED);
+	weft_waitgroup_wait(&bounder);
+	weft_ctx_fini(&w->bounding);
 	weft_ctx_fini(&w->watching);
 	return status;
 }

@@ -363,6 +363,45 @@ class InDirectory(Everywhere, SharedTest):
         for process in slow:
             self.assertEqual(len(self.finish(process).stdout), 3_000_000)
 
+    def test_wait_dies_quietly_with_its_reader(self):
+        self.once("kept", "echo x; head -c 1000000 /dev/zero")
+        leader = self.start_flight("k", RUN + "yes | head -c 1000000; " + UNTIL_GO, stdout=subprocess.DEVNULL)
+        self.wait_for_runs(1)
+        for key in "k", "kept":
+            process = self.start("wait", key)
+            self.assertEqual(process.stdout.readline()[1:], "\n")
+            process.stdout.close()
+            self.assertEqual((process.wait(60), process.stderr.read()), (-signal.SIGPIPE, ""))
+            ignore = self.start("wait", key, preexec_fn=lambda: signal.signal(signal.SIGPIPE, signal.SIG_IGN),
+                                restore_signals=False)
+            ignore.stdout.close()
+            self.assertEqual((ignore.wait(60), ignore.stderr.read()),
+                             (74, "weft wait: cannot write the output: Broken pipe\n"))
+        self.go()
+        self.assertEqual(leader.wait(60), 0)
+
+    def test_wait_is_bounded_though_nobody_reads(self):
+        self.once("kept", "head -c 1000000 /dev/zero")
+        leader = self.start_flight("k", RUN + "head -c 1000000 /dev/zero; " + UNTIL_GO, stdout=subprocess.DEVNULL)
+        self.wait_for_runs(1)
+        for key in "k", "kept":
+            start = time.monotonic()
+            process = self.start("wait", "--wait", "500ms", key)
+            self.assertEqual(process.wait(60), 75)
+            self.assertLess(time.monotonic() - start, 2.5)
+            self.assertEqual(process.stderr.read().count("\n"), 1)
+        self.go()
+        self.assertEqual(leader.wait(60), 0)
+
+    def test_wait_is_over_and_a_slow_reader_is_given_all(self):
+        self.once("kept", "head -c 300000 /dev/zero")
+        process = self.start("wait", "--wait", "100ms", "kept")
+        size = 0
+        while data := os.read(process.stdout.fileno(), 20000):
+            size += len(data)
+            time.sleep(0.05)
+        self.assertEqual((process.wait(60), size), (0, 300_000))
+
     def test_followers_that_leave_are_let_go(self):
         leader = self.start_flight("k", RUN + "echo x; " + UNTIL_GO)
         self.wait_for_runs(1)
