@@ -46,9 +46,10 @@ static int end_run(place_command *c, weft_fleet *fleet)
 	weft_fleet_entry e = {0};
 	int err = weft_fleet_show(fleet, &c->ctx, key, &e);
 
+	/* By its token: the next one, which may begin now, is not meant. */
 	if (err == 0)
 		err = e.state == WEFT_FLEET_RUNNING
-			      ? weft_fleet_cancel(fleet, &c->ctx, key)
+			      ? weft_fleet_cancel(fleet, &c->ctx, key, e.token)
 			      : -ENOENT;
 	if (err == -ENOENT)
 		return nothing_runs(c);

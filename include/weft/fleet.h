@@ -397,14 +397,16 @@ WEFT_API int weft_fleet_forget(weft_fleet *f, weft_ctx *ctx, weft_key key);
 /*
  * Cancel the call for key that runs, wherever that is: its function's context is
  * done, for -EINTR, once its process has tried to renew the lease: within a quarter of
- * that. What the function then returns is given to all who wait, as ever.
+ * that. What the function then returns is given to all who wait, as ever. token is
+ * that of the run that is meant, as weft_fleet_show() has it; 0 is whichever runs.
  *
  * Returns   0            it will be told; it may be ending by itself
- *           -ENOENT      nothing runs
+ *           -ENOENT      nothing runs, or another run
  *           else as weft_fleet_do()
  * Context   a task or a plain thread; may switch tasks.
  */
-WEFT_API int weft_fleet_cancel(weft_fleet *f, weft_ctx *ctx, weft_key key);
+WEFT_API int weft_fleet_cancel(weft_fleet *f, weft_ctx *ctx, weft_key key,
+			       uint64_t token);
 
 /*
  * A gate: one lock of the fleet, wanted by many callers of each process, each

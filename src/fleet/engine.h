@@ -274,9 +274,12 @@ struct weft__fleet_ops {
 
 	int (*forget)(weft__fleet_engine *e, weft_ctx *ctx,
 		      const weft__fleet_id *id);
-	/* Have renew set cancelled for the run in progress; -ENOENT: there is none. */
+	/*
+	 * Have renew set cancelled for the run in progress, if its epoch is the
+	 * one given or that is 0; -ENOENT: there is no such run.
+	 */
 	int (*cancel)(weft__fleet_engine *e, weft_ctx *ctx,
-		      const weft__fleet_id *id);
+		      const weft__fleet_id *id, uint64_t epoch);
 	int (*list)(weft__fleet_engine *e, weft_ctx *ctx, weft_fleet_list_fn fn,
 		    void *arg);
 	int (*show)(weft__fleet_engine *e, weft_ctx *ctx,

@@ -612,7 +612,7 @@ int weft_fleet_forget(weft_fleet *f, weft_ctx *ctx, weft_key key)
 	return err;
 }
 
-int weft_fleet_cancel(weft_fleet *f, weft_ctx *ctx, weft_key key)
+int weft_fleet_cancel(weft_fleet *f, weft_ctx *ctx, weft_key key, uint64_t token)
 {
 	uint64_t room;
 	weft__fleet_id id;
@@ -623,7 +623,7 @@ int weft_fleet_cancel(weft_fleet *f, weft_ctx *ctx, weft_key key)
 	if (err != 0)
 		return err;
 	id = weft__fleet_id_of(key);
-	return f->engine->ops->cancel(f->engine, ctx, &id);
+	return f->engine->ops->cancel(f->engine, ctx, &id, token);
 }
 
 int weft_fleet_list(weft_fleet *f, weft_ctx *ctx, weft_fleet_list_fn fn,

@@ -1034,7 +1034,7 @@ TEST(fleet_tells_of_what_its_callers_wait_for)
 	weft_fleet_close(f);
 }
 
-TEST(fleet_cancel_ends_the_run_in_progress_and_all_are_given_its_end)
+static void cancel_run_in_progress(bool cancels_any)
 {
 	weft_fleet *f = place_open(), *g;
 	told t = {0};
@@ -1043,7 +1043,7 @@ TEST(fleet_cancel_ends_the_run_in_progress_and_all_are_given_its_end)
 
 	g = place_open_with((weft_fleet_options){.waits = note_wait,
 						 .waits_arg = &t});
-	CHECK_EQ(weft_fleet_cancel(g, NULL, a.call.key), -ENOENT);
+	CHECK_EQ(weft_fleet_cancel(g, NULL, a.call.key, 0), -ENOENT);
 	weft_waitgroup_add(&j.gate, 1);
 	a.call.lease = WEFT_MS(400);
 	b = (caller){.fleet = g, .call = a.call};
@@ -1051,7 +1051,9 @@ TEST(fleet_cancel_ends_the_run_in_progress_and_all_are_given_its_end)
 	test_until(begun(&j) == 1);
 	test_start(ask, &b);
 	test_until(weft_atomic_load(&t.times, acquire) == 1);
-	CHECK_EQ(weft_fleet_cancel(g, NULL, a.call.key), 0);
+	CHECK_EQ(weft_fleet_cancel(g, NULL, a.call.key, j.token + 1), -ENOENT);
+	CHECK_EQ(weft_fleet_cancel(g, NULL, a.call.key, j.token - 1), -ENOENT);
+	CHECK_EQ(weft_fleet_cancel(g, NULL, a.call.key, cancels_any ? 0 : j.token), 0);
 	test_join_all();
 	CHECK_EQ(j.cause, -EINTR);
 	CHECK(j.held);
@@ -1060,10 +1062,20 @@ TEST(fleet_cancel_ends_the_run_in_progress_and_all_are_given_its_end)
 	CHECK(a.info.answered && b.info.answered && !b.info.led);
 	CHECK_EQ(b.size, 4);
 	CHECK_EQ(begun(&j), 1);
-	CHECK_EQ(weft_fleet_cancel(g, NULL, a.call.key), -ENOENT);
+	CHECK_EQ(weft_fleet_cancel(g, NULL, a.call.key, 0), -ENOENT);
 	weft_waitgroup_done(&j.gate);
 	weft_fleet_close(g);
 	weft_fleet_close(f);
+}
+
+TEST(fleet_cancel_ends_the_run_in_progress_and_all_are_given_its_end)
+{
+	cancel_run_in_progress(true);
+}
+
+TEST(fleet_cancel_ends_the_run_that_is_meant_and_no_other)
+{
+	cancel_run_in_progress(false);
 }
 
 static void note_fact(void *arg, enum weft_fleet_verdict verdict, const char *what,

@@ -286,20 +286,21 @@ class Model:
         self.offer()
         return had
 
-    def cancel(self, _):
-        if self.m.get("s") != "run" or self.m["o"] == "?":
+    def cancel(self, a):
+        if self.m.get("s") != "run" or self.m["o"] == "?" or a["which"] not in (0, self.epoch()):
             return 0
         self.m["x"] = self.m["o"]
         return 1
 
 
 ARGUMENTS = {
-    "join": "attempt member hint mode fp key who lease grace mret known max_deaths once max_age big key_size quick gone",
+    "join": "attempt member hint mode fp key who lease grace mret known max_deaths once max_age big key_size quick"
+            " gone",
     "renew": "attempt hint epoch lease mret reclaim once who",
     "complete": "attempt payload bytes epoch ending err deaths took fresh stale linger mret reclaim inline",
     "abort": "attempt mret gate left",
     "forget": "mret",
-    "cancel": "",
+    "cancel": "which",
 }
 
 
@@ -347,8 +348,8 @@ class Walk:
         mode = pick("ccgggggg" if invites else "cckkkkrpg")
         members = [channel(process) + tail for tail in ("", f" {GATE}", " p")]
         return {
-            "attempt": attempt, "member": members["gp".find(mode) + 1], "hint": channel(process) if rng.random() < 0.7 else "",
-            "mode": mode,
+            "attempt": attempt, "member": members["gp".find(mode) + 1], "mode": mode,
+            "hint": channel(process) if rng.random() < 0.7 else "",
             "fp": pick(["", "", "", "a", "b"]) if rng.random() < 0.2 else "",
             "key_size": 4, "quick": pick([GRACE, GRACE // 5]),
             "key": "user" if rng.random() < 0.98 else "other", "who": f"who{process}",
@@ -360,6 +361,7 @@ class Walk:
             "payload": bytes(rng.getrandbits(8) for _ in range(pick([0, 3, 20]))), "err": pick([0, -5, 7, -2147483648]),
             "gate": rng.randrange(2), "left": pick(["", "", *members]), "gone": pick(["", "",
             "", f"who{rng.randrange(PROCESSES)}"]),
+            "which": pick([0, epoch, self.model.epoch()]),
             "took": rng.randrange(10**6), "fresh": pick([0, 0, -1, MINUTE, 30 * MINUTE]),
             "stale": pick([0, 40 * MINUTE, -1]), "linger": 1000 * MINUTE, "inline": pick([0, 10]),
         }

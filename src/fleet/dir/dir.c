@@ -795,11 +795,12 @@ static void dir_drop(weft__fleet_engine *e, weft__fleet_lease *lease)
 
 /* ---- forgetting, cancelling ---- */
 
-static int void_record(weft__dir *d, const char *name, int fd)
+static int void_record(weft__dir *d, const char *name, int fd, uint64_t any)
 {
 	record r;
 	weft__dir_head *h = &r.head;
 
+	(void)any;
 	if (!weft__dir_read(fd, &r))
 		return 0;
 	drop_result(d, name, &h->result);
@@ -812,21 +813,24 @@ static int void_record(weft__dir *d, const char *name, int fd)
 	return weft__dir_write(fd, &r, true);
 }
 
-static int cancel_record(weft__dir *d, const char *name, int fd)
+static int cancel_record(weft__dir *d, const char *name, int fd, uint64_t epoch)
 {
 	record r;
 
 	(void)d;
 	(void)name;
-	if (!weft__dir_read(fd, &r) || r.head.state != WEFT__DIR_RUN)
+	if (!weft__dir_read(fd, &r) || r.head.state != WEFT__DIR_RUN ||
+	    (epoch != 0 && r.head.epoch != epoch))
 		return -ENOENT;
 	r.head.flags |= WEFT__DIR_CANCELLED;
 	return weft__dir_write(fd, &r, false);
 }
 
+typedef int change_fn(weft__dir *d, const char *name, int fd, uint64_t epoch);
+
 /* With the shard locked; none: what is returned where there is no record. */
-static int change_record(weft__dir *d, const char *name,
-			 int (*change)(weft__dir *, const char *, int), int none)
+static int change_record(weft__dir *d, const char *name, change_fn *change,
+			 uint64_t epoch, int none)
 {
 	int shard, fd, err = none;
 
@@ -836,7 +840,7 @@ static int change_record(weft__dir *d, const char *name,
 		return note_result(d, shard);
 	fd = weft__dir_open_at(d->keys, name, O_RDWR);
 	if (fd >= 0)
-		err = change(d, name, fd);
+		err = change(d, name, fd, epoch);
 	else if (errno != ENOENT)
 		err = weft__dir_trouble(errno);
 	weft__dir_unlock(shard);
@@ -848,14 +852,14 @@ static int dir_forget(weft__fleet_engine *e, weft_ctx *ctx,
 		      const weft__fleet_id *id)
 {
 	(void)ctx;
-	return change_record(dir_of(e), id->hex, void_record, 0);
+	return change_record(dir_of(e), id->hex, void_record, 0, 0);
 }
 
 static int dir_cancel(weft__fleet_engine *e, weft_ctx *ctx,
-		      const weft__fleet_id *id)
+		      const weft__fleet_id *id, uint64_t epoch)
 {
 	(void)ctx;
-	return change_record(dir_of(e), id->hex, cancel_record, -ENOENT);
+	return change_record(dir_of(e), id->hex, cancel_record, epoch, -ENOENT);
 }
 
 const weft__fleet_ops weft__fleet_dir_ops = {

@@ -624,7 +624,7 @@ static int redis_forget(weft__fleet_engine *engine, weft_ctx *ctx,
 }
 
 static int redis_cancel(weft__fleet_engine *engine, weft_ctx *ctx,
-			const weft__fleet_id *id)
+			const weft__fleet_id *id, uint64_t epoch)
 {
 	weft__redis *e = redis_of(engine);
 	weft__redis_words w;
@@ -632,6 +632,7 @@ static int redis_cancel(weft__fleet_engine *engine, weft_ctx *ctx,
 	int err;
 
 	weft__redis_script_words(&w, e, &weft__redis_cancel, id, NULL);
+	weft__redis_number(&w, (int64_t)epoch);
 	err = weft__redis_do(e, &weft__redis_cancel, &w, ctx, &reply);
 	if (err != 0)
 		return err;
