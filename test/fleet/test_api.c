@@ -963,32 +963,6 @@ static void wait_for_key(void *arg)
 	weft_bytes_release(&b);
 }
 
-TEST(fleet_wait_starts_nothing)
-{
-	weft_fleet *f = place_open();
-	job j = {.holds = true, .text = "soon"};
-	caller a = {.fleet = f, .call = call_of(&j)}, w = a;
-	weft_fleet_counters n;
-
-	wait_for_key(&w);
-	CHECK_EQ(w.err, -ENOENT);
-	weft_waitgroup_add(&j.gate, 1);
-	test_start(ask, &a);
-	test_until(begun(&j) == 1);
-	test_start(wait_for_key, &w);
-	do
-		weft_fleet_count(f, &n);
-	while (n.commands < 3);	/* two in vain, or one and the waiter's */
-	weft_waitgroup_done(&j.gate);
-	test_join_all();
-	CHECK_EQ(w.err, 0);
-	CHECK_EQ(w.size, 4);
-	CHECK(w.info.shared && !w.info.led);
-	wait_for_key(&w);
-	CHECK_EQ(w.err, -ENOENT);	/* a call's result is not kept */
-	weft_fleet_close(f);
-}
-
 /* What options.waits was told. */
 typedef struct {
 	uint32_t times;		/* atomic */
@@ -1003,6 +977,35 @@ static void note_wait(void *arg, weft_key key, uint64_t token)
 	t->key_fits = key.size == 3 && memcmp(key.data, "key", 3) == 0;
 	t->token = token;
 	weft_atomic_add(&t->times, 1, acq_rel);
+}
+
+TEST(fleet_wait_starts_nothing)
+{
+	told t = {0};
+	weft_fleet *f;
+	job j = {.holds = true, .text = "soon"};
+	caller a = {.call = call_of(&j)}, w;
+
+	place_choose();
+	f = place_open_with((weft_fleet_options){.waits = note_wait,
+						 .waits_arg = &t});
+	a.fleet = f;
+	w = a;
+	wait_for_key(&w);
+	CHECK_EQ(w.err, -ENOENT);
+	weft_waitgroup_add(&j.gate, 1);
+	test_start(ask, &a);
+	test_until(begun(&j) == 1);
+	test_start(wait_for_key, &w);
+	test_until(weft_atomic_load(&t.times, acquire) == 1);
+	weft_waitgroup_done(&j.gate);
+	test_join_all();
+	CHECK_EQ(w.err, 0);
+	CHECK_EQ(w.size, 4);
+	CHECK(w.info.shared && !w.info.led);
+	wait_for_key(&w);
+	CHECK_EQ(w.err, -ENOENT);	/* a call's result is not kept */
+	weft_fleet_close(f);
 }
 
 TEST(fleet_tells_of_what_its_callers_wait_for)
