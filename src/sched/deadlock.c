@@ -152,7 +152,8 @@ static void report_leak(const weft__person *p, void *leaks_)
 	weft__print(&l->out, "weft: leaked task \"%s\", started at %s, waits: ",
 		    p->name[0] != 0 ? p->name : "unnamed", site);
 	weft__print_wait(&l->out, p->why, p->object);
-	if (weft__census_tell(p, true, &told) && told.text[0] != 0)
+	/* Plain threads may run, and wake it at any moment. */
+	if (weft__census_tell(p, false, &told) && told.text[0] != 0)
 		weft__print(&l->out, " (%s)", told.text);
 	weft__print(&l->out, ", for ");
 	weft__print_age(&l->out, weft_now() - p->since);
