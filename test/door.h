@@ -9,7 +9,6 @@
 
 #include "base/base.h"
 #include "base/hash.h"
-#include "base/heap.h"
 #include "base/list.h"
 #include "base/wheel.h"
 #include "group/flight.h"

@@ -1,32 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/wheel.h"
 
-enum { LOOKED_AT = 16 };	/* of a list, for its smallest key */
-
 /* ---- places ---- */
 
 typedef struct {
-	int level;	/* negative: the heap */
+	int level;
 	int digit;
 } place;
 
 static int shift_of(int level)
 {
-	return WEFT__WHEEL_NEAR_BITS + level * WEFT__WHEEL_DIGIT_BITS;
+	return level * WEFT__WHEEL_DIGIT_BITS;
 }
 
 /* H1 */
 static place place_of(const weft__wheel *wheel, int64_t key)
 {
-	uint64_t far = (uint64_t)(key ^ wheel->base) >> WEFT__WHEEL_NEAR_BITS;
-	place p = {.level = -1};
+	uint64_t differs = (uint64_t)(key ^ wheel->base) | 1;
+	int level = (63 - __builtin_clzll(differs)) / WEFT__WHEEL_DIGIT_BITS;
 
-	if (far != 0) {
-		p.level = (63 - __builtin_clzll(far)) / WEFT__WHEEL_DIGIT_BITS;
-		p.digit = (int)((uint64_t)key >> shift_of(p.level) &
-				(WEFT__WHEEL_DIGITS - 1));
-	}
-	return p;
+	return (place){level, (int)((uint64_t)key >> shift_of(level) &
+				    (WEFT__WHEEL_DIGITS - 1))};
 }
 
 /* The list that comes first; there must be one. */
@@ -60,15 +54,12 @@ static void mark_empty(weft__wheel *wheel, place p)
 
 /* ---- lists ---- */
 
-static void list_push(weft__wheel *wheel, place p, weft__heap_node *node)
+static void list_push(weft__wheel_node **first, weft__wheel_node *node)
 {
-	weft__heap_node **first = &wheel->far[p.level][p.digit];
-
 	node->next = NULL;
 	if (*first == NULL) {
 		node->prev = node;
 		*first = node;
-		mark_used(wheel, p);
 	} else {
 		node->prev = (*first)->prev;
 		node->prev->next = node;
@@ -76,10 +67,8 @@ static void list_push(weft__wheel *wheel, place p, weft__heap_node *node)
 	}
 }
 
-static void list_remove(weft__wheel *wheel, place p, weft__heap_node *node)
+static void list_remove(weft__wheel_node **first, weft__wheel_node *node)
 {
-	weft__heap_node **first = &wheel->far[p.level][p.digit];
-
 	if (node == *first)
 		*first = node->next;
 	else
@@ -88,91 +77,113 @@ static void list_remove(weft__wheel *wheel, place p, weft__heap_node *node)
 		node->next->prev = node->prev;
 	else if (*first != NULL)
 		(*first)->prev = node->prev;
-	else
-		mark_empty(wheel, p);
+}
+
+/* Is node at an end of that list? Elsewhere none needs to know its list. */
+static bool is_at_end(const weft__wheel_node *first, const weft__wheel_node *node)
+{
+	return first != NULL && (node == first || node == first->prev);
 }
 
 /* ---- the wheel ---- */
 
-static void put(weft__wheel *wheel, weft__heap_node *node, int64_t key)
+static void put(weft__wheel *wheel, weft__wheel_node *node, int64_t key)
 {
 	place p = place_of(wheel, key);
 
-	if (p.level < 0) {
-		weft__heap_insert(&wheel->near, node, key);
-	} else {
-		node->key = key;
-		list_push(wheel, p, node);
-	}
+	node->key = key;
+	list_push(&wheel->lists[p.level][p.digit], node);
+	mark_used(wheel, p);
 }
 
-void weft__wheel_insert(weft__wheel *wheel, weft__heap_node *node, int64_t key)
+void weft__wheel_insert(weft__wheel *wheel, weft__wheel_node *node, int64_t key)
 {
 	put(wheel, node, key > wheel->base ? key : wheel->base);
 }
 
-void weft__wheel_remove(weft__wheel *wheel, weft__heap_node *node)
+void weft__wheel_remove(weft__wheel *wheel, weft__wheel_node *node)
 {
 	place p = place_of(wheel, node->key);
+	weft__wheel_node **list = &wheel->lists[p.level][p.digit];
 
-	if (p.level < 0)
-		weft__heap_remove(&wheel->near, node);
-	else
-		list_remove(wheel, p, node);
+	if (unlikely(is_at_end(wheel->opening, node))) {
+		list_remove(&wheel->opening, node);
+		return;
+	}
+	list_remove(list, node);
+	if (*list == NULL)
+		mark_empty(wheel, p);
 }
 
-/* Put the first list elsewhere, if its time has begun: H3. */
-static bool open_first(weft__wheel *wheel, int64_t now)
+/* Its first one, unless there are too many to look at each: NULL. */
+static weft__wheel_node *first_of(const weft__wheel *wheel, place p)
 {
-	place p = first_place(wheel);
-	int64_t begin = begin_of(wheel, p);
-	weft__heap_node *node, *next;
+	weft__wheel_node *node = wheel->lists[p.level][p.digit], *first = node;
 
-	if (begin > now)
-		return false;
-	node = wheel->far[p.level][p.digit];
-	wheel->far[p.level][p.digit] = NULL;
+	if (p.level == 0)
+		return first;	/* H2 */
+	for (int count = 1; (node = node->next) != NULL; count++) {
+		if (count == WEFT__WHEEL_FEW)
+			return NULL;
+		if (node->key < first->key)
+			first = node;
+	}
+	return first;
+}
+
+/* H3 */
+static void open_list(weft__wheel *wheel, place p)
+{
+	wheel->base = begin_of(wheel, p);
+	wheel->opening = wheel->lists[p.level][p.digit];
+	wheel->lists[p.level][p.digit] = NULL;
 	mark_empty(wheel, p);
-	wheel->base = begin;
-	for (; node != NULL; node = next) {
-		next = node->next;
+}
+
+/* False: there is more, and nothing may be moved any more. */
+static bool go_on_opening(weft__wheel *wheel, int *moves)
+{
+	weft__wheel_node *node;
+
+	while ((node = wheel->opening) != NULL && *moves > 0) {
+		--*moves;
+		list_remove(&wheel->opening, node);
 		put(wheel, node, node->key);
 	}
-	return true;
+	return node == NULL;
 }
 
-weft__heap_node *weft__wheel_due(weft__wheel *wheel, int64_t now)
+weft__wheel_node *weft__wheel_due(weft__wheel *wheel, int64_t now, int *moves)
 {
-	weft__heap_node *first;
+	while (go_on_opening(wheel, moves)) {
+		weft__wheel_node *first;
+		place p;
 
-	while (wheel->near.root == NULL && wheel->levels != 0 &&
-	       open_first(wheel, now))
-		;
-	first = wheel->near.root;
-	if (first != NULL && first->key <= now)
-		return first;
-	if (now > wheel->base)
+		if (wheel->levels == 0)
+			break;
+		p = first_place(wheel);
+		if (begin_of(wheel, p) > now)
+			break;
+		first = first_of(wheel, p);
+		if (first != NULL)
+			return first->key <= now ? first : NULL;
+		open_list(wheel, p);
+	}
+	if (wheel->opening == NULL && now > wheel->base)
 		wheel->base = now;	/* H3 */
 	return NULL;
 }
 
 int64_t weft__wheel_next(const weft__wheel *wheel)
 {
-	const weft__heap_node *node;
-	int64_t next = INT64_MAX;
-	int count = 0;
+	weft__wheel_node *first;
 	place p;
 
-	if (wheel->near.root != NULL)
-		return wheel->near.root->key;
+	if (wheel->opening != NULL)
+		return wheel->base;
 	if (wheel->levels == 0)
-		return next;
+		return INT64_MAX;
 	p = first_place(wheel);
-	for (node = wheel->far[p.level][p.digit]; node != NULL; node = node->next) {
-		if (++count > LOOKED_AT)
-			return begin_of(wheel, p);
-		if (node->key < next)
-			next = node->key;
-	}
-	return next;
+	first = first_of(wheel, p);
+	return first != NULL ? first->key : begin_of(wheel, p);
 }

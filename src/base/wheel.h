@@ -1,55 +1,72 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is due when: a heap of what is due soon, and lists of what is due later,
- * as in Varghese and Lauck, "Hashed and hierarchical timing wheels", SOSP 1987.
+ * What is due when: lists, by the first digit in which a key differs from the
+ * time it is; as in Varghese and Lauck, "Hashed and hierarchical timing wheels",
+ * SOSP 1987. Nothing is allocated, so that arming a timer cannot fail.
  *
  * Most of what is due later is a timeout that is stopped long before. To take
  * it out of a list costs a look at two neighbours, however many there are; out
  * of a heap, a path through nodes that no cache holds any more.
  *
- * H1  No key is smaller than base; one that would be becomes base. Where a node
- *     is, the highest bit says in which its key differs from base: among the
- *     lowest NEAR_BITS it is in the heap, else in a list of the level that has
- *     the bit, that of the key's digit there.
- * H2  So what is in the heap comes before what is in lists, a lower level
- *     before a higher one, a smaller digit before a larger one.
- * H3  base moves to where the first list begins, once nothing is in the heap,
- *     and that list is put elsewhere; or up to a time before which nothing is
- *     left. Neither changes the highest bit of any other.
+ * H1  No key is smaller than base; one that would be becomes base. The highest
+ *     digit in which a node's key differs from base is its level (the lowest,
+ *     if none does), and it is in the list of the key's digit there; or, until
+ *     it has its turn, in the one that is being opened.
+ * H2  So a lower level comes before a higher one, a smaller digit before a
+ *     larger one. In a list of the lowest level all keys are the same.
+ * H3  base moves to where the first list begins, which is opened then: its nodes
+ *     are put elsewhere, on lower levels. Or it moves up to a time before which
+ *     nothing is left. Neither changes the highest digit of any other.
+ * H4  A list of FEW is looked through, a longer one opened: by as many nodes at
+ *     a time as the caller allows. Until it is open nothing is due, because the
+ *     first may be among the rest.
  */
 #ifndef WEFT_SRC_BASE_WHEEL_H
 #define WEFT_SRC_BASE_WHEEL_H
 
-#include "base/heap.h"
+#include "base/base.h"
 
 enum {
-	WEFT__WHEEL_NEAR_BITS = 26,	/* 67 ms, where keys are nanoseconds */
 	WEFT__WHEEL_DIGIT_BITS = 6,
 	WEFT__WHEEL_DIGITS = 1 << WEFT__WHEEL_DIGIT_BITS,
-	WEFT__WHEEL_LEVELS = 7,
+	WEFT__WHEEL_LEVELS = 11,	/* the digits of a key */
+	WEFT__WHEEL_FEW = 16,	/* the smallest of so many is soon found */
+};
+
+typedef struct weft__wheel_node weft__wheel_node;
+struct weft__wheel_node {
+	int64_t key;
+	weft__wheel_node *next;
+	weft__wheel_node *prev;	/* of a list's first: the last */
 };
 
 /* All bytes zero: empty. */
 typedef struct weft__wheel {
-	weft__heap near;
 	int64_t base;
+	weft__wheel_node *opening;	/* the rest of a list: H1 */
 	uint32_t levels;	/* a bit for each that has lists … */
 	uint64_t digits[WEFT__WHEEL_LEVELS];	/* … and for each list there */
-	/* A list's first node; its prev is the last. */
-	weft__heap_node *far[WEFT__WHEEL_LEVELS][WEFT__WHEEL_DIGITS];
+	weft__wheel_node *lists[WEFT__WHEEL_LEVELS][WEFT__WHEEL_DIGITS];
 } weft__wheel;
 
 static inline bool weft__wheel_empty(const weft__wheel *wheel)
 {
-	return wheel->near.root == NULL && wheel->levels == 0;
+	return wheel->levels == 0 && wheel->opening == NULL;
 }
 
-/* Among equal keys of lists the first in is the first out. */
-void weft__wheel_insert(weft__wheel *wheel, weft__heap_node *node, int64_t key);
-void weft__wheel_remove(weft__wheel *wheel, weft__heap_node *node);
+/*
+ * Among equal keys the first in is the first out, unless it is in the list that
+ * is being opened when the second one comes.
+ */
+void weft__wheel_insert(weft__wheel *wheel, weft__wheel_node *node, int64_t key);
+void weft__wheel_remove(weft__wheel *wheel, weft__wheel_node *node);
 
-/* The first of those with a key of now at most, which stays there, or NULL. */
-weft__heap_node *weft__wheel_due(weft__wheel *wheel, int64_t now);
+/*
+ * The first of those with a key of now at most, which stays there; or NULL: there
+ * is none, or none is known. The latter if *moves, of which each node that is put
+ * elsewhere costs one, has come to zero: call it again.
+ */
+weft__wheel_node *weft__wheel_due(weft__wheel *wheel, int64_t now, int *moves);
 
 /*
  * Nothing is due before that: the smallest key, or, if many are about, perhaps

@@ -47,8 +47,9 @@ static void look_at(weft__worker *w, look *l)
 		weft_atomic_store(&w->stale_tick, tick, relaxed);
 	}
 	weft__worker_forget_weight(w);
-	if (weft_atomic_load(&w->timers.next, relaxed) <= l->now - TICK_NS)
-		weft__timers_run(&w->timers, l->now);
+	while (weft_atomic_load(&w->timers.next, relaxed) <= l->now - TICK_NS &&
+	       weft__timers_run(&w->timers, l->now))
+		;
 }
 
 static bool is_stuck(weft__worker *w, const look *l)
@@ -160,7 +161,8 @@ void *weft__monitor_main(void *unused)
 			weft__futex_wait(&weft__rt.monitor_stop, 0, next_look());
 		}
 		weft__dump_if_asked();
-		weft__timers_run(&weft__rt.timers, weft_now());
+		while (weft__timers_run(&weft__rt.timers, weft_now()))
+			;
 		look_around(weft_now());
 		trim = weft__stack_trim(weft_now());
 	}

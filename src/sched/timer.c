@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sched/timer.h"
 
+#include "plat/whim.h"
 #include "sched/sched.h"
 
 void weft__timers_init(weft__timers *timers)
@@ -61,25 +62,48 @@ bool weft__timer_stop(weft__timer *timer)
 	return armed;
 }
 
-size_t weft__timers_run(weft__timers *timers, weft_time now)
+/* With the lock. Returns how many were fired; *steps: that many more may be. */
+static size_t fire_due(weft__timers *timers, weft_time now, int *steps,
+		       weft__wakeups *wakeups)
 {
-	weft__wakeups wakeups = {0};
-	weft__heap_node *first;
+	weft__wheel_node *first;
 	size_t fired = 0;
 
-	if (weft_atomic_load(&timers->next, relaxed) > now)
-		return 0;
-	weft__lock_take(&timers->lock);
-	while ((first = weft__wheel_due(&timers->wheel, now)) != NULL) {
+	while (*steps > 0 &&
+	       (first = weft__wheel_due(&timers->wheel, now, steps)) != NULL) {
 		weft__timer *timer = weft__container(first, weft__timer, node);
 
 		weft__wheel_remove(&timers->wheel, first);
-		timer->fire(timer, &wakeups);
+		timer->fire(timer, wakeups);
 		weft_atomic_store(&timer->owner, NULL, release);	/* T1 */
 		fired++;
+		--*steps;
 	}
-	publish_next(timers, weft__wheel_next(&timers->wheel));
-	weft__lock_drop(&timers->lock);
-	weft__wake(&wakeups);
 	return fired;
+}
+
+/*
+ * T2  The lock is held for STEPS timers at a time, fired or put elsewhere in the
+ *     wheel. What is due is fired in one go. But who has only been putting timers
+ *     elsewhere, which are stopped before they are due more often than not, may
+ *     have tasks to run first: the rest is for its next look, or the monitor's.
+ */
+bool weft__timers_run(weft__timers *timers, weft_time now)
+{
+	size_t fired;
+	int steps;
+
+	do {
+		weft__wakeups wakeups = {0};
+
+		if (weft_atomic_load(&timers->next, relaxed) > now)
+			return false;
+		steps = weft__whim(true) ? WEFT__TIMER_STEPS : 1;
+		weft__lock_take(&timers->lock);
+		fired = fire_due(timers, now, &steps, &wakeups);
+		publish_next(timers, weft__wheel_next(&timers->wheel));
+		weft__lock_drop(&timers->lock);
+		weft__wake(&wakeups);
+	} while (fired > 0);
+	return steps == 0;
 }

@@ -36,7 +36,12 @@ int weft__timer_start(weft__timer *timer, weft_time when,
  */
 bool weft__timer_stop(weft__timer *timer);
 
-/* Fire what is due. Returns how many that were. */
-size_t weft__timers_run(weft__timers *timers, weft_time now);
+enum { WEFT__TIMER_STEPS = 64 };	/* T2 */
+
+/*
+ * Fire what is due. Returns true if that is not known yet of all timers: call it
+ * again soon.
+ */
+bool weft__timers_run(weft__timers *timers, weft_time now);
 
 #endif

@@ -41,8 +41,8 @@
 #define WEFT_SRC_SCHED_WAITER_H
 
 #include "base/base.h"
-#include "base/heap.h"
 #include "base/list.h"
+#include "base/wheel.h"
 
 #include <weft/time.h>
 
@@ -104,7 +104,7 @@ struct weft__task {
 /* A point in time at which fire is called: see timer.h. */
 typedef struct weft__timer weft__timer;
 struct weft__timer {
-	weft__heap_node node;
+	weft__wheel_node node;
 	struct weft__timers *owner;	/* NULL when not armed */
 	void (*fire)(weft__timer *timer, weft__wakeups *wakeups);
 };

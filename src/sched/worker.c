@@ -213,10 +213,11 @@ pick_ready(weft__worker *w)
 	return task != NULL ? task : take_pinned(w);
 }
 
-static void run_timers(weft__worker *w)
+/* True: it has to come again, and soon. */
+static bool run_timers(weft__worker *w)
 {
-	if (weft_atomic_load(&w->timers.next, relaxed) != WEFT_NEVER)
-		weft__timers_run(&w->timers, weft_now());
+	return weft_atomic_load(&w->timers.next, relaxed) != WEFT_NEVER &&
+	       weft__timers_run(&w->timers, weft_now());
 }
 
 weft__task *weft__worker_take_ready(weft__worker *w)
@@ -639,8 +640,8 @@ static __attribute__((noinline)) weft__task *find_more(weft__worker *w)
 		task = search(w);
 		if (task != NULL)
 			break;
-		run_timers(w);
-		if (!weft__worker_has_work(w) && !weft__runtime_idle(w))
+		if (!run_timers(w) && !weft__worker_has_work(w) &&
+		    !weft__runtime_idle(w))
 			return NULL;
 		task = find_own(w);
 		if (task != NULL)

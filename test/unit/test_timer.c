@@ -108,6 +108,29 @@ TEST_FLAVOURS(sleep_ends_when_its_context_is_cancelled)
 	CHECK_LT(weft_now() - start, 10 * WEFT_SECOND * test_slowdown());
 }
 
+/* Their timers are in one list, and some leave it as it is being opened. */
+TEST_FLAVOURS(sleepers_of_a_crowd_wake_while_others_give_up)
+{
+	enum { SLEEPERS = 200 };
+	static struct sleeper s[SLEEPERS];
+	weft_ctx parent;
+
+	weft_ctx_init(&parent, NULL);
+	for (int i = 0; i < SLEEPERS; i++) {
+		weft_ctx_init(&s[i].ctx, i % 2 == 0 ? &parent : NULL);
+		s[i].d = WEFT_MS(20) + WEFT_US(i);
+		test_start(sleep_with_context, &s[i]);
+	}
+	weft_sleep(NULL, WEFT_MS(20) + WEFT_US(test_random() % 100));
+	weft_ctx_cancel(&parent, 0);
+	test_join_all();
+	for (int i = 0; i < SLEEPERS; i++) {
+		CHECK(s[i].result == 0 || (i % 2 == 0 && s[i].result == -ECANCELED));
+		weft_ctx_fini(&s[i].ctx);
+	}
+	weft_ctx_fini(&parent);
+}
+
 TEST_FLAVOURS(sleep_ends_at_the_deadline_of_its_context)
 {
 	weft_time start = weft_now();
@@ -236,6 +259,12 @@ static void add_random(weft__timers *all)
 	}
 }
 
+static void run_all(weft__timers *all, weft_time now)
+{
+	while (weft__timers_run(all, now))
+		;
+}
+
 TEST(timers_fire_in_order_and_not_early)
 {
 	weft__timers all;
@@ -244,9 +273,7 @@ TEST(timers_fire_in_order_and_not_early)
 	CHECK_EQ(all.next, WEFT_NEVER);
 	add_random(&all);
 	for (int64_t now = 0; now < 11000; now += 97) {
-		int before = fired_count;
-
-		CHECK_EQ(weft__timers_run(&all, now), fired_count - before);
+		run_all(&all, now);
 		CHECK_LE(last_fired, now);
 		CHECK_LT(now, all.next);
 	}
@@ -263,14 +290,14 @@ TEST(timers_that_were_stopped_do_not_fire)
 
 	weft__timers_init(&all);
 	add_random(&all);
-	weft__timers_run(&all, 3000);
+	run_all(&all, 3000);
 	for (int i = 0; i < TIMERS; i += 2) {
 		bool prevented = weft__timer_stop(&timers[i].timer);
 
 		CHECK_EQ(prevented, timers[i].when > 3000);
 		stopped += prevented;
 	}
-	weft__timers_run(&all, 10000);
+	run_all(&all, 10000);
 	CHECK_EQ(fired_count, TIMERS - stopped);
 	for (int i = 1; i < TIMERS; i += 2)
 		CHECK_EQ(timers[i].fired, 1);
@@ -294,6 +321,57 @@ TEST(timers_tell_when_the_next_is_due)
 	CHECK_EQ(all.next, WEFT_NEVER);
 }
 
+static int fired_in_a_row, most_in_a_row;
+
+/* Who is claimed into wakeups is woken without the lock. */
+static void count_in_a_row(weft__timer *timer, weft__wakeups *wakeups)
+{
+	static weft__waiter mark;
+
+	(void)timer;
+	fired_in_a_row = wakeups->last_thread == &mark ? fired_in_a_row + 1 : 1;
+	if (fired_in_a_row > most_in_a_row)
+		most_in_a_row = fired_in_a_row;
+	wakeups->last_thread = &mark;	/* no matter where none is first */
+	fired_count++;
+}
+
+TEST(timers_are_fired_a_part_at_a_time)
+{
+	weft__timers all;
+
+	weft__timers_init(&all);
+	for (int i = 0; i < TIMERS; i++)
+		weft__timers_add(&all, &timers[i].timer, 1000, count_in_a_row);
+	run_all(&all, 1000);
+	CHECK_EQ(fired_count, TIMERS);
+	CHECK_LE(most_in_a_row, WEFT__TIMER_STEPS);
+}
+
+/* Far ones, of which one is due: a look puts some elsewhere, and is soon over. */
+TEST(timers_are_looked_at_a_part_at_a_time)
+{
+	weft__timers all;
+	int looks = 1;
+
+	weft__timers_init(&all);
+	for (int i = 0; i < TIMERS; i++)
+		weft__timers_add(&all, &timers[i].timer, WEFT_MINUTE + i,
+				 note_fired);
+	while (weft__timers_run(&all, WEFT_MINUTE)) {
+		CHECK_LE(all.next, WEFT_MINUTE);
+		looks++;
+	}
+	CHECK_LE(TIMERS / WEFT__TIMER_STEPS, looks);
+	CHECK_EQ(all.next, WEFT_MINUTE + 1);
+	CHECK_EQ(fired_count, 1);
+	CHECK(!weft__timer_stop(&timers[0].timer));
+	for (int i = 1; i < TIMERS; i++)
+		CHECK(weft__timer_stop(&timers[i].timer));
+	CHECK(weft__wheel_empty(&all.wheel));
+	CHECK_EQ(all.next, WEFT_NEVER);
+}
+
 static uint32_t phase;	/* 1: fire runs, 2: it is about to return */
 static weft__timer slow_timer;
 
@@ -311,7 +389,7 @@ static void fire_slowly(weft__timer *timer, weft__wakeups *wakeups)
 
 static void run_slow_timer(void *arg)
 {
-	CHECK_EQ(weft__timers_run(arg, 1), 1);
+	CHECK(!weft__timers_run(arg, 1));
 }
 
 TEST(timer_stop_waits_for_the_fire_that_runs)

@@ -157,10 +157,10 @@ void weft__timers_init(weft__timers *timers)
 	timers->next = WEFT_NEVER;
 }
 
-size_t weft__timers_run(weft__timers *timers, weft_time now)
+bool weft__timers_run(weft__timers *timers, weft_time now)
 {
 	(void)timers, (void)now;
-	return 0;
+	return false;
 }
 
 weft_time weft__stack_trim(weft_time now)
