@@ -179,8 +179,8 @@ struct weft__fleet_lease {
 	weft__fleet_lease *next_due;
 	int renewed;
 	/*
-	 * Set by renew, with weft_atomic_store() since others look, by complete
-	 * and by abort: other processes that wait; -1: unknown.
+	 * Set by renew, with weft_atomic_store() since others look, and by complete
+	 * and abort if they learn it: other processes that wait; -1: unknown.
 	 */
 	int waiters;
 	bool cancelled;		/* set by renew where it is 0: the run is to end */
@@ -269,7 +269,10 @@ struct weft__fleet_ops {
 	int (*abort)(weft__fleet_engine *e, weft__fleet_lease *lease);
 	/* Other processes that wait for what this lease is for, now; -1: unknown. */
 	int (*waiters)(weft__fleet_engine *e, const weft__fleet_lease *lease);
-	/* A lease that is down for good: free what the engine has of it. */
+	/*
+	 * A lease that is down for good: free what the engine has of it, and let
+	 * others have it once it can be told, unless it must not run twice.
+	 */
 	void (*drop)(weft__fleet_engine *e, weft__fleet_lease *lease);
 
 	int (*forget)(weft__fleet_engine *e, weft_ctx *ctx,

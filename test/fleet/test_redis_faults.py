@@ -914,6 +914,60 @@ def gate_is_unlocked_though_the_server_has_lost_its_scripts(worker, seed):
 
 
 @case
+def call_is_given_up_though_the_server_stands_still(worker, seed):
+    """Nor does its process stay until it can be told."""
+    with Scene(worker, seed, lease_ms=20_000, grace_ms=5000) as s:
+        first = s.leader(sleep_ms=60_000, obey=1, wait_ms=1000)
+        second = s.fleet.start(sleep_ms=1)
+        s.settled(1)
+        s.server.freeze()
+        left, gone = s.fleet.wait_for("give_up", first), s.fleet.wait_for("bye", first)
+        s.server.thaw()
+        back = time.monotonic_ns()
+        begun = s.fleet.wait_for("start", second)
+        complaints = s.finish(most_runs=2)
+        for what, took in ("leaving", gone.at - left.at), ("what came next", begun.at - back):
+            expect(complaints, took < 1000 * 10**6, f"{what} took {took / 1e6:.0f} ms")
+        return complaints
+
+
+@case
+def call_is_given_up_though_the_server_was_away(worker, seed):
+    with Scene(worker, seed, "--appendonly", "yes", "--appendfsync", "always", lease_ms=20_000, grace_ms=5000) as s:
+        first = s.leader(sleep_ms=60_000, obey=1, wait_ms=1000, hold=1)
+        second = s.fleet.start(sleep_ms=1)
+        s.settled(1)
+        s.server.kill()
+        s.fleet.wait_for("lost", first)
+        time.sleep(0.3)  # it is tried to connect meanwhile
+        s.server.start()
+        back = time.monotonic_ns()
+        took = (s.fleet.wait_for("start", second).at - back) / 1e6
+        s.fleet.kill(first)
+        complaints = s.finish(most_runs=2)
+        expect(complaints, took < 2000, f"the next one began {took:.0f} ms later")
+        return complaints
+
+
+@case
+def run_that_could_not_be_stored_is_given_up(worker, seed):
+    with Scene(worker, seed, "--appendonly", "yes", "--appendfsync", "always", lease_ms=1000, grace_ms=8000) as s:
+        first = s.leader(sleep_ms=300, hold=1, deaf=1)
+        second = s.fleet.start(sleep_ms=1)
+        s.settled(1)
+        s.server.kill()
+        answer = s.fleet.wait_for("accept", first)
+        s.server.start()
+        back = time.monotonic_ns()
+        took = (s.fleet.wait_for("start", second).at - back) / 1e6
+        s.fleet.kill(first)
+        complaints = s.finish(most_runs=2, lapses=[(0, 2**63)])
+        expect(complaints, answer["unstored"] == "1", "it was stored")
+        expect(complaints, took < 3000, f"the next one began {took:.0f} ms later")
+        return complaints
+
+
+@case
 def what_is_entrusted_is_not_kept_for_ever(worker, seed):
     """An unlocking, until lease and grace are over."""
     with Scene(worker, seed, gate=1, sleep_ms=300, lease_ms=1000, grace_ms=300) as s:

@@ -363,12 +363,12 @@ static void post_farewell(void *engine, void *asker)
 	(void)!give_up(e, ask, &w);
 }
 
-static void post_abort(weft__redis *e, const weft__fleet_ask *ask)
+static int post_abort(weft__redis *e, const weft__fleet_ask *ask)
 {
 	weft__redis_words w;
 
 	abort_words(e, ask, "", &w);
-	(void)!give_up(e, ask, &w);
+	return give_up(e, ask, &w);
 }
 
 static void redis_leave(weft__fleet_engine *engine, weft__fleet_ask *ask,
@@ -384,7 +384,7 @@ static void redis_leave(weft__fleet_engine *engine, weft__fleet_ask *ask,
 	weft__redis_waiter_free(e, ask->priv, post_farewell, ask);
 	ask->priv = NULL;
 	if (may_lead)
-		post_abort(e, ask);
+		(void)!post_abort(e, ask);
 }
 
 /* ---- what a leader does ---- */
@@ -551,35 +551,16 @@ static int redis_complete(weft__fleet_engine *engine, weft__fleet_lease *lease,
 }
 
 /*
- * Who unlocks does not wait for that: what it asks next comes behind it, and
- * another process's turn is kept by the server (hand_over() in common.lua).
+ * Who gives up does not wait for that: what it asks next comes behind it, and
+ * another process's turn at a gate is kept by the server (hand_over() in common.lua).
  */
-static int give_gate_back(weft__redis *e, weft__fleet_lease *lease,
-			  const weft__redis_words *w)
-{
-	int err = give_up(e, lease->ask, w);
-
-	if (err == 0)
-		weft_atomic_store(&lease->waiters, 0, relaxed);
-	return err;
-}
-
 static int redis_abort(weft__fleet_engine *engine, weft__fleet_lease *lease)
 {
-	weft__redis *e = redis_of(engine);
-	weft__redis_words w;
-	redisReply *reply;
-	int err;
+	int err = post_abort(redis_of(engine), lease->ask);
 
-	abort_words(e, lease->ask, "", &w);
-	if (lease->ask->gate)
-		return give_gate_back(e, lease, &w);
-	err = weft__redis_do(e, &weft__redis_abort, &w, NULL, &reply);
-	if (err != 0)
-		return err;
-	note_waiters(lease, reply);
-	freeReplyObject(reply);
-	return 0;
+	if (err == 0 && lease->ask->gate)
+		weft_atomic_store(&lease->waiters, 0, relaxed);
+	return err;
 }
 
 static int redis_waiters(weft__fleet_engine *engine, const weft__fleet_lease *lease)
@@ -600,11 +581,11 @@ static int redis_waiters(weft__fleet_engine *engine, const weft__fleet_lease *le
 	return count;
 }
 
-/* The record lapses by itself; or an abort is on its way. */
+/* It has run, and left no trace. Who waits need not wait for the grace, too. */
 static void redis_drop(weft__fleet_engine *engine, weft__fleet_lease *lease)
 {
-	(void)engine;
-	(void)lease;
+	if (!lease->ask->at_most_once)
+		(void)!post_abort(redis_of(engine), lease->ask);
 }
 
 static int redis_forget(weft__fleet_engine *engine, weft_ctx *ctx,
