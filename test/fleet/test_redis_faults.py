@@ -361,6 +361,27 @@ def leader_frozen_for_less_than_its_lease_goes_on(worker, seed):
 
 
 @case
+def process_that_stood_still_looks_again_before_it_gives_up(worker, seed):
+    """Its time has passed, and the answers of a healthy server are there."""
+    with Scene(worker, seed, tasks=6, pause_ms=200, calls=10**6, keys=10**6, lease_ms=10_000) as s:
+        proxy = s.proxy()
+        name = s.fleet.start(url=proxy.url)
+        s.fleet.wait_for("accept", name, count=10)
+        proxy.delay = 0.05
+        for _ in range(4):
+            s.fleet.wait_for("accept", name, count=len(s.answers(name)) + 1)
+            time.sleep(0.05)
+            s.fleet.freeze(name)
+            time.sleep(2.5)
+            s.fleet.thaw(name)
+        s.fleet.wait_for("accept", name, count=len(s.answers(name)) + 2)
+        s.fleet.kill(name)
+        s.fleet.finish()
+        given_up = [a.values for a in s.answers(name) if a.what == "give_up"]
+        return [f"it was told {given_up[:3]}"] if given_up else []
+
+
+@case
 def killed_waiter_is_no_matter(worker, seed):
     with Scene(worker, seed, sleep_ms=600) as s:
         _, waiters = s.leader_and_waiters(2)

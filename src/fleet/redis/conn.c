@@ -16,6 +16,8 @@
 /* After so long without any reply the connection is given up. */
 #define STALLED (5 * WEFT_SECOND)
 #define FIRST_PAUSE WEFT_MS(10)
+/* How often it is looked for a reply while one is owed. */
+#define LOOK WEFT_MS(250)
 
 enum { READ_BYTES = 64 * 1024 };
 
@@ -152,7 +154,7 @@ static weft__redis_request *take_oldest(weft__redis_conn *c)
 }
 
 /* With the lock held: since when has the server owed us something? */
-static weft_time waiting_since(weft__redis_conn *c)
+static weft_time waiting_since(const weft__redis_conn *c)
 {
 	if (!c->up)
 		return c->down_since;
@@ -160,11 +162,28 @@ static weft_time waiting_since(weft__redis_conn *c)
 							  : c->oldest->sent;
 }
 
-static bool has_broken(weft__redis_conn *c)
+/*
+ * With the lock held: has it been looked for so long in vain? Time that merely
+ * passed is no sign: this process may have been stopped.
+ */
+static bool has_looked_for(const weft__redis_conn *c, weft_duration d)
 {
 	weft_time since = waiting_since(c);
 
-	return c->stop || (since != WEFT_NEVER && weft_now() - since > WEFT__REDIS_PATIENCE);
+	return since != WEFT_NEVER && c->looked - since > d;
+}
+
+static bool has_broken(const weft__redis_conn *c)
+{
+	return c->stop || has_looked_for(c, WEFT__REDIS_PATIENCE);
+}
+
+/* Since start there was nothing. */
+static void note_looked(weft__redis_conn *c, weft_time start)
+{
+	pthread_mutex_lock(&c->lock);
+	c->looked = start;
+	pthread_mutex_unlock(&c->lock);
 }
 
 static bool enqueue(weft__redis_conn *c, weft__redis_request *r)
@@ -249,8 +268,7 @@ void weft__redis_leave(weft__redis_request *r, weft__redis_conn *c)
 		free_request(r);
 }
 
-int weft__redis_wait(weft__redis_request *r, weft__redis_conn *c, weft_ctx *ctx,
-		     weft_time until, redisReply **reply)
+static int sleep_until(weft__redis_request *r, weft_ctx *ctx, weft_time until)
 {
 	weft_ctx limit;
 	int err;
@@ -258,6 +276,37 @@ int weft__redis_wait(weft__redis_request *r, weft__redis_conn *c, weft_ctx *ctx,
 	weft_ctx_init_deadline(&limit, ctx, until);
 	err = weft_sema_acquire_ctx(&r->done, &limit, 1);
 	weft_ctx_fini(&limit);
+	return err;
+}
+
+/* Who has waited until then: has it, and has somebody looked for its reply? */
+static bool was_awake(weft__redis_conn *c, weft_time until)
+{
+	weft_time now = weft_now();
+	bool awake;
+
+	pthread_mutex_lock(&c->lock);
+	awake = now - until < LOOK && now - c->looked < 4 * LOOK;
+	pthread_mutex_unlock(&c->lock);
+	return awake;
+}
+
+static int be_patient(weft__redis_request *r, weft__redis_conn *c, weft_ctx *ctx)
+{
+	weft_time until = weft_now() + WEFT__REDIS_PATIENCE;
+	int err = sleep_until(r, ctx, until);
+
+	if (err != 0 && !weft_ctx_done(ctx) && !was_awake(c, until))
+		err = sleep_until(r, ctx, weft_now() + STEP);
+	return err;
+}
+
+int weft__redis_wait(weft__redis_request *r, weft__redis_conn *c, weft_ctx *ctx,
+		     weft_time until, redisReply **reply)
+{
+	int err = until == WEFT__REDIS_PATIENTLY ? be_patient(r, c, ctx)
+						 : sleep_until(r, ctx, until);
+
 	if (err != 0) {
 		weft__redis_leave(r, c);
 		return weft_ctx_done(ctx) ? weft_ctx_err(ctx) : -EHOSTDOWN;
@@ -509,24 +558,26 @@ static void serve(weft__redis_conn *c)
 	int err = 0;
 
 	while (err == 0 && !c->suspect) {
-		weft_time since;
+		weft_time start = weft_now();
+		weft_duration most = WEFT_SECOND;
 		int events = WEFT__NET_IN, happened;
 
 		pthread_mutex_lock(&c->lock);
 		flush(c);
-		since = waiting_since(c);
+		if (waiting_since(c) != WEFT_NEVER)
+			most = LOOK;
 		if (c->unsent != NULL)
 			events |= WEFT__NET_OUT;
-		if (c->stop || (since != WEFT_NEVER &&
-				weft_now() - since > STALLED))
+		if (c->stop || has_looked_for(c, STALLED))
 			err = -ETIMEDOUT;
 		pthread_mutex_unlock(&c->lock);
 		if (err != 0)
 			break;
-		happened = weft__net_wait(c->fd, events, c->bell,
-					  weft_now() + WEFT_SECOND);
+		happened = weft__net_wait(c->fd, events, c->bell, start + most);
 		if (happened & WEFT__NET_IN)
 			err = take_all(c);
+		else
+			note_looked(c, start);
 	}
 	if (err != 0)
 		trouble(c, err == -ETIMEDOUT ? "no answer" : strerror(-err));
@@ -608,14 +659,16 @@ static void *run(void *arg)
 	weft_duration pause = FIRST_PAUSE;
 
 	while (!stopping(c)) {
+		weft_time start = weft_now();
 		bool up = establish(c);
 
+		if (!up)
+			note_looked(c, start);
 		if (!c->was_tried)
 			weft_waitgroup_done(&c->tried);
 		c->was_tried = true;
 		if (up) {
-			weft_time start = weft_now();
-
+			start = weft_now();
 			serve(c);
 			if (weft_now() - start > WEFT__REDIS_LONGEST_PAUSE)
 				pause = FIRST_PAUSE;
@@ -640,7 +693,7 @@ int weft__redis_conn_init(weft__redis_conn *c, const weft__redis_url *url,
 	c->events = events;
 	c->fd = -1;
 	c->end = &c->oldest;
-	c->down_since = weft_now();
+	c->down_since = c->looked = weft_now();
 	c->bell = weft__net_bell();
 	if (c->bell < 0)
 		return c->bell;

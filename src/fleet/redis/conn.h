@@ -98,6 +98,7 @@ struct weft__redis_conn {
 	bool stop;
 	bool suspect;		/* what answers is not the server to speak to */
 	weft_time down_since, up_since;
+	weft_time looked;	/* until then for a reply, or a way to connect, in vain */
 };
 
 /*
@@ -126,6 +127,12 @@ bool weft__redis_conn_has_settled(weft__redis_conn *c);
  */
 int weft__redis_send(weft__redis_conn *c, int argc, const char *const *argv,
 		     const size_t *sizes, weft__redis_request **out);
+
+/*
+ * Instead of a time: WEFT__REDIS_PATIENCE from now; and where this process stood still
+ * meanwhile, until it has looked again.
+ */
+#define WEFT__REDIS_PATIENTLY 0
 
 /*
  * Wait for the reply of r, and free r.

@@ -32,11 +32,6 @@ static weft__redis *redis_of(weft__fleet_engine *e)
 	return (weft__redis *)e;
 }
 
-static weft_time soon(void)
-{
-	return weft_now() + WEFT__REDIS_PATIENCE;
-}
-
 static weft__redis_waiter *waiter_of(const weft__fleet_ask *ask)
 {
 	return ask->priv;
@@ -257,7 +252,8 @@ static int ask_server(weft__redis *e, weft_ctx *ctx, const weft__fleet_ask *ask,
 	if (err != 0)
 		return err;
 	waiter_of(ask)->asked = true;
-	err = weft__redis_await(e, r, &weft__redis_join, &w, ctx, soon(), &reply);
+	err = weft__redis_await(e, r, &weft__redis_join, &w, ctx,
+				WEFT__REDIS_PATIENTLY, &reply);
 	if (err != 0)
 		return err;
 	err = read_verdict(e, ctx, ask, reply, gone, a);
@@ -271,12 +267,16 @@ static int await_connection(weft__redis_conn *c, weft_ctx *ctx)
 	weft_ctx limit;
 	int err;
 
-	weft_ctx_init_deadline(&limit, ctx, soon());
-	err = weft_waitgroup_wait_ctx(&c->tried, &limit);
-	weft_ctx_fini(&limit);
-	if (err == 0)
-		return 0;
-	return weft_ctx_done(ctx) ? weft_ctx_err(ctx) : -EHOSTDOWN;
+	for (int i = 0; i < 2; i++) {	/* this process may have stood still */
+		weft_ctx_init_timeout(&limit, ctx, WEFT__REDIS_PATIENCE);
+		err = weft_waitgroup_wait_ctx(&c->tried, &limit);
+		weft_ctx_fini(&limit);
+		if (err == 0)
+			return 0;
+		if (weft_ctx_done(ctx))
+			return weft_ctx_err(ctx);
+	}
+	return -EHOSTDOWN;
 }
 
 /* E2. */

@@ -122,6 +122,6 @@ int weft__redis_do(weft__redis *e, const weft__redis_script *script,
 
 	if (err != 0)
 		return err;
-	return weft__redis_await(e, r, script, w, ctx,
-				 weft_now() + WEFT__REDIS_PATIENCE, reply);
+	return weft__redis_await(e, r, script, w, ctx, WEFT__REDIS_PATIENTLY,
+				 reply);
 }
