@@ -50,7 +50,7 @@
  *       the place names as the present one, and nobody accepts one with a
  *       smaller token than that of the call they began to wait for.
  *   G3  Every wait is bounded, by ctx and by the call: a process that dies is
- *       noticed at once on its machine and elsewhere within a quarter of a
+ *       noticed at once by those who wait on its machine, and by others within a quarter of a
  *       lease and a half second, or grace and a half second where connections
  *       have broken just before; a machine that dies or is cut off within
  *       lease, grace and a half second.

@@ -215,8 +215,12 @@ def death(worker, seed, **crash):
     with Scene(worker, seed, sleep_ms=1000 if crash else 60_000, lease_ms=4 * LEASE) as s:
         leader, _ = s.leader_and_waiters(3, leader_settings=crash, sleep_ms=1000)
         if not crash:
+            asked = waits(s.server)
             s.fleet.kill(leader)
-            s.fleet.kill(s.fleet.wait_for("start", count=2).process)
+            second = s.fleet.wait_for("start", count=2).process
+            while waits(s.server) < asked + 2:  # those who wait for it have seen that it lives
+                time.sleep(0.005)
+            s.fleet.kill(second)
         complaints = s.finish(death="this machine", most_runs=3)
         took = checker.takeovers(checker.tell(s.fleet.events()))
         expect(complaints, len(took) == (1 if crash else 2), f"{len(took)} takeovers")
@@ -267,8 +271,8 @@ def killed_leader_elsewhere_is_replaced(worker, seed):
 
 
 def signed(worker, seed, change, inbox=False, then=lambda scene: None):
-    """The record says that somebody else runs, as change makes of its words: host, pid, start, space, boot. Without
-    its inbox only these words, and the lease, tell whether it lives."""
+    """The record says that somebody else runs, as change makes of its words: host, pid, start, space, boot,
+    badge. Without its inbox only these words, and the lease, tell whether it lives."""
     with Scene(worker, seed, sleep_ms=1500, deaf=1, lease_ms=4 * LEASE) as s:
         s.leader()
         who = s.server.command("HGET", s.key("M"), "who").decode().split()
@@ -282,9 +286,9 @@ def signed(worker, seed, change, inbox=False, then=lambda scene: None):
 
 @case
 def pid_of_another_machine_says_nothing(worker, seed):
-    complaints, runs = signed(worker, seed, lambda who: [who[0], "999999999", *who[2:4], "0" * 32])
+    complaints, runs = signed(worker, seed, lambda who: [who[0], "999999999", *who[2:4], "0" * 32, who[5]])
     expect(complaints, runs == 1, f"{runs} runs")
-    complaints_2, runs = signed(worker, seed, lambda who: [who[0], "999999999", who[2], "1", who[4]])
+    complaints_2, runs = signed(worker, seed, lambda who: [who[0], "999999999", who[2], "1", *who[4:]])
     expect(complaints_2, runs == 1, f"{runs} runs")
     return complaints + complaints_2
 
@@ -304,6 +308,39 @@ def pid_that_is_used_again_is_another_process(worker, seed):
     complaints, runs = signed(worker, seed, lambda who: [who[0], str(other.pid), *who[2:]], then=end)
     expect(complaints, runs == 1, f"{runs} runs")
     return complaints
+
+
+@case
+def owner_on_a_copy_of_this_machine_is_none_of_its_processes(worker, seed):
+    """It has the same boot, and its pid is nobody's here, or another one's. Its badge cannot be seen."""
+    badge = "0" * 32
+    complaints, runs = signed(worker, seed, lambda who: [who[0], "999999999", *who[2:5], badge])
+    expect(complaints, runs == 1, f"{runs} runs, though it may live")
+    other = subprocess.Popen(["sleep", "60"])
+    start = pathlib.Path(f"/proc/{other.pid}/stat").read_text().rpartition(")")[2].split()[19]
+
+    def end(s):
+        asked = evalshas(s.server)
+        while evalshas(s.server) < asked + 2:
+            time.sleep(0.002)
+        other.kill()
+        other.wait()
+
+    more, runs = signed(worker, seed, lambda who: [who[0], str(other.pid), start, *who[3:5], badge], then=end)
+    expect(complaints, runs == 1, f"{runs} runs, after the end of another one")
+    return complaints + more
+
+
+@case
+def stopped_owner_lives_though_its_inbox_is_cut(worker, seed):
+    """For longer than an owner without an inbox is left to say so; who sees its process knows better."""
+    with Scene(worker, seed, sleep_ms=3000, lease_ms=4 * LEASE) as s:
+        leader, _ = s.leader_and_waiters(2)
+        s.fleet.freeze(leader)
+        s.server.command("CLIENT", "KILL", "TYPE", "pubsub")
+        time.sleep((GRACE + QUICK + POLL) / 1000 * 1.5)
+        s.fleet.thaw(leader)
+        return s.finish(most_runs=1)
 
 
 @case

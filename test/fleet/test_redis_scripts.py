@@ -185,7 +185,8 @@ class Model:
             until = self.now + int(m["l"])
             m["u"] = str(until)
         inbox = m.get("ib", "")
-        manned = inbox != "" and self.alive[int(inbox[-1])]
+        seen = a["alive"] != "" and a["alive"] == m.get("who")
+        manned = seen or inbox != "" and self.alive[int(inbox[-1])]
         ended = a["gone"] and a["gone"] == m.get("who") and until > self.now and not manned
         if until > self.now and not ended and (inbox == "" or manned):
             self.drop("oa")
@@ -295,7 +296,7 @@ class Model:
 
 ARGUMENTS = {
     "join": "attempt member hint mode fp key who lease grace mret known max_deaths once max_age big key_size quick"
-            " gone",
+            " gone alive",
     "renew": "attempt hint epoch lease mret reclaim once who",
     "complete": "attempt payload bytes epoch ending err deaths took fresh stale linger mret reclaim inline",
     "abort": "attempt mret gate left",
@@ -361,7 +362,7 @@ class Walk:
             "payload": bytes(rng.getrandbits(8) for _ in range(pick([0, 3, 20]))), "err": pick([0, -5, 7, -2147483648]),
             "gate": rng.randrange(2), "left": pick(["", "", *members]), "gone": pick(["", "",
             "", f"who{rng.randrange(PROCESSES)}"]),
-            "which": pick([0, epoch, self.model.epoch()]),
+            "alive": pick(["", "", f"who{rng.randrange(PROCESSES)}"]), "which": pick([0, epoch, self.model.epoch()]),
             "took": rng.randrange(10**6), "fresh": pick([0, 0, -1, MINUTE, 30 * MINUTE]),
             "stale": pick([0, 40 * MINUTE, -1]), "linger": 1000 * MINUTE, "inline": pick([0, 10]),
         }

@@ -5,10 +5,59 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
+
+/* ---- badges: sockets with a name that is no file's ---- */
+
+static int open_badge(const char *name, struct sockaddr_un *address,
+		      socklen_t *size)
+{
+	int fd, length;
+
+	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
+	length = snprintf(address->sun_path + 1, sizeof address->sun_path - 1,
+			  "weft/fleet/%s", name);
+	*size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1) +
+		(socklen_t)length;
+	weft__fleet_fd_begin();
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	weft__fleet_fd_end(fd);
+	return fd < 0 ? -errno : fd;
+}
+
+int weft__process_badge(const char *name)
+{
+	struct sockaddr_un address;
+	socklen_t size;
+	int fd = open_badge(name, &address, &size), err;
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, size) == 0)
+		return fd;
+	err = -errno;
+	weft__fleet_fd_close(fd);
+	return err;
+}
+
+bool weft__process_wears(const char *name)
+{
+	struct sockaddr_un address;
+	socklen_t size;
+	int fd = open_badge(name, &address, &size);
+	bool worn = fd >= 0 &&
+		    connect(fd, (struct sockaddr *)&address, size) == 0;
+
+	weft__fleet_fd_close(fd);
+	return worn;
+}
+
+/* ---- the end of a process ---- */
 
 /* glibc 2.36 is the first to have it. */
 static int pidfd_open(pid_t pid)

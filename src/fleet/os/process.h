@@ -6,6 +6,15 @@
 #include "fleet/os/os.h"
 
 /*
+ * A badge: a name that nobody else chooses, which can be seen on this machine as long
+ * as the descriptor is open that this returns, or this process lives. Another machine
+ * may be this one's copy, with the same boot and the same processes; but it does not
+ * see badges of this one. Or a negative errno value.
+ */
+int weft__process_badge(const char *name);
+bool weft__process_wears(const char *name);
+
+/*
  * A descriptor that can be read when the process with the pid, start and space
  * of *them has ended; weft__fleet_fd_close() closes it.
  *

@@ -14,6 +14,7 @@
 #include "fleet/redis/redis.h"
 
 #include "fleet/os/fd.h"
+#include "fleet/os/process.h"
 
 #include <weft/atomic.h>
 
@@ -142,6 +143,7 @@ static void join_words(weft__redis *e, const weft__fleet_ask *ask,
 	weft__redis_number(w, (int64_t)ask->key.size);
 	weft__redis_ms(w, quick_grace(e, ask));
 	weft__redis_text(w, gone);
+	weft__redis_text(w, weft__redis_alive(e, ask->priv));
 }
 
 static const char *text_at(const redisReply *reply, size_t at)
@@ -727,10 +729,10 @@ static void sign(weft__redis *e)
 	weft__fleet_self_get(&l->self);
 	for (int i = 0; i < 16; i++)
 		snprintf(l->boot + 2 * i, 3, "%02x", l->self.boot[i]);
-	snprintf(e->who, sizeof e->who, "%s %lld %lld %llu %s",
+	snprintf(e->who, sizeof e->who, "%s %lld %lld %llu %s %s",
 		 *l->self.host ? l->self.host : "?", (long long)l->self.pid,
 		 (long long)l->self.start, (unsigned long long)l->self.space,
-		 l->boot);
+		 l->boot, l->badge);
 }
 
 static int name_self(weft__redis *e)
@@ -738,13 +740,15 @@ static int name_self(weft__redis *e)
 	uint64_t name[2];
 	size_t room = strlen(e->url.space) + 40;
 
-	sign(e);
 	weft__fleet_random(name, sizeof name);
+	snprintf(e->lookout.badge, sizeof e->lookout.badge, "%016llx%016llx",
+		 (unsigned long long)name[0], (unsigned long long)name[1]);
 	e->inbox = malloc(room);
 	if (e->inbox == NULL)
 		return -ENOMEM;
-	snprintf(e->inbox, room, "%s:ib:%016llx%016llx", e->url.space,
-		 (unsigned long long)name[0], (unsigned long long)name[1]);
+	snprintf(e->inbox, room, "%s:ib:%s", e->url.space, e->lookout.badge);
+	sign(e);
+	e->lookout.badge_fd = weft__process_badge(e->lookout.badge);
 	return 0;
 }
 
@@ -793,6 +797,7 @@ static int prepare_tls(weft__redis *e, const weft__fleet_setup *setup)
 static void free_engine(weft__redis *e)
 {
 	pthread_mutex_destroy(&e->lock);
+	weft__fleet_fd_close(e->lookout.badge_fd);
 	weft__tls_setup_free(e->secure[0]);
 	weft__tls_setup_free(e->secure[1]);
 	weft__redis_url_fini(&e->url);
@@ -809,6 +814,7 @@ static int redis_open(weft__fleet_engine **out, const weft__fleet_setup *setup)
 		return -ENOMEM;
 	e->base.ops = &weft__fleet_redis_ops;
 	e->setup = *setup;
+	e->lookout.badge_fd = -1;
 	pthread_mutex_init(&e->lock, NULL);
 	err = read_url(e, setup);
 	if (err == 0)

@@ -20,6 +20,7 @@ local lease, grace, mret = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[1
 local known, max_deaths, once = tonumber(ARGV[11]), tonumber(ARGV[12]), ARGV[13]
 local max_age, big, key_size, quick = tonumber(ARGV[14]), tonumber(ARGV[15]), ARGV[16], tonumber(ARGV[17])
 local gone = ARGV[18] -- who is known to have ended, or nothing
+local alive = ARGV[19] -- who is known to be alive, or nothing
 local SOON = 50 -- ms: until another one leads
 
 local m = redis.call('HMGET', M, 'e', 'o', 's', 'u', 'l', 'oa', 'ib', 'fp', 'k', 'n', 'am', 'who', 'nx', 'nu')
@@ -105,7 +106,8 @@ if s == 'run' then
 		left = l
 		redis.call('HSET', M, 'u', whole(now + l))
 	end
-	local manned = its_inbox ~= '' and redis.call('PUBSUB', 'NUMSUB', its_inbox)[2] > 0
+	local manned = alive ~= '' and alive == who_runs or
+		its_inbox ~= '' and redis.call('PUBSUB', 'NUMSUB', its_inbox)[2] > 0
 	local ended = gone ~= '' and gone == who_runs and left > 0 and not manned
 	if left > 0 and not ended and (m[7] == '' or manned) then
 		redis.call('HDEL', M, 'oa')

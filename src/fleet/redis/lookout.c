@@ -5,7 +5,12 @@
  *
  * O1  An owner on this machine, in the same name space of processes, has a
  *     descriptor that its end makes readable. That is certain: who learns of it
- *     names the owner in its next question, and need not leave it a grace.
+ *     names the owner in its next question, and need not leave it a grace; and
+ *     who knows that it lives says so, whatever has become of its inbox. That it
+ *     is on this machine is certain because its badge can be seen when the
+ *     descriptor is opened. Wrong: to be content with the same boot and a process
+ *     with its pid and start, or to take it for ended where there is none. A copy
+ *     of a virtual machine has the same boot, and other processes.
  * O2  All others are asked for together, every LOOK_EVERY: has the inbox a
  *     subscriber? One that has none only seems to be gone: its waiters ask, and
  *     the script begins the grace.
@@ -96,10 +101,11 @@ static int open_process(weft__redis *e, const char *who)
 	weft__fleet_self them = {0};
 	long long pid, start;
 	unsigned long long space;
-	char boot[33];
+	char boot[33], badge[33];
 
-	if (sscanf(who, "%*s %lld %lld %llu %32s", &pid, &start, &space, boot) != 4 ||
-	    strcmp(boot, e->lookout.boot) != 0)
+	if (sscanf(who, "%*s %lld %lld %llu %32s %32s", &pid, &start, &space, boot,
+		   badge) != 5 ||
+	    strcmp(boot, e->lookout.boot) != 0 || !weft__process_wears(badge))
 		return -EXDEV;
 	them.pid = pid;
 	them.start = start;
@@ -327,6 +333,16 @@ const char *weft__redis_gone(weft__redis *e, const weft__redis_waiter *w)
 	gone = w->owner != NULL && w->owner->gone;
 	pthread_mutex_unlock(&e->lock);
 	return gone ? w->owner->who : "";
+}
+
+const char *weft__redis_alive(weft__redis *e, const weft__redis_waiter *w)
+{
+	bool alive;
+
+	pthread_mutex_lock(&e->lock);
+	alive = w->owner != NULL && w->owner->process >= 0;
+	pthread_mutex_unlock(&e->lock);
+	return alive ? w->owner->who : "";
 }
 
 void weft__redis_lookout_fini(weft__redis *e)

@@ -35,6 +35,8 @@ struct weft__redis_waiter {
 typedef struct {
 	weft__fleet_self self;
 	char boot[33];			/* self.boot, in hex */
+	char badge[33];			/* this process's: see O1 */
+	int badge_fd;			/* -1: nobody can see it */
 	weft__redis_owner *owners;
 	int processes;			/* of these have a descriptor */
 	bool manned, stop;
@@ -53,7 +55,7 @@ struct weft__redis {
 	weft__tls_setup *secure[2];
 	weft__fleet_setup setup;
 	char *inbox;			/* the name of the channel */
-	char who[192];
+	char who[256];
 	bool evicts;			/* atomic: it may throw records away */
 	bool was_young;			/* atomic: had started when last connected to */
 	int connected;			/* atomic: how often it was */
@@ -157,6 +159,8 @@ bool weft__redis_look_after(weft__redis *e, weft__redis_waiter *w, const char *w
 void weft__redis_look_away(weft__redis_waiter *w);
 /* Who w waits for, if that process has ended for certain; or "". */
 const char *weft__redis_gone(weft__redis *e, const weft__redis_waiter *w);
+/* … if it lives for certain. */
+const char *weft__redis_alive(weft__redis *e, const weft__redis_waiter *w);
 void weft__redis_lookout_fini(weft__redis *e);
 
 /* ---- report.c ---- */
