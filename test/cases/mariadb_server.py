@@ -9,10 +9,11 @@
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
+
+from ports import free_port
 
 START_SECONDS = 60
 MISSING = next((p for p in ("mariadbd", "mariadb-install-db", "mariadb")
@@ -21,12 +22,6 @@ MISSING = next((p for p in ("mariadbd", "mariadb-install-db", "mariadb")
 
 def program(name):
     return shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin")
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Server:

@@ -18,6 +18,8 @@ import subprocess
 import tempfile
 import time
 
+from ports import free_port
+
 START_SECONDS = 20
 PROGRAM = shutil.which("redis-server")
 
@@ -71,12 +73,6 @@ class Client:
     def close(self):
         self.file.close()
         self.socket.close()
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Server:

@@ -29,8 +29,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
 import checker
 from certificates import Authority
 from harness import Fleet
+from ports import free_port
 from proxy import Proxy
-from redis_server import PROGRAM, RedisError, Server, free_port
+from redis_server import PROGRAM, RedisError, Server
 from tally import Tally
 
 LEASE, GRACE, POLL = 1500, 500, 500  # ms
