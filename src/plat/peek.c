@@ -2,13 +2,12 @@
 #define _GNU_SOURCE
 #include "plat/peek.h"
 
+#include "plat/barrier.h"
 #include "plat/thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/membarrier.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -59,18 +58,10 @@ void weft__peek_string(char *text, size_t size, const char *address)
 
 void weft__peek_barrier(void)
 {
-	static const unsigned long expedited =
-		MEMBARRIER_CMD_PRIVATE_EXPEDITED;
-
 #if defined(__x86_64__)
 	/* Neither stores among themselves nor loads change places. */
-	__asm__ volatile("" ::: "memory");
-	(void)expedited;
+	weft__barrier_here();
 #else
-	if (syscall(SYS_membarrier, expedited, 0, 0) != 0) {
-		syscall(SYS_membarrier,
-			MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
-		(void)!syscall(SYS_membarrier, expedited, 0, 0);
-	}
+	(void)weft__barrier_all();
 #endif
 }

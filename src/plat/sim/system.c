@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include "plat/sim/machine.h"
 
+#include "plat/barrier.h"
 #include "plat/cpu.h"
 #include "plat/futex.h"
 #include "plat/pollset.h"
@@ -55,6 +56,16 @@ void weft__futex_wake(const uint32_t *word, int count)
 		return;
 	weft_sim_point_at(word, true);
 	weft__sim_wake(word, (uint32_t)count);
+}
+
+/* Of the simulated threads each sees at once what another has stored. */
+bool weft__barrier_all(void)
+{
+	return true;
+}
+
+void weft__barrier_prepare(void)
+{
 }
 
 /* ---- threads ---- */
