@@ -11,6 +11,7 @@
  */
 #include "sched/sched.h"
 
+#include "plat/barrier.h"
 #include "plat/futex.h"
 #include "plat/pages.h"
 #include "sched/block.h"
@@ -454,6 +455,7 @@ static int start(void)
 	weft__fault_install(weft__task_describe);
 	weft__clock_move(weft_now());
 	weft__dump_prepare();
+	weft__barrier_prepare();
 	weft__trace_open();
 	weft_atomic_store(&weft__rt.stopping, 0, relaxed);
 	weft__lock_take(&weft__rt.lock);

@@ -194,6 +194,13 @@ int __wrap_eventfd(unsigned int count, int flags)
 	return fails_for_memory() ? -1 : __real_eventfd(count, flags);
 }
 
+long (*fault_on_syscall)(long number, const long a[6]);
+
+long fault_syscall(long number, const long a[6])
+{
+	return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
 /* Of the calls that go through it only the advice for many ranges counts. */
 long __wrap_syscall(long number, ...)
 {
@@ -206,7 +213,8 @@ long __wrap_syscall(long number, ...)
 	va_end(args);
 	if (number == SYS_process_madvise && fails_for_stack())
 		return -1;
-	return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+	return fault_on_syscall != NULL ? fault_on_syscall(number, a)
+					: fault_syscall(number, a);
 }
 
 /* ---- once for each n ---- */

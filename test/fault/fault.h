@@ -43,6 +43,10 @@ int64_t fault_calls(void);
 /* From now on only the calls that make a stack usable count. */
 void fault_stacks_only(void);
 
+/* What the library gets from syscall(2), if set; and what it would get else. */
+extern long (*fault_on_syscall)(long number, const long a[6]);
+long fault_syscall(long number, const long a[6]);
+
 /* Blocks of the heap that the library and the test hold now. */
 long fault_blocks(void);
 

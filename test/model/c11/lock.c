@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * src/plat/lock.c, the real one: L1, L2, and that it is a lock. LOCKERS take and
- * drop it; whoever is the last inside frees it, having dropped it.
+ * src/plat/lock.c, the real one: L1 to L3, L5, and that it is a lock. LOCKERS
+ * take and drop it; whoever is the last inside frees it, having dropped it.
  */
 #define MODEL_REAL_LOCK
 #include "explore.h"
@@ -22,7 +22,7 @@ static void *locker(void *unused)
 	inside--;
 	weft__lock_drop(l);
 	if (last)
-		model_free(l, sizeof *l);	/* L2 */
+		model_free(l, sizeof *l);	/* L5 */
 	return unused;
 }
 
