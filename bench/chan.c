@@ -151,3 +151,36 @@ double chan_buffered128(long n)
 	weft_chan_fini(&b.chan);
 	return ns;
 }
+
+/* Many plain threads, half of them send: of the n one operation is one value. */
+enum { CROWD_VALUES = 1000000 };
+
+struct market {
+	weft_chan chan;
+	long each;
+	int seats;
+};
+
+static void *trade(void *arg)
+{
+	struct market *m = arg;
+	long value = 0;
+	bool buys = __atomic_fetch_add(&m->seats, 1, __ATOMIC_RELAXED) % 2;
+	for (long i = m->each; i; i--)
+		if (buys)
+			BENCH_CHECK(weft_chan_recv(&m->chan, &value));
+		else
+			weft_chan_send(&m->chan, &value);
+	return NULL;
+}
+
+double thread_chan(long n)
+{
+	struct market m = {.each = CROWD_VALUES / (n / 2)};
+	BENCH_CHECK(!weft_chan_init(&m.chan, sizeof(long), 128));
+	int64_t start = bench_now();
+	bench_threads((int)n, trade, &m);
+	double ns = bench_per_op(start, m.each * (n / 2));
+	weft_chan_fini(&m.chan);
+	return ns;
+}

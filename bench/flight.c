@@ -105,6 +105,28 @@ double flight_hot(long n)
 	return ns;
 }
 
+/* As many plain threads as n do the same, with a call that is over at once. */
+enum { CROWD_CALLS = 1000000 };
+
+static void *crowd_caller(void *arg)
+{
+	struct hot *h = arg;
+	for (long i = h->each; i; i--)
+		check(weft_flight_do(&h->flight, weft_key_str("user:42"), give,
+				     NULL));
+	return NULL;
+}
+
+double thread_flight(long n)
+{
+	struct hot h = {.each = CROWD_CALLS / n};
+	int64_t start = bench_now();
+	bench_threads((int)n, crowd_caller, &h);
+	double ns = bench_per_op(start, h.each * n);
+	weft_flight_fini(&h.flight);
+	return ns;
+}
+
 struct stampede {
 	weft_flight flight;
 	weft_waitgroup gate;

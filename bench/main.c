@@ -93,6 +93,8 @@ const struct bench benches[] = {
 	THREADS(thread_sema),
 	THREADS(thread_sema_pingpong),
 	THREADS(thread_cond_pingpong),
+	THREADS(thread_chan),
+	THREADS(thread_flight),
 	{"start", start, .cold = true, .threads = true},
 	{NULL, NULL, .cold = false},
 };

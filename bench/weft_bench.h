@@ -19,6 +19,7 @@ bench_fn cond_pingpong, cond_barrier32, cond_barrier1000,
 	thread_cond_pingpong;
 bench_fn chan_pingpong, chan_buffered128, select_pingpong, skynet;
 bench_fn flight_solo, flight_keys, flight_hot, flight_stampede;
+bench_fn thread_chan, thread_flight;
 bench_fn ctx_cancel_fan;
 bench_fn lag_mutex_0, lag_mutex_100, lag_cond, lag_flight, lag_chan,
 	lag_chan_hog, lag_chan_blocking, lag_chan_silent, lag_spawn_hog;
