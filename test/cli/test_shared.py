@@ -826,12 +826,13 @@ class InDirectory(Everywhere, SharedTest):
         script = "head -c 68000000 /dev/zero; exit 3"
         done = self.once("k", script)
         self.assertEqual((done.returncode, len(done.stdout), done.stderr), (3, 68_000_000, ""))
-        for args in (["wait", "k"], ["once", "k", "--", "sh", "-c", script]):
+        for args in (["wait", "k"], ["once", "--status-file", "why", "k", "--", "sh", "-c", script]):
             done = self.weft(*args)
             self.assertEqual(done.returncode, 3)
             self.assertGreater(len(done.stdout), 67_000_000)
             self.assertLess(len(done.stdout), 68_000_000)
             self.assertEqual(done.stderr, f"weft {args[0]}: k: there was more output than is kept\n")
+        self.assertIs(json.loads((self.dir / "why").read_text())["cut"], True)
 
     def test_key_that_is_too_long_is_an_argument(self):
         for verb in ("wait", "show", "forget"):
