@@ -8,6 +8,8 @@
     proxy.refuse(); proxy.accept()          … or do not
     proxy.lose_reply("EVALSHA", after=3)    the reply to the 3rd such command from now on is lost, and the
                                             connection with it
+    proxy.trap(sha, "after", kill)          kill() is called where the script has been executed, and its reply does
+                                            not come back; "before": neither does it reach the server
     proxy.twice("EVALSHA")                  every such command reaches the server twice; one reply comes back
 
 It reads whole commands and replies, so it knows which reply is whose.
@@ -28,6 +30,7 @@ class Proxy:
         self.refusing = False
         self.losing = None  # (command, how many are left)
         self.doubled = None
+        self.trapped = None  # (sha, when, what to do)
         self.lost = self.repeated = 0
         self.sockets = set()
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -61,6 +64,9 @@ class Proxy:
 
     def lose_reply(self, command, after=1):
         self.losing = [command.encode(), after]
+
+    def trap(self, sha, when, spring):
+        self.trapped = (sha.encode(), when, spring)
 
     def twice(self, command):
         self.doubled = command.encode() if command else None
@@ -126,7 +132,11 @@ class _Pair:
         self.owed = []  # of each command on its way: "pass", "lose" or "swallow"
         self.lock = threading.Lock()
 
-    def fate(self, name):
+    def fate(self, name, command):
+        trapped = self.proxy.trapped
+        if trapped and name == b"EVALSHA" and trapped[0] in command[:100]:
+            self.proxy.trapped, self.spring = None, trapped[2]
+            return trapped[1]
         losing = self.proxy.losing
         if losing and name == losing[0]:
             losing[1] -= 1
@@ -142,8 +152,12 @@ class _Pair:
                 self.proxy.open.wait()
                 name = _name(command)
                 double = name == self.proxy.doubled
+                fate = self.fate(name, command)
+                if fate == "before":
+                    self.spring()
+                    break
                 with self.lock:
-                    self.owed += ["swallow"] * double + [self.fate(name)]
+                    self.owed += ["swallow"] * double + [fate]
                 self.proxy.repeated += double
                 self.server.sendall(command * (2 if double else 1))
         except OSError:
@@ -161,6 +175,9 @@ class _Pair:
                     fate = self.owed.pop(0) if self.owed else "pass"
                 if fate == "lose":
                     self.proxy.lost += 1
+                    break
+                if fate == "after":
+                    self.spring()
                     break
                 if fate == "pass":
                     self.client.sendall(reply)

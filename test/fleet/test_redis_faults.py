@@ -12,8 +12,10 @@ own. At the end: how long takeovers and wake-ups took.
 import concurrent.futures
 import contextlib
 import fnmatch
+import hashlib
 import os
 import random
+import resource
 import shutil
 import socket
 import subprocess
@@ -24,9 +26,11 @@ import traceback
 
 import pathlib
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "src/fleet/redis")]
 
 import checker
+import embed
 from certificates import Authority
 from harness import Fleet
 from ports import free_port
@@ -838,6 +842,115 @@ def reply_to_complete_is_lost(worker, seed):
         stored = {e["e"] for e in s.answers() if e.what == "accept"}
         expect(complaints, len(stored) == len(story.runs), "a result was lost with its reply")
         expect(complaints, proxy.lost == 1, f"{proxy.lost} replies were lost")
+        return complaints
+
+
+def at_script(script, when):
+    """The owner is killed, or only loses a reply, at one script of its own; others wait for it."""
+    sha = hashlib.sha1(embed.assemble(script).encode()).hexdigest()
+    gives_up = {"wait_ms": 1500, "obey": 1, "sleep_ms": 60_000} if script == "abort" else {}
+
+    def run(worker, seed):
+        with Scene(worker, seed, sleep_ms=900) as s:
+            proxy, sprung = s.proxy(), threading.Event()
+
+            def spring():
+                if when != "lost":
+                    s.fleet.kill(leader)
+                sprung.set()
+
+            if script == "join":
+                leader = "p0"
+                proxy.trap(sha, "before" if when == "before" else "after", spring)
+            leader = s.fleet.start(url=proxy.url, **gives_up)
+            if script != "join":
+                s.fleet.wait_for("start", leader)
+            waiters = s.waiters(2, wait_ms=20_000)
+            if script != "join":
+                s.settled(2)
+                proxy.trap(sha, "before" if when == "before" else "after", spring)
+            complaints = [] if sprung.wait(10) else [f"{script} was never sent"]
+            # An owner that is lost between its end and its result has run for nobody.
+            complaints += s.finish(most_runs=2, quiet=when == "lost")
+            for name in waiters:
+                told = s.answers(name)[0]
+                expect(complaints, told.what == "accept" and told["err"] == "0", f"{name}: {told.what} {told.values}")
+            return complaints
+
+    run.__name__ = f"reply_to_{script}_is_lost_once" if when == "lost" else f"owner_is_killed_{when}_{script}"
+    return case(run)
+
+
+for script_name in "join", "renew", "complete", "abort":
+    for moment in "before", "after", "lost":
+        at_script(script_name, moment)
+
+
+@case
+def process_without_descriptors_goes_on_when_it_has_some(worker, seed):
+    """One that leads, and one that waits. Their connections break, and cannot be made again."""
+    with Scene(worker, seed, sleep_ms=2500, lease_ms=4 * LEASE) as s:
+        s.fleet.url = s.proxy().url
+        names = [s.leader(), *s.waiters(1)]
+        s.settled(1)
+        limits = {}
+        for name in names:
+            pid = s.fleet.processes[name].pid
+            limits[pid] = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, limits[pid][1]))
+        s.proxies[0].cut()
+        time.sleep(0.6)
+        for pid, limit in limits.items():
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, limit)
+        complaints = s.finish(most_runs=1)
+        expect(complaints, "Too many open files" in s.fleet.report(), f"they said: {s.fleet.report()}")
+        return complaints
+
+
+@case
+def process_is_not_opened_without_descriptors(worker, seed):
+    with Scene(worker, seed, sleep_ms=10) as s:
+        statuses = set()
+        for most in range(5, 26):
+            name = s.fleet.start(prefix=["prlimit", f"--nofile={most}"])
+            statuses.add(s.fleet.processes[name].wait(60))
+            s.fleet.killed.add(name)
+        told = {a.what for a in s.answers()}
+        complaints = s.finish(most_runs=21)
+        expect(complaints, statuses <= {0, 1, 127} and told <= {"accept", "give_up"}, f"{statuses} {told}")
+        expect(complaints, "accept" in told and 0 in statuses, f"none of them had enough: {statuses} {told}")
+        return complaints
+
+
+@case
+def nice_owner_beside_busy_ones_loses_nothing_but_time(worker, seed):
+    if not LONG:
+        return []
+    with Scene(worker, seed, sleep_ms=2500, wait_ms=30_000) as s:
+        burners = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(2 * os.cpu_count())]
+        try:
+            s.leader_and_waiters(2, leader_settings={"prefix": ["nice", "-n", "19"]})
+            return s.finish(lapses=[(0, 2**63)])
+        finally:
+            for burner in burners:
+                burner.kill()
+                burner.wait()
+
+
+@case
+def server_that_takes_no_scripts_is_none(worker, seed):
+    """What is entrusted to a connection is sent by the names of scripts alone. It is tried again."""
+    with Scene(worker, seed, calls=10**6, pause_ms=50) as s:
+        s.server.command("ACL", "SETUSER", "default", "-script|load")
+        name = s.fleet.start()
+        refused = s.fleet.wait_for("give_up", name)
+        before = len([a for a in s.answers(name) if a.what == "accept"])
+        s.server.command("ACL", "SETUSER", "default", "+script|load")
+        s.fleet.wait_for("accept", name)
+        s.fleet.kill(name)
+        complaints = s.fleet.finish()
+        expect(complaints, refused.number("err") == EHOSTDOWN and before == 0, f"{refused.values}, {before} accepted")
+        expect(complaints, "NOPERM" in s.fleet.report(), f"it said: {s.fleet.report()}")
         return complaints
 
 
