@@ -15,6 +15,7 @@
 It reads whole commands and replies, so it knows which reply is whose.
 """
 
+import collections
 import socket
 import threading
 import time
@@ -32,6 +33,7 @@ class Proxy:
         self.doubled = None
         self.trapped = None  # (sha, when, what to do)
         self.lost = self.repeated = 0
+        self.passed = collections.Counter()  # commands, by their names
         self.sockets = set()
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.address = self.listener.getsockname()
@@ -151,6 +153,7 @@ class _Pair:
             while (command := _read_value(file)) is not None:
                 self.proxy.open.wait()
                 name = _name(command)
+                self.proxy.passed[name] += 1
                 double = name == self.proxy.doubled
                 fate = self.fate(name, command)
                 if fate == "before":

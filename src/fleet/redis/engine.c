@@ -139,7 +139,7 @@ static void join_words(weft__redis *e, const weft__fleet_ask *ask,
 	weft__redis_number(w, ask->max_takeovers);
 	weft__redis_number(w, ask->at_most_once);
 	weft__redis_ms(w, ask->max_age);
-	weft__redis_number(w, WEFT__REDIS_HEAD + WEFT__REDIS_PIECE);
+	weft__redis_number(w, WEFT__REDIS_HEAD + WEFT__REDIS_SMALL);
 	weft__redis_number(w, (int64_t)ask->key.size);
 	weft__redis_ms(w, quick_grace(e, ask));
 	weft__redis_text(w, gone);
@@ -540,10 +540,12 @@ static int redis_complete(weft__fleet_engine *engine, weft__fleet_lease *lease,
 	bool unstored;
 	int said = 0, err;
 
-	if (o->size > WEFT__REDIS_PIECE)
+	if (o->size > WEFT__REDIS_SMALL)
 		err = complete_big(e, lease, o, &said);
 	else
 		err = run_complete(e, lease, o, false, &said);
+	if (err == -ENOSPC && o->size <= WEFT__REDIS_PIECE)
+		err = run_complete(e, lease, o, false, &said); /* allow-oom */
 	unstored = err == -ENOSPC || err == -EFBIG;
 	if (unstored)
 		err = tell_unstored(e, lease, o, err, &said);

@@ -10,6 +10,11 @@
 
 /* A value up to this size is sent in one command, a larger one in pieces. */
 enum { WEFT__REDIS_PIECE = 1 << 20 };
+/*
+ * One up to this size goes through the scripts. They copy it several times, while
+ * the server does nothing else: of a MiB that takes longer than one command more.
+ */
+enum { WEFT__REDIS_SMALL = 64 << 10 };
 /* One up to this size is published with the news of it. */
 enum { WEFT__REDIS_INLINE = 4096 };
 /* What a result begins with: see common.lua. */

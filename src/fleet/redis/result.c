@@ -88,13 +88,49 @@ static int get_range(weft__redis *e, weft_ctx *ctx, const weft__fleet_id *id,
 	return err;
 }
 
+/* Is the result that is there still the one of which the head came? */
+static int check_head(weft__redis *e, weft_ctx *ctx, const weft__fleet_id *id,
+		      const weft__fleet_result *result)
+{
+	char head[WEFT__REDIS_HEAD + 24] = {0};
+	int err = get_range(e, ctx, id, 0, WEFT__REDIS_HEAD, head);
+
+	return err == 0 && (uint64_t)number_at(head, EPOCH) != result->epoch
+		       ? -ESTALE
+		       : err;
+}
+
+/* One that comes in one piece comes with its head. */
+static int fetch_at_once(weft__redis *e, weft_ctx *ctx, const weft__fleet_id *id,
+			 weft__fleet_result *result)
+{
+	weft__redis_words w = {0};
+	redisReply *reply;
+	int err;
+
+	weft__redis_text(&w, "GET");
+	weft__redis_key(&w, e, 'R', id->hex, NULL);
+	err = weft__redis_do(e, NULL, &w, ctx, &reply);
+	if (err != 0)
+		return err;
+	if (reply->type == REDIS_REPLY_STRING &&
+	    reply->len == WEFT__REDIS_HEAD + result->size &&
+	    (uint64_t)number_at(reply->str, EPOCH) == result->epoch)
+		memcpy(result->data, reply->str + WEFT__REDIS_HEAD, result->size);
+	else
+		err = -ESTALE;
+	freeReplyObject(reply);
+	return err;
+}
+
 int weft__redis_fetch(weft__redis *e, weft_ctx *ctx, const weft__fleet_id *id,
 		      weft__fleet_result *result)
 {
-	char head[WEFT__REDIS_HEAD + 24] = {0};
 	size_t at, size;
 	int err = 0;
 
+	if (result->size <= WEFT__REDIS_PIECE)
+		return fetch_at_once(e, ctx, id, result);
 	for (at = 0; at < result->size && err == 0; at += size) {
 		size = result->size - at;
 		if (size > WEFT__REDIS_PIECE)
@@ -102,11 +138,7 @@ int weft__redis_fetch(weft__redis *e, weft_ctx *ctx, const weft__fleet_id *id,
 		err = get_range(e, ctx, id, WEFT__REDIS_HEAD + at, size,
 				result->data + at);
 	}
-	if (err == 0)
-		err = get_range(e, ctx, id, 0, WEFT__REDIS_HEAD, head);
-	if (err == 0 && (uint64_t)number_at(head, EPOCH) != result->epoch)
-		err = -ESTALE;
-	return err;
+	return err == 0 ? check_head(e, ctx, id, result) : err;
 }
 
 /* One that is never completed goes away by itself. */
