@@ -57,6 +57,8 @@ static const struct variant {
 	bool hangs;		/* from the second HANG_FROM on until HANG_TO */
 	bool has_none;		/* what is asked for; kept for a quarter of TTL */
 	bool many_keys;		/* every call of a process has another one */
+	long keys;		/* calls go round so many, which are filled at once … */
+	bool jitter;		/* … and are kept for a quarter more or less */
 	size_t bytes;
 } variants[] = {
 	{"plain", .bytes = 16},
@@ -65,22 +67,31 @@ static const struct variant {
 	{"not_found", .has_none = true},
 	{"mebibyte", .bytes = 1 << 20},
 	{"many_keys", .many_keys = true, .bytes = 16},
+	{"together", .keys = 20, .bytes = 16},
+	{"jitter", .keys = 20, .jitter = true, .bytes = 16},
 	{"killed", .bytes = 16},	/* who asks the database, by bench/fleet */
 }, *variant;
 
 enum { HANG_FROM = 3, HANG_TO = 6, COOL_DOWN_MS = 200, RUN_MOST_MS = 500 };
 enum { ITS_ERROR = 1 };
+/* Who polls has no more patience than that; and how its queries are counted. */
+enum { GIVE_UP_MS = 2000, SLOT_MS = 100, SLOTS = 256, SETTLED_MS = 1500 };
 
 static struct {
 	uint64_t queries;	/* atomic */
 	uint64_t last_asker;	/* atomic */
+	uint64_t slots[SLOTS];	/* atomic: queries, once the first fill is over */
 } *counter;			/* COUNTER */
 static const char *counter_path;
 static char *value;		/* variant->bytes of it */
 static weft_time begun;
 
-static long ttl_ms(void)
+static long ttl_ms(const char *key)
 {
+	uint64_t number = strtoull(key + strlen("value-"), NULL, 10);
+
+	if (variant->jitter)
+		return TTL_MS * (long)(75 + number * 37 % 51) / 100;
 	return variant->has_none ? TTL_MS / 4 : TTL_MS;
 }
 
@@ -91,6 +102,9 @@ static int ask_database(weft_ctx *ctx)
 
 	weft_atomic_add(&counter->queries, 1, relaxed);
 	weft_atomic_store(&counter->last_asker, (uint64_t)getpid(), relaxed);
+	if (now > begun + WEFT_MS(SETTLED_MS))
+		weft_atomic_add(&counter->slots[now / WEFT_MS(SLOT_MS) % SLOTS], 1,
+				relaxed);
 	if (variant->hangs && now >= begun + HANG_FROM * WEFT_SECOND && now < hang_to)
 		takes += hang_to - now;
 	return weft_sleep(ctx, takes) != 0 || variant->fails ? ITS_ERROR : 0;
@@ -160,7 +174,7 @@ static int fill_cache(weft_ctx *ctx, const char *key)
 	int err = ask_database(ctx);
 
 	if (err == 0)
-		redis("SET bench:%s %s PX %ld", key, value, ttl_ms());
+		redis("SET bench:%s %s PX %ld", key, value, ttl_ms(key));
 	return err;
 }
 
@@ -193,7 +207,9 @@ static void get_in_flight(const char *key)
 /* A lock that expires, and looking again and again. */
 static void get_polling(const char *key)
 {
-	while (!is_cached(key)) {
+	weft_time until = weft_now() + WEFT_MS(GIVE_UP_MS);
+
+	while (!is_cached(key) && weft_now() < until) {
 		if (redis("SET bench:lock:%s 1 NX PX 3000", key)) {
 			fill_cache(NULL, key);
 			redis("DEL bench:lock:%s", key);
@@ -234,7 +250,7 @@ static void get_from_fleet(const char *key, weft_duration stale, double early)
 {
 	weft_fleet_call call = {
 		.key = weft_key_str(key), .fn = fill_for_fleet,
-		.mode = WEFT_FLEET_CACHE, .keep = WEFT_MS(ttl_ms()),
+		.mode = WEFT_FLEET_CACHE, .keep = WEFT_MS(ttl_ms(key)),
 		.keep_error = WEFT_MS(COOL_DOWN_MS),
 		.max_run = variant->hangs ? WEFT_MS(RUN_MOST_MS) : 0,
 		.stale = stale, .early = early,
@@ -278,7 +294,10 @@ static void make_call(void *arg)
 	call *c = arg;
 	char key[32];
 
-	snprintf(key, sizeof key, "value-%ld", variant->many_keys ? c->number : 0);
+	snprintf(key, sizeof key, "value-%ld",
+		 variant->many_keys   ? c->number
+		 : variant->keys != 0 ? c->number % variant->keys
+				      : 0);
 	get(key);
 	taken_us[c->number] = (uint32_t)((weft_now() - c->due) / 1000);
 	weft_waitgroup_done(c->all);
@@ -292,6 +311,9 @@ static int stampede(void *arg)
 
 	for (long i = 0; i < count; i++) {
 		call c = {i, start + i * WEFT_SECOND / rate_and_count[0], &all};
+
+		if (i < variant->keys)
+			c.due = start;
 
 		(void)!weft_sleep(NULL, c.due - weft_now());
 		weft_waitgroup_add(&all, 1);
