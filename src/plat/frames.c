@@ -624,7 +624,8 @@ void weft__frames_read(void *to, uintptr_t from, size_t size_bytes)
 	weft__watch_pause();
 	for (size_t i = 0; i < size_bytes / sizeof *words; i++)
 		copy[i] = (WEFT_PRIV_POINT(&words[i], 0) words[i]);
-	weft__watch_resume(to, size_bytes);
+	weft__watch_resume();
+	weft__watch_written(to, size_bytes);
 }
 
 __attribute__((no_sanitize("address"))) __attribute__((no_sanitize("thread")))

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "plat/futex.h"
 
+#include "plat/watch.h"
+
 #include <errno.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -30,7 +32,13 @@ void weft__futex_wake(const uint32_t *word, int count)
 {
 	int saved_errno = errno;
 
+	/*
+	 * Who was to be woken may have seen the word meanwhile and gone on, and
+	 * the word with it. Its address is all that the kernel looks at.
+	 */
+	weft__watch_pause();
 	syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, count, NULL,
 		NULL, 0);
+	weft__watch_resume();
 	errno = saved_errno;
 }

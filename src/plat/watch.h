@@ -13,12 +13,14 @@
 void weft__watch_stack(char *low, char *high);
 
 /*
- * Nothing is reported of what the calling thread reads from here to the end,
- * and the copy that it made counts as written: for memory that others use
- * meanwhile, as a stack whose task runs.
+ * Nothing is reported of what the calling thread does between the two: with
+ * memory that others use meanwhile, as a stack whose task runs.
  */
 void weft__watch_pause(void);
-void weft__watch_resume(void *copy, size_t size_bytes);
+void weft__watch_resume(void);
+
+/* Memory that was copied from such counts as written. */
+void weft__watch_written(void *copy, size_t size_bytes);
 
 /* Does one run this program? It does not know the newest system calls. */
 bool weft__watched(void);

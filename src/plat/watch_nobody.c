@@ -11,7 +11,11 @@ void weft__watch_pause(void)
 {
 }
 
-void weft__watch_resume(void *copy, size_t size_bytes)
+void weft__watch_resume(void)
+{
+}
+
+void weft__watch_written(void *copy, size_t size_bytes)
 {
 	(void)copy;
 	(void)size_bytes;

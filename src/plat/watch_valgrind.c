@@ -13,9 +13,13 @@ void weft__watch_pause(void)
 	VALGRIND_DISABLE_ERROR_REPORTING;
 }
 
-void weft__watch_resume(void *copy, size_t size_bytes)
+void weft__watch_resume(void)
 {
 	VALGRIND_ENABLE_ERROR_REPORTING;
+}
+
+void weft__watch_written(void *copy, size_t size_bytes)
+{
 	(void)VALGRIND_MAKE_MEM_DEFINED(copy, size_bytes);
 }
 

@@ -390,7 +390,8 @@ TEST_FLAVOURS(fd_close_wakes_everybody_who_waits)
 	test_until(weft__poller_count(ends[0]) == WAITERS);
 	CHECK_EQ(weft_fd_close(ends[0]), 0);
 	test_join_all();
-	CHECK_EQ(fcntl(ends[0], F_GETFD), -1);
+	/* The monitor may just have a file open, under that number. */
+	test_until(fcntl(ends[0], F_GETFD) == -1);
 	CHECK_EQ(weft_fd_close(ends[1]), 0);
 }
 
