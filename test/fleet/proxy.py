@@ -30,6 +30,7 @@ class Proxy:
         self.open.set()
         self.refusing = False
         self.losing = None  # (command, how many are left)
+        self.awaited = None  # [command, how many are left, what to do]
         self.doubled = None
         self.trapped = None  # (sha, when, what to do)
         self.lost = self.repeated = 0
@@ -69,6 +70,10 @@ class Proxy:
 
     def trap(self, sha, when, spring):
         self.trapped = (sha.encode(), when, spring)
+
+    def before(self, command, nth, act):
+        """Call act when the nth such command has come, and before the server has it."""
+        self.awaited = [command.encode(), nth, act]
 
     def twice(self, command):
         self.doubled = command.encode() if command else None
@@ -139,6 +144,11 @@ class _Pair:
         if trapped and name == b"EVALSHA" and trapped[0] in command[:100]:
             self.proxy.trapped, self.spring = None, trapped[2]
             return trapped[1]
+        awaited = self.proxy.awaited
+        if awaited and name == awaited[0]:
+            awaited[1] -= 1
+            if awaited[1] == 0:
+                awaited[2]()
         losing = self.proxy.losing
         if losing and name == losing[0]:
             losing[1] -= 1

@@ -121,6 +121,9 @@ class Scene:
         for key in client.command("KEYS", "*:M"):
             if client.command("HGET", key, "s") == b"run":
                 complaints.append(f"I5: {key.decode()} says that it runs")
+        for key in client.command("KEYS", "*:T:*"):
+            if client.command("PTTL", key) == -1:
+                complaints.append(f"I5: {key.decode()} stays for ever")
         client.close()
         return complaints
 
@@ -220,6 +223,34 @@ def results_of_every_size_come_as_they_were(worker, seed):
             expect(complaints, way.passed[b"GET"] == 2 * one, f"{size} bytes: {way.passed}")
             expect(complaints, (way.passed[b"SETRANGE"] > 0) == (size > 64 << 10), f"{size} bytes: {way.passed}")
         return complaints + s.finish(most_runs=6, ordered=False, lapses=[(0, 2**63)])
+
+
+@case
+def result_whose_pieces_are_lost_is_sent_again(worker, seed):
+    """By a server that has too little memory, or was started anew: what comes then is behind zeros."""
+    with Scene(worker, seed, size=5_000_000, sleep_ms=1500) as s:
+        way = s.proxy()
+        way.before("SETRANGE", 3, lambda: s.server.command("DEL", *s.server.command("KEYS", "*:T:*")))
+        s.leader(url=way.url)
+        s.waiters(2)
+        s.settled(2)
+        complaints = s.finish(most_runs=1)
+        expect(complaints, way.passed[b"SETRANGE"] == 10, f"pieces were sent: {way.passed}")
+        return complaints
+
+
+@case
+def pieces_that_nobody_completes_go_away(worker, seed):
+    with Scene(worker, seed, size=5_000_000, sleep_ms=1500) as s:
+        way = s.proxy()
+        leader = s.leader(url=way.url)
+        way.before("SETRANGE", 1, lambda: s.fleet.kill(leader))
+        s.waiters(2)
+        s.settled(2)
+        complaints = s.finish(most_runs=2)
+        left = [s.server.command("PTTL", key) for key in s.server.command("KEYS", "*:T:*")]
+        expect(complaints, len(left) == 1 and left[0] > 0, f"the time that pieces have: {left}")
+        return complaints
 
 
 @case

@@ -403,8 +403,10 @@ class Walk:
 
     def step_send(self):
         """A result too big for one command comes in pieces, or a piece of it is lost."""
-        self.model.sent = self.random.choice([5, 6])
-        return [["SET", KEYS[3], bytes(HEAD) + b"x" * self.model.sent]], b"OK", None
+        size, whole = self.random.choice([5, 6]), self.random.random() < 0.8
+        self.model.sent = size if whole else 0
+        mark = b"-" * HEAD if whole else b"-" * (HEAD - 1) + bytes(1)
+        return [["SET", KEYS[3], mark + b"x" * size]], b"OK", None
 
     def step_lose(self):
         which = self.random.choice(["m", "r", "all"])

@@ -5,8 +5,8 @@
 -- again.
 --
 -- It is the attempt that is compared: two owners can have one epoch, after a
--- failover that lost writes. The payload is in T, behind room for the head, if
--- it is too big to be sent at once: bytes is its length then, else 0. ending 3
+-- failover that lost writes. The payload is in T, behind a mark where the head
+-- will be, if it is too big for a script: bytes is its length then, else 0. ending 3
 -- is told where there was no room for it: what must not run twice is lost then.
 local T = KEYS[4]
 local attempt, payload, bytes = ARGV[1], ARGV[2], tonumber(ARGV[3])
@@ -32,7 +32,8 @@ end
 if not mine or result_epoch() > epoch then
 	return 0
 end
-if bytes > 0 and redis.call('STRLEN', T) ~= HEAD + bytes then
+if bytes > 0 and
+	(redis.call('STRLEN', T) ~= HEAD + bytes or redis.call('GETRANGE', T, 0, HEAD - 1) ~= string.rep('-', HEAD)) then
 	return -2
 end
 

@@ -507,17 +507,21 @@ static int run_complete(weft__redis *e, const weft__fleet_lease *lease,
 	return 0;
 }
 
+/* A server that loses T every time, for want of memory say, has no room for it. */
 static int complete_big(weft__redis *e, const weft__fleet_lease *lease,
 			const weft__fleet_outcome *o, int *said)
 {
-	int err;
+	enum { UPLOADS = 3, T_IS_NOT_WHOLE = -2 };
 
-	do {
-		err = weft__redis_upload(e, lease, o->data, o->size);
+	for (int i = 0; i < UPLOADS; i++) {
+		int err = weft__redis_upload(e, lease, o->data, o->size);
+
 		if (err == 0)
 			err = run_complete(e, lease, o, true, said);
-	} while (err == 0 && *said == -2);	/* T was lost: see complete.lua */
-	return err;
+		if (err != 0 || *said != T_IS_NOT_WHOLE)
+			return err;
+	}
+	return -ENOSPC;
 }
 
 /* There is no room for the bytes: who waits is told that, and not left waiting. */

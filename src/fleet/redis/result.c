@@ -141,15 +141,23 @@ int weft__redis_fetch(weft__redis *e, weft_ctx *ctx, const weft__fleet_id *id,
 	return err == 0 ? check_head(e, ctx, id, result) : err;
 }
 
-/* One that is never completed goes away by itself. */
-static int expire_upload(weft__redis *e, const weft__fleet_lease *lease)
+/*
+ * A mark, where the head will be, that goes away by itself if what follows is
+ * never completed. What is put behind one that is lost has zeros before it, so
+ * that complete.lua sees that something is missing, whatever its length is.
+ */
+static int begin_upload(weft__redis *e, const weft__fleet_lease *lease)
 {
+	char mark[WEFT__REDIS_HEAD];
 	weft__redis_words w = {0};
 	redisReply *reply;
 	int err;
 
-	weft__redis_text(&w, "PEXPIRE");
+	memset(mark, '-', sizeof mark);
+	weft__redis_text(&w, "SET");
 	weft__redis_key(&w, e, 'T', lease->ask->id.hex, lease->ask->attempt.hex);
+	weft__redis_bytes(&w, mark, sizeof mark);
+	weft__redis_text(&w, "PX");
 	weft__redis_ms(&w, 20 * lease->ask->lease + WEFT_MINUTE);
 	err = weft__redis_do(e, NULL, &w, NULL, &reply);
 	if (err == 0)
@@ -160,8 +168,8 @@ static int expire_upload(weft__redis *e, const weft__fleet_lease *lease)
 int weft__redis_upload(weft__redis *e, const weft__fleet_lease *lease,
 		       const void *data, size_t size)
 {
+	int err = begin_upload(e, lease);
 	size_t at, piece;
-	int err = 0;
 
 	for (at = 0; at < size && err == 0; at += piece) {
 		weft__redis_words w = {0};
@@ -178,8 +186,6 @@ int weft__redis_upload(weft__redis *e, const weft__fleet_lease *lease,
 		err = weft__redis_do(e, NULL, &w, NULL, &reply);
 		if (err == 0)
 			freeReplyObject(reply);
-		if (err == 0 && at == 0)
-			err = expire_upload(e, lease);
 	}
 	return err;
 }
