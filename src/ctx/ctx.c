@@ -42,7 +42,7 @@
  *     weft_ctx_fini(); the owner sees that it is in no list, frees it; the walk
  *     takes a lock that is no more.
  *     For the context where the walk began: weft_ctx_fini() takes its lock,
- *     and dropping that is the last thing the walk does with it (L2).
+ *     and dropping that is the last thing the walk does with it (L5).
  * C6  A waiter is taken out of the list, under the lock, before it is claimed.
  *     If the claim wins it is not touched any more but for waking (P2, P4),
  *     and it need not look at the context again: WEFT__CANCELLED says that it

@@ -11,13 +11,22 @@ static bool call(int command)
 	return syscall(SYS_membarrier, command, 0, 0) == 0;
 }
 
-/* Until it is asked for once, the kernel does not do it for a process. */
+/*
+ * Until it is asked for once, the kernel does not do it for a process. Others
+ * need not wait for who asks. In a child that was made meanwhile nobody does.
+ */
 static bool ask(void)
 {
-	static bool asked;
+	static pid_t asking;
+	pid_t other = weft_atomic_load(&asking, relaxed), self = getpid();
+	bool done;
 
-	return !weft_atomic_xchg(&asked, true, relaxed) &&
-	       call(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+	if (other == self ||
+	    !weft_atomic_cas(&asking, &other, self, relaxed, relaxed))
+		return false;
+	done = call(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+	weft_atomic_store(&asking, 0, relaxed);
+	return done;
 }
 
 bool weft__barrier_all(void)

@@ -16,7 +16,7 @@
 bool weft__barrier_all(void);
 
 /*
- * The first of these in a process takes the kernel some 15 ms, but microseconds
+ * The first of these in a process takes the kernel 15 to 50 ms, but microseconds
  * as long as there is one thread only: so before the first one is started.
  */
 void weft__barrier_prepare(void);

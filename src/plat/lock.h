@@ -33,11 +33,14 @@
  * L3  Who finds 2 already may sleep on that: either the owner has left it, and
  *     reads its own, or another has turned 1 into it, and does not come to rest
  *     before a wake is certain: it finds the word changed and tries again, with
- *     2, or L2 holds for it.
+ *     2, or L2 holds for it. (So that one must not be kept from running for
+ *     long, as an owner must not; it holds up who sleeps on its 2.)
  * L4  Where the kernel has no such barrier, who has turned 1 into 2 looks again
  *     every now and then, until it has the lock. It is enough that these do, by L3.
  * L5  Unlocking uses the address only after the store: the memory may be freed
  *     by the next owner at once.
+ *
+ * Explored as C11 allows it: test/model/c11/lock.c.
  */
 #ifndef WEFT_SRC_PLAT_LOCK_H
 #define WEFT_SRC_PLAT_LOCK_H

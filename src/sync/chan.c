@@ -39,7 +39,7 @@
  *     we hold that while we copy. A send on a channel that waits, is claimed
  *     while it runs, and then takes the lock, takes it in memory that the
  *     receiver, who has got his value, has freed.
- * H4  A call touches *c last when it unlocks it (L2): both to complete the
+ * H4  A call touches *c last when it unlocks it (L5): both to complete the
  *     operation of another, whom it lets go only after that, and to queue its
  *     own, if that is claimed MOVED. Who has seen the effect of a call has
  *     either had the lock after it, or was let go by it. So he may free *c

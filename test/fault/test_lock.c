@@ -11,7 +11,9 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <pthread.h>
+#include <sys/single_threaded.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,7 +24,18 @@ static weft__lock lock, other;
 static uint32_t waits, wakes;	/* atomic: what the kernel was asked for */
 static bool held_back;		/* atomic: who was woken has no CPU */
 static bool no_barrier;
+static uint32_t timed, asked, barriers;	/* atomic: of the waits; and of these */
 static int inside, entered;	/* under lock */
+
+static void count_barrier(long command)
+{
+	if (command == MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)
+		weft_atomic_add(&asked, 1, seq_cst);
+	if (command != MEMBARRIER_CMD_PRIVATE_EXPEDITED)
+		return;
+	weft_atomic_add(&barriers, 1, seq_cst);
+	CHECK_NE(weft_atomic_load(&weft__lock_arrivals.count, seq_cst), 0);
+}
 
 static long answer(long number, const long a[6])
 {
@@ -37,7 +50,11 @@ static long answer(long number, const long a[6])
 		weft_atomic_add(&wakes, 1, seq_cst);
 	if (waiting)
 		weft_atomic_add(&waits, 1, seq_cst);
+	if (waiting && a[3] != 0)
+		weft_atomic_add(&timed, 1, seq_cst);
 	result = fault_syscall(number, a);
+	if (number == SYS_membarrier && result == 0)
+		count_barrier(a[0]);
 	while (waiting && weft_atomic_load(&held_back, seq_cst))
 		usleep(100);
 	return result;
@@ -126,6 +143,44 @@ TEST(lock_wakes_once_who_has_no_cpu_yet)
 	weft_atomic_store(&held_back, false, seq_cst);
 	join(&sleeper, 1);
 	CHECK_EQ(entered, 1);
+}
+
+static void need_barriers(void)
+{
+	long known = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
+
+	if (known < 0 || !(known & MEMBARRIER_CMD_PRIVATE_EXPEDITED))
+		test_skip("the kernel makes no barrier");
+}
+
+/* One that turns 1 into 2; counted before, and sure of its wake after. */
+TEST(lock_has_a_barrier_made_before_it_is_slept_for)
+{
+	pthread_t sleeper;
+
+	need_barriers();
+	start_sleepers(&sleeper, 1);
+	CHECK_EQ(barriers, 1);
+	CHECK_EQ(timed, 0);
+	weft__lock_drop(&lock);
+	join(&sleeper, 1);
+	CHECK_EQ(entered, 1);
+}
+
+static int do_nothing(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+TEST(barrier_is_asked_for_while_there_is_one_thread)
+{
+	need_barriers();
+	if (!__libc_single_threaded)
+		test_skip("there are others already");
+	fault_on_syscall = answer;
+	CHECK_EQ(weft_run(do_nothing, NULL), 0);
+	CHECK_EQ(asked, 1);
 }
 
 /*
