@@ -205,6 +205,9 @@ TEST(ready_tasks_that_are_quick_stay_with_their_worker)
 
 	workers("2");
 	do {
+		for (uint32_t n = 0; n < weft__rt.worker_count; n++)
+			weft_atomic_store(&weft__rt.workers[n]->quick_tick, 0,
+					  relaxed);
 		before = stolen();
 		have_parties_meet();
 		after = stolen();
