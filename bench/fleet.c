@@ -29,6 +29,12 @@ _Noreturn static void fail(const char *why)
 	exit(1);
 }
 
+_Noreturn static void fail_with(const char *why, int err)
+{
+	fprintf(stderr, "bench-fleet: %s: %s\n", why, strerror(-err));
+	exit(1);
+}
+
 static weft_fleet *open_fleet(const char *url, long lease_ms)
 {
 	weft_fleet_options o = {.lease = WEFT_MS(lease_ms)};
@@ -258,7 +264,7 @@ static void get_from_fleet(const char *key, weft_duration stale, double early)
 	int err = weft_fleet_do(fleet, NULL, &call, NULL, NULL);
 
 	if (err != 0 && err != ITS_ERROR)
-		fail("the fleet does not answer");
+		fail_with("the fleet does not answer", err);
 }
 
 static void get_fresh(const char *key)
