@@ -371,8 +371,10 @@ WEFT_API int weft_fleet_do(weft_fleet *f, weft_ctx *ctx,
  * it, and others wait who take over, wait for theirs.
  *
  * Returns   as weft_fleet_do(), and
- *           -ENOENT      nothing runs and nothing is kept; or what ran was lost,
- *                        and nobody is left who waits for it in weft_fleet_do()
+ *           -ENOENT      nothing runs and nothing is kept, also where what was
+ *                        waited for was forgotten or given up
+ *           -EOWNERDEAD  also where its process died while this waited, and nobody
+ *                        is left who waits for it in weft_fleet_do()
  */
 WEFT_API int weft_fleet_wait(weft_fleet *f, weft_ctx *ctx, weft_key key,
 			     weft_bytes *out, weft_fleet_info *info);

@@ -43,15 +43,17 @@
  * in ONCE one with WEFT__FLEET_UNSTORED, which says that it has run.
  * With refresh set a fresh result is no reason for HIT: LEAD with it, or, if a
  * run goes on, HIT. With passive set LEAD is never given: WAIT is instead, while
- * somebody waits who would be given it, else -ENOENT; and a result is usable that
- * may still be given, stale or not.
+ * somebody waits who would be given it, else -EOWNERDEAD to one who waited, if the
+ * leader is gone, or -ENOENT; and a result is usable that may still be given, stale
+ * or not.
  *
  * Errors. 0, or a negative errno value. weft__fleet_is_down() tells those apart
  * that say "the place does not work now", for which the core retries, waits or
  * runs alone, from refusals, which are the caller's answer:
  *	-EBADMSG     the fingerprint is not the one of the present run, or of the
  *	             result; or the record is another key's (a collision)
- *	-EOWNERDEAD  at_most_once was set on a run whose leader is gone (state lost)
+ *	-EOWNERDEAD  at_most_once was set on a run whose leader is gone (state lost);
+ *		     or passive, see above
  *	-ELOOP       deaths reached max_takeovers
  *	-EFBIG, -ENOMEM, -ECANCELED and -ETIMEDOUT (of the ctx it was given)
  * An engine bounds every operation by itself, to some seconds at most.

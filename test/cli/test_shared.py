@@ -250,6 +250,21 @@ class Everywhere:
                     self.assertIn("nobody is left", done.stderr)
                 (self.dir / "runs").unlink()
 
+    def test_wait_finds_nothing_where_the_run_is_forgotten(self):
+        for options in [], ["--no-live"]:
+            leader = self.start_flight("k", RUN + "echo half; " + UNTIL_GO)
+            self.wait_for_runs(1)
+            waits = self.start("wait", *options, "k")
+            self.wait_for_waiters("k", 1)
+            self.assert_done(self.weft("forget", "k"), 0, "")
+            done = self.finish(waits)
+            self.assertEqual(done.returncode, 66)
+            self.assertIn("nothing runs, and nothing is kept", done.stderr)
+            self.go()
+            self.assert_done(self.finish(leader), 0, "half\n")
+            for name in "runs", "go":
+                (self.dir / name).unlink()
+
     def test_no_live_is_all_or_nothing(self):
         script = RUN + "echo early; " + UNTIL_GO
         leader = self.start_flight("k", script, "--no-live")

@@ -172,7 +172,9 @@ class Model:
             self.wake(b"A 00ff")
             return [b"LOST"]
         if a["mode"] == "p":
-            return self.waits(a, self.epoch(), SOON, None) if self.one_will_lead() else [b"NONE"]
+            if self.one_will_lead():
+                return self.waits(a, self.epoch(), SOON, None)
+            return [b"DEAD" if m.get("s") == "run" and known else b"NONE"]
         turn = int(m.get("nu", 0)) - self.now
         if a["mode"] == "g" and m.get("s") == "idle" and m.get("nx", a["member"]) != a["member"] and 0 < turn <= TURN:
             return self.waits(a, self.epoch(), turn, kept)

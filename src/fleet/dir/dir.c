@@ -282,11 +282,11 @@ static int wait_for(look *l)
 /* Nobody runs; for who does not lead. Who will is another one that waits. */
 static int wait_for_leader(look *l)
 {
-	int err = weft__dir_one_will_lead(l->d, l->ask->id.hex) ? be_told(l)
-								: -ENOENT;
-
 	l->a->hint = SLOW;
-	return err;
+	if (weft__dir_one_will_lead(l->d, l->ask->id.hex))
+		return be_told(l);
+	return l->a->took_over && l->ask->known_epoch != 0 ? -EOWNERDEAD
+							   : -ENOENT;
 }
 
 /* ---- leading ---- */

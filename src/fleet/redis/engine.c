@@ -191,8 +191,9 @@ static int refusal(const char *verdict)
 		const char *word;
 		int err;
 	} refusals[] = {
-		{"NONE", -ENOENT},   {"LOST", -EOWNERDEAD}, {"LOOP", -ELOOP},
-		{"OTHER", -EBADMSG}, {"CLASH", -EBADMSG},
+		{"NONE", -ENOENT},     {"DEAD", -EOWNERDEAD},
+		{"LOST", -EOWNERDEAD}, {"LOOP", -ELOOP},
+		{"OTHER", -EBADMSG},   {"CLASH", -EBADMSG},
 	};
 
 	for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)

@@ -10,6 +10,7 @@
 --                                    an owner that is gone; R: serve this meanwhile
 --   WAIT epoch ms who inbox          ask again after ms, when the inbox says so, or the owner has ended
 --   NONE                             mode p: there is nothing, and nobody waits who would lead
+--   DEAD                             the same where the owner of what the waiter comes back for is gone
 --   LOST                             the owner is gone, and it must not run again
 --   LOOP                             that many owners died of it: no more
 --   OTHER                            another fingerprint has this key
@@ -135,7 +136,10 @@ if s == 'lost' then
 	wake('A ' .. hash_of_key())
 	return {'LOST'}
 elseif mode == 'p' then
-	return one_will_lead() and wait(e, SOON) or {'NONE'}
+	if one_will_lead() then
+		return wait(e, SOON)
+	end
+	return {s == 'run' and known > 0 and 'DEAD' or 'NONE'}
 end
 
 if mode == 'g' and s == 'idle' and m[13] and m[13] ~= member then
