@@ -472,6 +472,17 @@ def process_that_stood_still_looks_again_before_it_gives_up(worker, seed):
 
 
 @case
+def server_that_never_answers_is_given_up_in_time(worker, seed):
+    with Scene(worker, seed) as s, socket.create_server(("127.0.0.1", 0), backlog=64) as mute:
+        name = s.fleet.start(url=f"redis://127.0.0.1:{mute.getsockname()[1]}/0")
+        asked = s.fleet.wait_for("call", name).at
+        took = (s.fleet.wait_for("give_up", name).at - asked) / 1e9
+        s.fleet.kill(name)
+        s.fleet.finish()
+        return [] if took < 2.8 else [f"it took {took:.2f} s"]
+
+
+@case
 def killed_waiter_is_no_matter(worker, seed):
     with Scene(worker, seed, sleep_ms=600) as s:
         _, waiters = s.leader_and_waiters(2)

@@ -178,11 +178,22 @@ static bool has_broken(const weft__redis_conn *c)
 	return c->stop || has_looked_for(c, WEFT__REDIS_PATIENCE);
 }
 
-/* Since start there was nothing. */
-static void note_looked(weft__redis_conn *c, weft_time start)
+/*
+ * Until when has it been looked for by connecting since start? What ended at its
+ * time was in vain to its end; else this process may have been stopped meanwhile.
+ */
+static weft_time tried_until(weft_time start)
+{
+	weft_time now = weft_now();
+
+	return now - start < STEP + LOOK ? now : start;
+}
+
+/* Until then there was nothing. */
+static void note_looked(weft__redis_conn *c, weft_time until)
 {
 	pthread_mutex_lock(&c->lock);
-	c->looked = start;
+	c->looked = until;
 	pthread_mutex_unlock(&c->lock);
 }
 
@@ -663,7 +674,7 @@ static void *run(void *arg)
 		bool up = establish(c);
 
 		if (!up)
-			note_looked(c, start);
+			note_looked(c, tried_until(start));
 		if (!c->was_tried)
 			weft_waitgroup_done(&c->tried);
 		c->was_tried = true;
