@@ -95,6 +95,8 @@ class Model:
         waited = len(self.w)
         self.drop("nx", "nu")
         for member in sorted(self.w, key=lambda i: (self.w[i], i)):
+            if member.endswith(" p"):
+                continue
             del self.w[member]
             if self.lives(member):
                 self.published[process_of(member)].append(b"A 00ff")
@@ -174,6 +176,7 @@ class Model:
         if a["mode"] == "p":
             if self.one_will_lead():
                 return self.waits(a, self.epoch(), SOON, None)
+            self.w.pop(a["member"], None)
             return [b"DEAD" if m.get("s") == "run" and known else b"NONE"]
         turn = int(m.get("nu", 0)) - self.now
         if a["mode"] == "g" and m.get("s") == "idle" and m.get("nx", a["member"]) != a["member"] and 0 < turn <= TURN:
@@ -543,11 +546,62 @@ def walk(seed, steps):
     return []
 
 
+class Scripts:
+    """By the server's clock."""
+
+    def __init__(self, server):
+        self.server, self.inboxes = server, []
+        for process in range(PROCESSES):
+            self.inboxes.append(server.client())
+            self.inboxes[-1].command("SUBSCRIBE", channel(process))
+
+    def join(self, attempt, process, mode, known=0):
+        inbox = channel(process)
+        member = f"{inbox} {'p' if mode == 'p' else GATE}"
+        return self.run("join", attempt, member, inbox, mode, "", "user", "who", LEASE, GRACE, 0, known, 0, 0, 0, 1000,
+                        4, GRACE, "", "")
+
+    def abort(self, attempt):
+        return self.run("abort", attempt, 0, 1, "")
+
+    def run(self, script, *words):
+        return self.server.command("EVAL", embed.assemble(script), 4, *KEYS, *words)
+
+
+def gate_goes_to_who_would_have_it():
+    with Server() as server:
+        scripts = Scripts(server)
+        epoch = scripts.join("first", 0, "g")[1]
+        verdicts = [scripts.join("looks", 1, "p")[0]]
+        time.sleep(0.005)  # of W
+        verdicts.append(scripts.join("next", 2, "g")[0])
+        scripts.abort("first")
+        invited = server.command("HGET", KEYS[0], "nx").decode()
+        verdicts.append(scripts.join("next", 2, "g", epoch)[0])
+        wanted = [b"WAIT", b"WAIT", b"LEAD"], f"{channel(2)} {GATE}"
+        return [] if (verdicts, invited) == wanted else [f"{verdicts}, and it was the turn of {invited}"]
+
+
+def who_is_told_of_nothing_waits_no_more():
+    with Server() as server:
+        scripts = Scripts(server)
+        epoch = scripts.join("first", 0, "g")[1]
+        verdicts = [scripts.join("looks", 1, "p")[0]]
+        scripts.abort("first")
+        verdicts.append(scripts.join("looks", 1, "p", epoch)[0])
+        left = server.command("ZCARD", KEYS[2])
+        return [] if (verdicts, left) == ([b"WAIT", b"NONE"], 0) else [f"{verdicts}, and {left} wait"]
+
+
 def main():
     tally = Tally()
+    single = [gate_goes_to_who_would_have_it, who_is_told_of_nothing_waits_no_more]
     if PROGRAM is None:
-        tally.skip("scripts_do_what_their_model_does", "no redis-server")
+        for name in ["scripts_do_what_their_model_does", *[case.__name__ for case in single]]:
+            tally.skip(name, "no redis-server")
         return tally.finish()
+    for case in single:
+        tally.check(case.__name__, case())
     seed = int(os.environ.get("WEFT_TEST_SEED", time.time_ns() % 10**9))
     steps = int(os.environ.get("WEFT_TEST_STEPS", 500_000 if os.environ.get("WEFT_TEST_LONG") else 4_000))
     seeds = int(os.environ.get("WEFT_TEST_SEEDS", 1))

@@ -56,10 +56,14 @@ local function lives(member)
 	return redis.call('PUBSUB', 'NUMSUB', inbox_of(member))[2] > 0
 end
 
+local function never_leads(member)
+	return member:sub(-2) == NEVER_LEADS
+end
+
 -- Does one of those who wait, or have just been woken, lead next?
 local function one_will_lead()
 	for _, member in ipairs(redis.call('ZRANGE', W, 0, -1)) do
-		if member:sub(-2) ~= NEVER_LEADS and lives(member) then
+		if not never_leads(member) and lives(member) then
 			return true
 		end
 	end
@@ -91,15 +95,18 @@ local function offer()
 	return wake('A ' .. hash_of_key())
 end
 
--- A lock goes to who has waited the longest, of those that live; it is told, and
--- has a while to come, however near others are. They wait on. Returns how many
--- waited.
+-- A lock goes to who has waited the longest, of those that live and would have it;
+-- it is told, and has a while to come, however near others are. They wait on. Returns
+-- how many waited.
 local function hand_over()
 	local members = redis.call('ZRANGE', W, 0, -1)
 	redis.call('HDEL', M, 'nx', 'nu')
 	for _, member in ipairs(members) do
-		redis.call('ZREM', W, member)
-		if lives(member) then
+		local leads = not never_leads(member)
+		if leads then
+			redis.call('ZREM', W, member)
+		end
+		if leads and lives(member) then
 			redis.call('HSET', M, 'nx', member, 'nu', whole(now + TURN))
 			redis.pcall('PUBLISH', inbox_of(member), 'A ' .. hash_of_key())
 			break

@@ -139,6 +139,7 @@ elseif mode == 'p' then
 	if one_will_lead() then
 		return wait(e, SOON)
 	end
+	redis.call('ZREM', W, member)
 	return {s == 'run' and known > 0 and 'DEAD' or 'NONE'}
 end
 
