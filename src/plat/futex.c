@@ -36,9 +36,8 @@ void weft__futex_wake(const uint32_t *word, int count)
 	 * Who was to be woken may have seen the word meanwhile and gone on, and
 	 * the word with it. Its address is all that the kernel looks at.
 	 */
-	weft__watch_pause();
+	weft__watch_written(word, sizeof *word);
 	syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, count, NULL,
 		NULL, 0);
-	weft__watch_resume();
 	errno = saved_errno;
 }

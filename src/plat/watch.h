@@ -19,8 +19,8 @@ void weft__watch_stack(char *low, char *high);
 void weft__watch_pause(void);
 void weft__watch_resume(void);
 
-/* Memory that was copied from such counts as written. */
-void weft__watch_written(void *copy, size_t size_bytes);
+/* Memory counts as written: what was copied from such, for one. */
+void weft__watch_written(const void *memory, size_t size_bytes);
 
 /* Does one run this program? It does not know the newest system calls. */
 bool weft__watched(void);

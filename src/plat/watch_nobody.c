@@ -15,9 +15,9 @@ void weft__watch_resume(void)
 {
 }
 
-void weft__watch_written(void *copy, size_t size_bytes)
+void weft__watch_written(const void *memory, size_t size_bytes)
 {
-	(void)copy;
+	(void)memory;
 	(void)size_bytes;
 }
 

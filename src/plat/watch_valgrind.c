@@ -18,9 +18,9 @@ void weft__watch_resume(void)
 	VALGRIND_ENABLE_ERROR_REPORTING;
 }
 
-void weft__watch_written(void *copy, size_t size_bytes)
+void weft__watch_written(const void *memory, size_t size_bytes)
 {
-	(void)VALGRIND_MAKE_MEM_DEFINED(copy, size_bytes);
+	(void)VALGRIND_MAKE_MEM_DEFINED(memory, size_bytes);
 }
 
 bool weft__watched(void)
