@@ -907,7 +907,6 @@ def reply_to_complete_is_lost(worker, seed):
 def at_script(script, when):
     """The owner is killed, or only loses a reply, at one script of its own; others wait for it."""
     sha = hashlib.sha1(embed.assemble(script).encode()).hexdigest()
-    gives_up = {"wait_ms": 1500, "obey": 1, "sleep_ms": 60_000} if script == "abort" else {}
 
     def run(worker, seed):
         with Scene(worker, seed, sleep_ms=900) as s:
@@ -921,7 +920,7 @@ def at_script(script, when):
             if script == "join":
                 leader = "p0"
                 proxy.trap(sha, "before" if when == "before" else "after", spring)
-            leader = s.fleet.start(url=proxy.url, **gives_up)
+            leader = s.fleet.start(url=proxy.url)
             if script != "join":
                 s.fleet.wait_for("start", leader)
             waiters = s.waiters(2, wait_ms=20_000)
@@ -940,7 +939,7 @@ def at_script(script, when):
     return case(run)
 
 
-for script_name in "join", "renew", "complete", "abort":
+for script_name in "join", "renew", "complete":
     for moment in "before", "after", "lost":
         at_script(script_name, moment)
 
