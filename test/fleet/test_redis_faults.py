@@ -1402,9 +1402,10 @@ class Secure(Scene):
         super().__init__(worker, seed, **settings)
         self.server.close()
         self.server = Server(start=False)
-        folder, self.port = self.server.folder, free_port()
+        folder = self.server.folder
         self.authority = Authority(folder)
         self.authority.certify("server", name)
+        self.server.port, self.port = free_port(), free_port()  # only now: certificates take a while
         self.server.options = ["--tls-port", self.port, "--tls-ca-cert-file", self.authority.path, "--tls-cert-file",
                                folder / "server.pem", "--tls-key-file", folder / "server.key", "--tls-auth-clients",
                                clients]
