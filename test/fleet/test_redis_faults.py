@@ -907,6 +907,8 @@ def reply_to_complete_is_lost(worker, seed):
 def at_script(script, when):
     """The owner is killed, or only loses a reply, at one script of its own; others wait for it."""
     sha = hashlib.sha1(embed.assemble(script).encode()).hexdigest()
+    # Who gives up does not wait for the reply: its process stays, or the proxy has hung up before it comes.
+    own = {"wait_ms": 1500, "obey": 1, "sleep_ms": 60_000, "hold": 1} if script == "abort" else {}
 
     def run(worker, seed):
         with Scene(worker, seed, sleep_ms=900) as s:
@@ -920,7 +922,7 @@ def at_script(script, when):
             if script == "join":
                 leader = "p0"
                 proxy.trap(sha, "before" if when == "before" else "after", spring)
-            leader = s.fleet.start(url=proxy.url)
+            leader = s.fleet.start(url=proxy.url, **own)
             if script != "join":
                 s.fleet.wait_for("start", leader)
             waiters = s.waiters(2, wait_ms=20_000)
@@ -928,6 +930,10 @@ def at_script(script, when):
                 s.settled(2)
                 proxy.trap(sha, "before" if when == "before" else "after", spring)
             complaints = [] if sprung.wait(10) else [f"{script} was never sent"]
+            if own:
+                for name in waiters:
+                    s.fleet.wait_for("accept", name)
+                s.fleet.kill(leader)
             # An owner that is lost between its end and its result has run for nobody.
             complaints += s.finish(most_runs=2, quiet=when == "lost")
             for name in waiters:
@@ -939,7 +945,7 @@ def at_script(script, when):
     return case(run)
 
 
-for script_name in "join", "renew", "complete":
+for script_name in "join", "renew", "complete", "abort":
     for moment in "before", "after", "lost":
         at_script(script_name, moment)
 
