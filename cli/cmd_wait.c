@@ -168,8 +168,8 @@ static int take(waiting *w, int err, weft_bytes *bytes,
 	if (w->shown.err != 0)
 		return cannot_write(w);
 	if (err == -EOWNERDEAD && weft_atomic_load(&w->waited, relaxed)) {
-		cli_trouble(c->command, "%s: the run%s is lost, and nobody is "
-			    "left to take over", c->key,
+		cli_trouble(c->command, "%s: the run%s is lost, and nobody "
+			    "takes over", c->key,
 			    w->shown.live ? " that has printed this" : "");
 		return CLI_LOST;
 	}

@@ -374,7 +374,8 @@ WEFT_API int weft_fleet_do(weft_fleet *f, weft_ctx *ctx,
  *           -ENOENT      nothing runs and nothing is kept, also where what was
  *                        waited for was forgotten or given up
  *           -EOWNERDEAD  also where its process died while this waited, and nobody
- *                        is left who waits for it in weft_fleet_do()
+ *                        is left who waits for it in weft_fleet_do(), or of those
+ *                        who are nobody has come within options.lease and .grace
  */
 WEFT_API int weft_fleet_wait(weft_fleet *f, weft_ctx *ctx, weft_key key,
 			     weft_bytes *out, weft_fleet_info *info);

@@ -9,6 +9,11 @@
  * A2  known_epoch is the first epoch that the asker was told to wait for, or led,
  *     and goes to the engine with each join: what is accepted is not older (G2).
  * A3  Every ask that was joined is left, once: when it leads, or at its end.
+ * A4  Who does not lead waits for another one that waits to do so. That one may be
+ *     stopped, and not be told from one that is about to come: it is looked for as
+ *     long as one is waited for that is stopped while it runs, a lease and its grace
+ *     (G3). Only what was slept counts: this process may have been stopped as well,
+ *     and then nobody had the time to come.
  */
 #include "fleet/core.h"
 
@@ -20,6 +25,7 @@ void weft__fleet_ask_begin(weft__fleet_asker *s)
 {
 	s->sent_at = s->patient_until = 0;
 	s->told_epoch = 0;
+	s->vacant_for = 0;
 	s->retry = RETRY_LEAST;
 	s->joined = s->unsure = false;
 	weft__fleet_watch_begin(s->fleet, &s->watch, &s->ask.id);
@@ -91,21 +97,31 @@ static void tell(weft__fleet_asker *s, uint64_t epoch)
 	o->waits(o->waits_arg, s->ask.key, epoch);
 }
 
-/*
- * Told to wait. 0: ask again: when the engine said, since something is over then,
- * and not all at once where that is far.
- */
-static int wait_for(weft__fleet_asker *s, const weft__fleet_answer *a)
+/* When the engine said, since something is over then; and not all at once where that is far. */
+static weft_duration pause_of(const weft__fleet_asker *s, const weft__fleet_answer *a)
 {
 	weft_duration poll = POLL_MOST + (weft_duration)((double)(POLL_MOST / 8) *
 							 weft__fleet_dice());
+	weft_duration d = a->hint;
+
+	if (a->vacant && d < s->vacant_for / 4)
+		d = s->vacant_for / 4;
+	return d < poll ? d : poll;
+}
+
+/* Told to wait. 0: ask again. */
+static int wait_for(weft__fleet_asker *s, const weft__fleet_answer *a)
+{
+	weft_duration d = pause_of(s, a);
 	bool news;
 	int err;
 
 	begin_patience(s, a->epoch);
 	tell(s, a->epoch);
-	err = sleep_for(s, a->hint < poll ? a->hint : poll, &news);
+	err = sleep_for(s, d, &news);
 	s->ask.news = news ? s->ask.news + 1 : 0;
+	s->vacant_for = a->vacant ? s->vacant_for + (news ? 0 : d) : 0;
+	s->ask.doubts = s->vacant_for >= s->ask.lease + s->ask.grace;	/* A4 */
 	return err;
 }
 

@@ -113,7 +113,7 @@ void weft__fleet_run_alone(weft__fleet_trip *t, weft_ctx *ctx,
 
 /* ---- ask.c: asking the engine until it says who has it ---- */
 
-/* One who asks for a key: see A1 to A3 in ask.c. */
+/* One who asks for a key: see A1 to A4 in ask.c. */
 typedef struct {
 	weft_fleet *fleet;
 	weft_ctx *ctx;
@@ -122,6 +122,7 @@ typedef struct {
 	weft_time sent_at;		/* of the last join, CLOCK_BOOTTIME */
 	weft_time patient_until;	/* with a place that does not answer */
 	weft_duration retry;
+	weft_duration vacant_for;	/* looked for the next leader, in vain: A4 */
 	uint64_t told_epoch;	/* options.waits was told of last */
 	bool joined;		/* and not left: A3 */
 	bool unsure;		/* the last join may have made it the leader */

@@ -42,10 +42,10 @@
  * Only a result with WEFT__FLEET_RETURNED counts for those who did not wait; and
  * in ONCE one with WEFT__FLEET_UNSTORED, which says that it has run.
  * With refresh set a fresh result is no reason for HIT: LEAD with it, or, if a
- * run goes on, HIT. With passive set LEAD is never given: WAIT is instead, while
- * somebody waits who would be given it, else -EOWNERDEAD to one who waited, if the
- * leader is gone, or -ENOENT; and a result is usable that may still be given, stale
- * or not.
+ * run goes on, HIT. With passive set LEAD is never given: WAIT is instead, with
+ * vacant set, while somebody waits who would be given it and doubts is not set; else
+ * -EOWNERDEAD to one who waited, if the leader is gone, or -ENOENT; and a result is
+ * usable that may still be given, stale or not.
  *
  * Errors. 0, or a negative errno value. weft__fleet_is_down() tells those apart
  * that say "the place does not work now", for which the core retries, waits or
@@ -126,7 +126,7 @@ struct weft__fleet_result {
 /* A result with room for size bytes, all else zero; NULL: no memory. */
 weft__fleet_result *weft__fleet_result_new(size_t size);
 
-/* A question. In one acquisition only known_epoch and news change. */
+/* A question. In one acquisition only known_epoch, news and doubts change. */
 typedef struct weft__fleet_ask weft__fleet_ask;
 struct weft__fleet_ask {
 	weft__fleet_id id;
@@ -143,6 +143,7 @@ struct weft__fleet_ask {
 	bool gate;			/* a lock, not a call: results do not matter */
 	bool refresh;
 	bool passive;
+	bool doubts;			/* passive: who is to lead next does not come */
 	bool at_most_once;
 	weft_duration max_age;
 	weft_duration lease;
@@ -162,6 +163,7 @@ struct weft__fleet_answer {
 	int takeovers;			/* of LEAD: deaths before this run */
 	bool took_over;			/* of LEAD: from a leader that is gone */
 	weft_duration hint;		/* of WAIT: ask again then, at the latest */
+	bool vacant;			/* of WAIT: nobody runs, one that waits is to */
 	weft__fleet_result *result;	/* of HIT; of LEAD if there is a stale one */
 	void *lease;			/* of LEAD: weft__fleet_lease.priv */
 	int lock_fd;			/* of LEAD: weft_fleet_run_fd(), or -1 */

@@ -247,7 +247,7 @@ class Everywhere:
                     self.assert_done(self.finish(takes_over), 0)
                 else:
                     self.assert_done(done, 70)
-                    self.assertIn("nobody is left", done.stderr)
+                    self.assertIn("nobody takes over", done.stderr)
                 (self.dir / "runs").unlink()
 
     def test_wait_finds_nothing_where_the_run_is_forgotten(self):

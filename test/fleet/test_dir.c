@@ -26,7 +26,7 @@ typedef struct {
 	weft_time ended_at, killed_at, answered_at;
 	int err, cause;
 	bool held, kept, unstored;
-	uint64_t token;
+	uint64_t token, commands;
 	pid_t leader, child;
 } board;
 
@@ -367,6 +367,59 @@ TEST(fleet_waiter_takes_over_when_the_leader_is_killed)
 	CHECK_LE(a.board->begun, 2);
 	CHECK_LT(a.board->answered_at - a.board->killed_at,
 		 WEFT_MS(500) * test_slowdown());
+}
+
+static void wait_only(void *arg)
+{
+	actor *a = arg;
+	weft_fleet *f = place_open_with(a->options);
+	weft_fleet_counters n;
+
+	a->board->err = weft_fleet_wait(f, NULL, a->call.key, NULL, NULL);
+	a->board->answered_at = weft_now();
+	weft_fleet_count(f, &n);
+	a->board->commands = n.commands;
+	weft_fleet_close(f);
+}
+
+static void stop(pid_t pid)
+{
+	int status;
+
+	CHECK_EQ(kill(pid, SIGSTOP), 0);
+	CHECK_EQ(waitpid(pid, &status, WUNTRACED), pid);
+	CHECK(WIFSTOPPED(status));
+}
+
+TEST(fleet_wait_ends_though_who_is_to_take_over_is_stopped)
+{
+	actor a = begin();
+	weft_duration took, most;
+	pid_t leader, next, waiter;
+
+	a.holds = true;
+	a.options = (weft_fleet_options){.lease = WEFT_MS(900),
+					 .grace = WEFT_MS(300)};
+	most = a.options.lease + a.options.grace;
+	leader = process_start(play, &a);
+	test_until(value_of(&a.board->begun) == 1);
+	next = process_start(play, &a);
+	test_until(waiters() == 1);
+	waiter = process_start(wait_only, &a);
+	test_until(waiters() == 2);
+	stop(next);
+	kill_leader(a.board, SIGKILL);
+	CHECK_EQ(process_join(leader), SIGKILL);
+	CHECK_EQ(process_join(waiter), 0);
+	took = a.board->answered_at - a.board->killed_at;
+	CHECK_EQ(a.board->err, -EOWNERDEAD);
+	CHECK_LE(most, took);
+	CHECK_LT(took, most + WEFT_MS(500) * test_slowdown());
+	CHECK_LT(a.board->commands, 40);
+	weft_atomic_store(&a.board->go, 1, release);
+	CHECK_EQ(kill(next, SIGCONT), 0);
+	CHECK_EQ(process_join(next), 0);
+	CHECK_EQ(a.board->begun, 2);
 }
 
 /* What becomes of the run whose process dies at this step. */

@@ -523,6 +523,27 @@ def waiter_that_slept_through_asks_again(worker, seed):
 
 
 @case
+def wait_ends_though_who_is_to_take_over_is_stopped(worker, seed):
+    """For one who starts nothing: whether that one comes is not known, but it is not looked for without end."""
+    with Scene(worker, seed, sleep_ms=300) as s:
+        leader, waiters = s.leader_and_waiters(1, leader_settings={"sleep_ms": 60_000})
+        passive = s.fleet.start(passive=1)
+        s.settled(2)
+        s.fleet.freeze(waiters[0])
+        s.fleet.kill(leader)
+        killed = time.monotonic_ns()
+        answer = s.fleet.wait_for("give_up", passive)
+        commands = s.fleet.wait_for("counters", passive).number("commands")
+        s.fleet.thaw(waiters[0])
+        complaints = s.finish(most_runs=2)
+        took = (answer.at - killed) / 1e6
+        expect(complaints, answer.number("err") == EOWNERDEAD, f"it was told {answer.values}")
+        expect(complaints, LEASE + GRACE <= took < LEASE + GRACE + POLL + SLACK, f"it took {took:.0f} ms")
+        expect(complaints, commands < 30, f"it asked {commands} times")
+        return complaints
+
+
+@case
 def at_most_once_ends_with_its_leader(worker, seed):
     with Scene(worker, seed, sleep_ms=3000, at_most_once=1) as s:
         leader, waiters = s.leader_and_waiters(2)

@@ -33,7 +33,7 @@ FOREVER = 999999999999999
 MINUTE = 60_000
 LEASE, GRACE = 3 * MINUTE, MINUTE  # far from what passes really while the test runs
 MRETS = [0, 2000 * MINUTE, 3000 * MINUTE]
-TURN, SOON = 250, 50
+TURN = 250
 BATCH = 100
 PROCESSES = 3
 GATE = "ab" * 16
@@ -81,8 +81,8 @@ class Model:
         return self.alive[process_of(member)]
 
     def one_will_lead(self):
-        left = int(self.m.get("aw", 0)) - self.now
-        return any(self.lives(member) and not member.endswith(" p") for member in self.w) or 0 < left <= TURN
+        told = any(0 < int(self.m.get(field, 0)) - self.now <= TURN for field in ("aw", "nu"))
+        return told or any(self.lives(member) and not member.endswith(" p") for member in self.w)
 
     def offer(self):
         if self.one_will_lead():
@@ -131,12 +131,12 @@ class Model:
         if a["known"]:
             return "hit" if r["epoch"] >= a["known"] else None
         if r["ending"] == 3:
-            return "hit" if a["mode"] in "kp" and self.now < r["fresh"] else None
+            return "hit" if a["mode"] in "kpq" and self.now < r["fresh"] else None
         if r["ending"] != 0:
             return None
         fresh, good = self.now < r["fresh"], self.now < r["stale"]
         young = a["max_age"] and (a["max_age"] < 0 or self.now - r["now"] <= a["max_age"])
-        if self.other(a) and good or {"k": fresh, "p": fresh or good, "c": young}.get(a["mode"]):
+        if self.other(a) and good or {"k": fresh, "p": fresh or good, "q": fresh or good, "c": young}.get(a["mode"]):
             return "hit"
         return "meanwhile" if a["mode"] in "kr" and (fresh or good) else None
 
@@ -173,9 +173,10 @@ class Model:
         if m.get("s") == "lost":
             self.wake(b"A 00ff")
             return [b"LOST"]
-        if a["mode"] == "p":
-            if self.one_will_lead():
-                return self.waits(a, self.epoch(), SOON, None)
+        if a["mode"] in "pq":
+            if self.one_will_lead() and a["mode"] == "p":
+                self.w.setdefault(a["member"], self.now)
+                return [b"SOON", self.epoch()]
             self.w.pop(a["member"], None)
             return [b"DEAD" if m.get("s") == "run" and known else b"NONE"]
         turn = int(m.get("nu", 0)) - self.now
@@ -351,10 +352,10 @@ class Walk:
         process = rng.randrange(PROCESSES)
         known = pick([0, 0, 0, epoch, epoch])
         invites = "nx" in self.model.m and self.model.m["s"] == "idle"
-        mode = pick("ccgggggg" if invites else "cckkkkrpg")
-        members = [channel(process) + tail for tail in ("", f" {GATE}", " p")]
+        mode = pick("ccgggggg" if invites else "cckkkkrppqg")
+        members = [channel(process) + tail for tail in ("", f" {GATE}", " p", " p")]
         return {
-            "attempt": attempt, "member": members["gp".find(mode) + 1], "mode": mode,
+            "attempt": attempt, "member": members["gpq".find(mode) + 1], "mode": mode,
             "hint": channel(process) if rng.random() < 0.7 else "",
             "fp": pick(["", "", "", "a", "b"]) if rng.random() < 0.2 else "",
             "key_size": 4, "quick": pick([GRACE, GRACE // 5]),
@@ -557,7 +558,7 @@ class Scripts:
 
     def join(self, attempt, process, mode, known=0):
         inbox = channel(process)
-        member = f"{inbox} {'p' if mode == 'p' else GATE}"
+        member = f"{inbox} {GATE if mode == 'g' else 'p'}"
         return self.run("join", attempt, member, inbox, mode, "", "user", "who", LEASE, GRACE, 0, known, 0, 0, 0, 1000,
                         4, GRACE, "", "")
 
@@ -582,6 +583,19 @@ def gate_goes_to_who_would_have_it():
         return [] if (verdicts, invited) == wanted else [f"{verdicts}, and it was the turn of {invited}"]
 
 
+def who_only_looks_waits_for_who_was_told_to_come():
+    with Server() as server:
+        scripts = Scripts(server)
+        epoch = scripts.join("first", 0, "g")[1]
+        scripts.join("next", 2, "g")
+        scripts.join("looks", 1, "p")
+        scripts.abort("first")
+        verdicts = [scripts.join("looks", 1, mode, epoch)[0] for mode in "pq"]
+        time.sleep(2 * TURN / 1000)
+        verdicts.append(scripts.join("looks", 1, "p", epoch)[0])
+        return [] if verdicts == [b"SOON", b"NONE", b"NONE"] else [str(verdicts)]
+
+
 def who_is_told_of_nothing_waits_no_more():
     with Server() as server:
         scripts = Scripts(server)
@@ -595,7 +609,8 @@ def who_is_told_of_nothing_waits_no_more():
 
 def main():
     tally = Tally()
-    single = [gate_goes_to_who_would_have_it, who_is_told_of_nothing_waits_no_more]
+    single = [gate_goes_to_who_would_have_it, who_only_looks_waits_for_who_was_told_to_come,
+              who_is_told_of_nothing_waits_no_more]
     if PROGRAM is None:
         for name in ["scripts_do_what_their_model_does", *[case.__name__ for case in single]]:
             tally.skip(name, "no redis-server")

@@ -41,7 +41,7 @@ static struct settings {
 	long mode, sleep_ms, burn_ms, fail_pct, cancel_pct, forget_pct, size;
 	long lease_ms, grace_ms, keep_ms, stale_ms, max_run_ms, max_takeovers;
 	long at_most_once, down_run, crash, hold, threads, spin_tasks, deaf, obey;
-	long effect, gate, foreign;
+	long effect, gate, foreign, passive;
 } set = {
 	.seed = 1, .tasks = 1, .calls = 1, .keys = 1, .wait_ms = 30000,
 	.size = 40, .lease_ms = 1500, .grace_ms = 500,
@@ -64,6 +64,7 @@ static const struct {
 	{"obey", &set.obey},		/* 1: it returns an error when it is cancelled */
 	{"effect", &set.effect},	/* 1: it has one, in a resource beside the log */
 	{"foreign", &set.foreign},	/* 1: its warnings leave errors of OpenSSL behind */
+	{"passive", &set.passive},	/* 1: it waits, and starts nothing */
 	{"gate", &set.gate},		/* 1: they pass a gate, sleep_ms each */
 	{"burn_ms", &set.burn_ms},
 	{"fail_pct", &set.fail_pct},
@@ -268,7 +269,8 @@ static void make_call(caller *c, uint64_t *dice)
 	weft_ctx_init_timeout(&ctx, NULL,
 			      WEFT_MS(leaves ? below(dice, 50) : set.wait_ms));
 	note(j.call, j.key, "call leaves=%d", leaves);
-	err = weft_fleet_do(c->fleet, &ctx, &call, &bytes, &info);
+	err = set.passive ? weft_fleet_wait(c->fleet, &ctx, call.key, &bytes, &info)
+			  : weft_fleet_do(c->fleet, &ctx, &call, &bytes, &info);
 	tell_answer(&j, err, &bytes, &info);
 	weft_bytes_release(&bytes);
 	weft_ctx_fini(&ctx);

@@ -283,7 +283,9 @@ static int wait_for(look *l)
 static int wait_for_leader(look *l)
 {
 	l->a->hint = SLOW;
-	if (weft__dir_one_will_lead(l->d, l->ask->id.hex))
+	l->a->vacant = !l->ask->doubts &&
+		       weft__dir_one_will_lead(l->d, l->ask->id.hex);
+	if (l->a->vacant)
 		return be_told(l);
 	return l->a->took_over && l->ask->known_epoch != 0 ? -EOWNERDEAD
 							   : -ENOENT;

@@ -60,15 +60,19 @@ local function never_leads(member)
 	return member:sub(-2) == NEVER_LEADS
 end
 
--- Does one of those who wait, or have just been woken, lead next?
+local function is_near(field)
+	local left = number(redis.call('HGET', M, field)) - now
+	return left > 0 and left <= TURN
+end
+
+-- Does one of those who wait, or have just been told to come, lead next?
 local function one_will_lead()
 	for _, member in ipairs(redis.call('ZRANGE', W, 0, -1)) do
 		if not never_leads(member) and lives(member) then
 			return true
 		end
 	end
-	local left = number(redis.call('HGET', M, 'aw')) - now
-	return left > 0 and left <= TURN
+	return is_near('aw') or is_near('nu')
 end
 
 -- Tell the processes that wait. An ACL without the channels must not undo what

@@ -28,6 +28,9 @@
 /* Who unlocks a gate waits no longer to learn whether others do. */
 #define COUNTING WEFT_MS(100)
 
+/* Who is next is looked for after this, and then less and less often. */
+#define SOON WEFT_MS(50)
+
 static weft__redis *redis_of(weft__fleet_engine *e)
 {
 	return (weft__redis *)e;
@@ -78,7 +81,7 @@ static const char *mode_of(const weft__fleet_ask *ask)
 	if (ask->gate)
 		return "g";
 	if (ask->passive)
-		return "p";
+		return ask->doubts ? "q" : "p";
 	if (ask->refresh)
 		return "r";
 	return ask->mode == WEFT_FLEET_CALL ? "c" : "k";
@@ -222,6 +225,12 @@ static int read_verdict(weft__redis *e, weft_ctx *ctx,
 		if (weft__redis_look_after(e, ask->priv, text_at(reply, 3),
 					   text_at(reply, 4)) && !told)
 			a->hint = 0;	/* ask again, and say so */
+		return 0;
+	}
+	if (strcmp(verdict, "SOON") == 0) {
+		a->verdict = WEFT__FLEET_WAIT;
+		a->vacant = true;
+		a->hint = SOON;
 		return 0;
 	}
 	if (strcmp(verdict, "LEAD") == 0) {

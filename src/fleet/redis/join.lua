@@ -2,14 +2,15 @@
 -- Ask for a call: have its result, wait for it, or lead it.
 --
 -- mode: c the call or one that ended at most max_age ago (below 0: ever), k also a
--- kept result, r only to refresh one, p whatever there is, without leading, g a
--- lock without results. known: the epoch that a waiter comes back for, or 0. Replies:
+-- kept result, r only to refresh one, p whatever there is, without leading, q the
+-- same of one whom nobody came for who would, g a lock without results. known: the epoch that a waiter comes back for, or 0. Replies:
 --
 --   HIT epoch 0 0 now R bytes        the result; only its head if that is too big
 --   LEAD epoch deaths taken now [R bytes]   the caller runs it; taken 1: from
 --                                    an owner that is gone; R: serve this meanwhile
 --   WAIT epoch ms who inbox          ask again after ms, when the inbox says so, or the owner has ended
---   NONE                             mode p: there is nothing, and nobody waits who would lead
+--   SOON epoch                       mode p: nobody runs, and one waits who leads next; as WAIT
+--   NONE                             modes p, q: there is nothing, and nobody waits who would lead
 --   DEAD                             the same where the owner of what the waiter comes back for is gone
 --   LOST                             the owner is gone, and it must not run again
 --   LOOP                             that many owners died of it: no more
@@ -22,7 +23,10 @@ local known, max_deaths, once = tonumber(ARGV[11]), tonumber(ARGV[12]), ARGV[13]
 local max_age, big, key_size, quick = tonumber(ARGV[14]), tonumber(ARGV[15]), ARGV[16], tonumber(ARGV[17])
 local gone = ARGV[18] -- who is known to have ended, or nothing
 local alive = ARGV[19] -- who is known to be alive, or nothing
-local SOON = 50 -- ms: until another one leads
+local doubts = mode == 'q'
+if doubts then
+	mode = 'p'
+end
 
 local m = redis.call('HMGET', M, 'e', 'o', 's', 'u', 'l', 'oa', 'ib', 'fp', 'k', 'n', 'am', 'who', 'nx', 'nu')
 local e, o, s, deaths = number(m[1]), m[2], m[3], number(m[10])
@@ -70,14 +74,18 @@ elseif re > 0 and head:sub(24, 24) == '0' then
 	meanwhile = (mode == 'k' or mode == 'r') and (fresh or good) and not other
 end
 
+local function stand_in_line()
+	redis.call('ZADD', W, 'NX', now, member)
+	redis.call('PEXPIRE', W, 600000 + 20 * lease)
+end
+
 local function wait(epoch, ms)
 	if other then
 		return {'OTHER'}
 	elseif meanwhile then
 		return hit()
 	end
-	redis.call('ZADD', W, 'NX', now, member)
-	redis.call('PEXPIRE', W, 600000 + 20 * lease)
+	stand_in_line()
 	return {'WAIT', epoch, ms, who_runs, its_inbox}
 end
 
@@ -136,8 +144,9 @@ if s == 'lost' then
 	wake('A ' .. hash_of_key())
 	return {'LOST'}
 elseif mode == 'p' then
-	if one_will_lead() then
-		return wait(e, SOON)
+	if one_will_lead() and not doubts then
+		stand_in_line()
+		return {'SOON', e}
 	end
 	redis.call('ZREM', W, member)
 	return {s == 'run' and known > 0 and 'DEAD' or 'NONE'}
