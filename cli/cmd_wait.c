@@ -7,6 +7,7 @@
 #include "shown.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -79,6 +80,13 @@ static int print(void *arg, enum record_kind kind, const void *data, size_t size
 	return err;
 }
 
+static bool has_room(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
+
+	return poll(&p, 1, 0) == 1;
+}
+
 /* What is being written cannot be taken back: leave it there. */
 static void bound(void *arg)
 {
@@ -94,7 +102,7 @@ static void bound(void *arg)
 		if (weft_sleep(&w->bounding, PATIENCE) != 0)
 			return;
 	} while (weft_atomic_load(&w->printed, relaxed) != before);
-	if (!c->told)
+	if (!weft_atomic_load(&c->told, relaxed) && has_room(STDERR_FILENO))
 		cli_trouble(c->command, "%s: nobody reads the output", c->key);
 	_exit(CLI_LATE);
 }

@@ -89,11 +89,11 @@ int place_trouble(place_command *c, int err)
 	const char *words = place_error(err, &status);
 
 	weft_mutex_lock(&c->lock);
+	weft_atomic_store(&c->told, true, relaxed);
 	cli_trouble(c->command, "%s%s%s%s%s%s", c->key != NULL ? c->key : "",
 		    c->key != NULL ? ": " : "", words,
 		    c->warning[0] != '\0' ? " (" : "", c->warning,
 		    c->warning[0] != '\0' ? ")" : "");
-	c->told = true;
 	weft_mutex_unlock(&c->lock);
 	return status;
 }

@@ -47,8 +47,8 @@ struct place_command {
 	void *waits_arg;
 	const char *key;
 	place_options options;
+	bool told; /* atomic: a failure, with the warning if there was one */
 	weft_mutex lock; /* of the next */
-	bool told; /* a failure, with the warning if there was one */
 	char warning[256]; /* of the place */
 	weft_ctx ctx; /* done when the wait is over */
 };

@@ -408,6 +408,11 @@ class InDirectory(Everywhere, SharedTest):
         self.go()
         self.assertEqual(leader.wait(60), 0)
 
+    def test_wait_is_bounded_though_nobody_reads_its_stderr(self):
+        self.once("kept", "head -c 1000000 /dev/zero >&2")
+        process = self.start("wait", "--wait", "500ms", "kept")
+        self.assertEqual(process.wait(20), 75)
+
     def test_wait_is_over_and_a_slow_reader_is_given_all(self):
         self.once("kept", "head -c 300000 /dev/zero")
         process = self.start("wait", "--wait", "100ms", "kept")
