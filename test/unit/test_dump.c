@@ -548,7 +548,7 @@ TEST(dump_of_tasks_that_run_shows_no_stack_that_never_was)
 {
 	weft_chan chans[BOUNCERS];
 	int rounds = test_simulated() ? 20	/* a point at each word */
-		     : (test_long() ? 5000 : 300) / test_slowdown();
+		     : (test_long() ? 1000 : 300) / test_slowdown();
 	int seen = 0;
 
 	for (int i = 0; i < BOUNCERS; i++) {
