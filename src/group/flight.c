@@ -128,7 +128,7 @@ typedef struct {
 	uint64_t word;		/* the key, if it is a weft_key_u64() */
 	listener *listener;	/* who asks, if it does not wait */
 	bool keeps;		/* the flight does */
-	bool elected;		/* to refresh what is kept … */
+	weft_time elected;	/* to refresh what is fresh until then, or 0 … */
 	bool helpless;		/* … but has no memory for it */
 	bool background;		/* and does not wait for that */
 	weft_time now;		/* if the flight keeps */
@@ -183,7 +183,8 @@ static void phrase(question *q, weft_flight *f, weft__flight_table *t,
 	q->flight = f;
 	q->listener = NULL;
 	q->keeps = weft__flight_keeps(f);
-	q->elected = q->helpless = false;
+	q->elected = 0;
+	q->helpless = false;
 	q->background = false;
 	q->kept = NULL;
 	if (unlikely(q->keeps))
@@ -797,7 +798,7 @@ static enum found look_at_kept(question *q, call **c, call **out)
 	case WEFT__KEPT_REFRESH:
 		if (unlikely(q->helpless))
 			return give(found, q->now);
-		q->elected = true;
+		q->elected = found->fresh_until;
 		break;
 	case WEFT__KEPT_EXPIRED:
 		weft__keep_evict(found, out);
@@ -889,8 +890,8 @@ static int seek(question *q, weft_ctx *ctx, const task_plan *plan,
 		*found = enter(q, c, &fresh);
 		if (*found == NOTHING) {
 			fresh = call_new(q, plan);
-			q->helpless = fresh == NULL && q->elected;
-			err = fresh == NULL && !q->elected ? -ENOMEM : 0;
+			q->helpless = fresh == NULL && q->elected != 0;
+			err = fresh == NULL && q->elected == 0 ? -ENOMEM : 0;
 		} else if (*found == IS_DYING) {
 			err = wait_behind(*c, ctx);
 		} else if (*found == IS_OWN) {

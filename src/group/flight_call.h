@@ -80,8 +80,9 @@ enum weft__kept {
 	WEFT__KEPT_EXPIRED,	/* nothing */
 };
 
-/* elected: the caller was told to refresh before, and comes back for it. */
-enum weft__kept weft__keep_look(weft__call *kept, weft_time now, bool elected);
+/* elected: the caller was told to refresh what is fresh until then; 0: it was not. */
+enum weft__kept weft__keep_look(weft__call *kept, weft_time now,
+				weft_time elected);
 
 /* Can it still be given while another one is got? */
 bool weft__keep_is_usable(const weft__call *kept, weft_time now);

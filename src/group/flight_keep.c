@@ -17,6 +17,8 @@
  *     old, in one critical section; so there is one refresh at a time, whoever
  *     asks meanwhile. Its end lets go of the old one, or, if it brought nothing
  *     that may be kept and the old one is still usable, puts that back.
+ *     Who is elected looks again, when it has memory for a call: by then another
+ *     may have refreshed, so it is elected for what it saw, told by its time.
  *     Tempting and wrong: to leave the kept one in the table and to mark it "is
  *     being refreshed". If the refresh panics, or its key is forgotten, nobody
  *     takes the mark away.
@@ -104,12 +106,13 @@ static bool is_early(call *kept, weft_time now)
 	return (double)(kept->fresh_until - now) <= ahead;
 }
 
-enum weft__kept weft__keep_look(call *kept, weft_time now, bool elected)
+enum weft__kept weft__keep_look(call *kept, weft_time now, weft_time elected)
 {
 	if (!weft__keep_is_usable(kept, now))
 		return WEFT__KEPT_EXPIRED;
 	kept->used = true;
-	if (elected || now >= kept->fresh_until || is_early(kept, now))
+	if (now >= kept->fresh_until || elected == kept->fresh_until ||
+	    is_early(kept, now))
 		return WEFT__KEPT_REFRESH;
 	return WEFT__KEPT_FRESH;
 }

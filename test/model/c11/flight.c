@@ -6,7 +6,9 @@
  * who ask first, but those of the first TASKS callers in tasks: each has a thread
  * for what it starts. With CANCELS the last caller begins by cancelling the first
  * one's context; with FORGETS another thread forgets the key. With FRESH the
- * flight has no table before.
+ * flight has no table before. With KEEPS results are kept, one for the key too: 1,
+ * it is fresh, so nothing runs; 2, it is stale, so whoever comes first refreshes it
+ * in a task (K1 of flight_keep.c).
  */
 #include "explore.h"
 #include "machine/machine.h"
@@ -38,6 +40,7 @@ static int running;		/* plain: F1 */
 static uint32_t forgotten;
 static uint32_t users = USERS;
 static uint32_t made, dropped;
+static weft_time now = 1;	/* plain: it stands still while threads run */
 
 /* ---- the calls ---- */
 
@@ -124,6 +127,9 @@ static void leave_for_good(void)
 	model_free(f, sizeof *f);
 	model_check(weft_atomic_load(&made, relaxed) ==
 		    weft_atomic_load(&dropped, relaxed));
+	if (KEEPS && !FORGETS)	/* K1: one refreshes, if at all */
+		model_check(weft_atomic_load(&made, relaxed) ==
+			    (FRESH ? 0 : 1) + KEEPS);
 }
 
 static const thing *thing_of(const weft_result *r)
@@ -165,6 +171,13 @@ static void *forgetter(void *unused)
 	return unused;
 }
 
+static void call_before(uint64_t key)
+{
+	weft_result r = weft_flight_do(f, weft_key_u64(key), function, NULL);
+
+	weft_result_release(&r);
+}
+
 int main(void)
 {
 	pthread_t threads[CALLERS + TASKS + FORGETS];
@@ -173,11 +186,14 @@ int main(void)
 	f = model_new(sizeof *f);
 	f->drop = drop;
 	weft_ctx_init(&ctx, NULL);
-	if (!FRESH) {
-		weft_result r = weft_flight_do(f, weft_key_u64(2), function, NULL);
-
-		weft_result_release(&r);
-	}
+	if (KEEPS)
+		f->ttl = f->stale = 1000;
+	if (!FRESH)
+		call_before(2);
+	if (KEEPS)
+		call_before(1);
+	if (KEEPS == 2)
+		now += 1500;
 	for (int i = 0; i < CALLERS; i++)
 		pthread_create(&threads[n++], NULL, caller,
 			       i < CANCELS ? &ctx : NULL);
@@ -300,7 +316,7 @@ void weft_chan_send(weft_chan *c, const void *elem)
 
 weft_time weft_now(void)
 {
-	return 1;
+	return now;
 }
 
 int weft__cpu_count(void)
