@@ -6,7 +6,9 @@
  * RECEIVERS receive from all of them, by select if they are two, until all are
  * closed, and free what they get; the last one frees the channels at once, though
  * the call that closed them may not have returned. With CANCELS the first
- * sender's context is cancelled; its thing then is its own again. Without CLOSES
+ * sender's context is cancelled; its thing then is its own again. With DONES that
+ * is a case among those of its select, by a child that it makes and frees, and if
+ * 2 also by the context itself; without CANCELS nobody cancels it. Without CLOSES
  * the one receiver knows how many there are, and frees a channel when it has the
  * last thing, unless another select may still be at it.
  */
@@ -32,6 +34,25 @@ static weft_chan *own_channel(int self)
 	return channels[self % CHANNELS];
 }
 
+/* E4: to the first channel, or until a child of with, or with, is done. */
+static int send_or_be_done(const thing *t, weft_ctx *with)
+{
+	weft_ctx *child = model_new(sizeof *child);
+	weft_case cases[] = {
+		WEFT_CASE_DONE(child),
+		WEFT_CASE_SEND(channels[0], &t),
+		WEFT_CASE_DONE(with),
+	};
+	int fired;
+
+	weft_ctx_init(child, with);
+	fired = weft_select(cases, 1 + DONES);
+	model_check(fired == 1 || weft_ctx_done(with));
+	weft_ctx_fini(child);
+	model_free(child, sizeof *child);
+	return fired == 1 ? 0 : -ECANCELED;
+}
+
 static int send(const thing *t, weft_ctx *with)
 {
 	weft_case cases[] = {
@@ -40,6 +61,8 @@ static int send(const thing *t, weft_ctx *with)
 	};
 	int fired;
 
+	if (DONES && model_self() == 1)
+		return send_or_be_done(t, &ctx);
 	if (!SENDS_BY_SELECT)
 		return weft_chan_send_ctx(own_channel((int)model_self() - 1),
 					  with, &t);
