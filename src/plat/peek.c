@@ -56,12 +56,13 @@ void weft__peek_string(char *text, size_t size, const char *address)
 	}
 }
 
-void weft__peek_barrier(void)
+bool weft__peek_barrier(void)
 {
 #if defined(__x86_64__)
 	/* Neither stores among themselves nor loads change places. */
 	weft__barrier_here();
+	return true;
 #else
-	(void)weft__barrier_all();
+	return weft__barrier_all();
 #endif
 }

@@ -14,8 +14,9 @@ void weft__peek_string(char *text, size_t size, const char *address);
 /*
  * Every other thread of the process passes a full barrier during this call. So
  * if the caller has seen a store of another thread, it sees after the call what
- * that thread had stored before it, in its program's order.
+ * that thread had stored before it, in its program's order. False: the kernel
+ * does not do it, and what others stored is not to be believed.
  */
-void weft__peek_barrier(void);
+bool weft__peek_barrier(void);
 
 #endif

@@ -34,7 +34,7 @@ static weft_time move_on(void)
 	if (now <= last)
 		now = last + 1;
 	weft__clock_move(now);
-	weft__peek_barrier();
+	(void)weft__peek_barrier();	/* if not, nothing stands still */
 	return now;
 }
 
@@ -170,8 +170,8 @@ static bool take_copy(const weft__stack *s, const weft__waiter *w, snapshot *c)
 static bool stands_still(weft__stack *s, const weft__waiter *w, weft_time since,
 			 weft_time moved)
 {
-	weft__peek_barrier();
-	return weft__frames_load(&s->waiter) == (uintptr_t)w &&
+	return weft__peek_barrier() &&
+	       weft__frames_load(&s->waiter) == (uintptr_t)w &&
 	       weft__frames_load(&s->since) == (uintptr_t)since &&
 	       since < moved;
 }
@@ -214,8 +214,7 @@ static bool is_about_to_park(const weft__waiter *w)
 	} head;
 
 	weft__frames_read(&head, (uintptr_t)w, sizeof head);
-	weft__peek_barrier();
-	return head.state == WEFT__WAITING;
+	return !weft__peek_barrier() || head.state == WEFT__WAITING;
 }
 
 /* The loop, and where the stack begins: everybody has those. */
