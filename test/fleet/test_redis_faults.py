@@ -397,6 +397,19 @@ def stopped_owner_lives_though_its_inbox_is_cut(worker, seed):
 
 
 @case
+def owner_that_has_become_another_program_is_none(worker, seed):
+    """Its process is there, and was watched; its badge and its inbox are gone."""
+    with Scene(worker, seed, sleep_ms=300, lease_ms=4 * LEASE) as s:
+        leader, _ = s.leader_and_waiters(2, leader_settings={"sleep_ms": 1500, "crash": 4})
+        gone, second = s.fleet.wait_for("end", leader), s.fleet.wait_for("start", count=2)
+        s.fleet.kill(leader)
+        complaints = s.finish(most_runs=2, lapses=[(0, 2**63)])
+        took = (second.at - gone.at) / 1e6
+        expect(complaints, took < 2 * LEASE, f"I6: the takeover took {took:.0f} ms")
+        return complaints
+
+
+@case
 def owner_that_seems_to_have_started_at_another_time_lives(worker, seed):
     """Name spaces of times tell different ones of the same process."""
     complaints, runs = signed(worker, seed, lambda who: [*who[:2], str(int(who[2]) + 1), *who[3:]])

@@ -79,7 +79,8 @@ static const struct {
 	{"max_takeovers", &set.max_takeovers},
 	{"at_most_once", &set.at_most_once},
 	{"down_run", &set.down_run},
-	{"crash", &set.crash},		/* 1 as the function begins, 2 as it ends, 3 after */
+	{"crash", &set.crash},		/* 1 as the function begins, 2 as it ends, 3 after … */
+					/* … 4 as 2, by becoming another program */
 	{"hold", &set.hold},		/* 1: stay when done, until killed */
 	{"spin_tasks", &set.spin_tasks},	/* that compute, for as long */
 };
@@ -141,6 +142,12 @@ static void crash_if(long when)
 {
 	if (set.crash == when)
 		raise(SIGKILL);
+}
+
+static void become_another(void)
+{
+	execl("/bin/sleep", "sleep", "60", (char *)NULL);
+	abort();
 }
 
 static void burn(long ms)
@@ -214,6 +221,8 @@ static int work(weft_ctx *ctx, void *arg, weft_fleet_run *run)
 	note(j->call, j->key, "end e=%" PRIu64 " sum=%" PRIx64 " err=%d held=%d",
 	     token, sum, err, weft_fleet_run_held(run));
 	crash_if(2);
+	if (set.crash == 4)
+		become_another();
 	return err;
 }
 

@@ -8,7 +8,9 @@
  *     names the owner in its next question, and need not leave it a grace; and
  *     who knows that it lives says so, whatever has become of its inbox. That it
  *     is on this machine is certain because its badge can be seen when the
- *     descriptor is opened. Wrong: to be content with the same boot and a process
+ *     descriptor is opened; and that it is an owner still because it can be seen
+ *     when its being alive is told, since a process may have become another
+ *     program meanwhile. Wrong: to be content with the same boot and a process
  *     with its pid and start, or to take it for ended where there is none. A copy
  *     of a virtual machine has the same boot, and other processes.
  * O2  All others are asked for together, every LOOK_EVERY: has the inbox a
@@ -95,7 +97,7 @@ static weft__redis_owner *find(weft__redis *e, const char *who, const char *inbo
 	return o;
 }
 
-/* A descriptor for who, which is written by name_self(): see there. */
+/* A descriptor for who, which is written by sign(): see there. */
 static int open_process(weft__redis *e, const char *who)
 {
 	weft__fleet_self them = {0};
@@ -335,6 +337,14 @@ const char *weft__redis_gone(weft__redis *e, const weft__redis_waiter *w)
 	return gone ? w->owner->who : "";
 }
 
+/* Of who, its last word. */
+static const char *badge_of(const char *who)
+{
+	const char *blank = strrchr(who, ' ');
+
+	return blank != NULL ? blank + 1 : who;
+}
+
 const char *weft__redis_alive(weft__redis *e, const weft__redis_waiter *w)
 {
 	bool alive;
@@ -342,6 +352,7 @@ const char *weft__redis_alive(weft__redis *e, const weft__redis_waiter *w)
 	pthread_mutex_lock(&e->lock);
 	alive = w->owner != NULL && w->owner->process >= 0;
 	pthread_mutex_unlock(&e->lock);
+	alive = alive && weft__process_wears(badge_of(w->owner->who));
 	return alive ? w->owner->who : "";
 }
 
