@@ -4,7 +4,7 @@
 
     WEFT_TEST_SEED=n    WEFT_TEST_LONG=1: each case many times, and a long random walk
 
-A case breaks something at a known step and returns complaints; what holds always is decided by
+A case breaks something at a known step and returns complaints, or why it is skipped; what holds always is decided by
 checker.py from what the processes wrote down. They run beside each other, each with a server of its
 own. At the end: how long takeovers and wake-ups took.
 """
@@ -45,6 +45,7 @@ OLD = 3100  # ms: a server that has run for so long is trusted
 SLACK = 1500  # ms, of a busy machine
 EHOSTDOWN, EOWNERDEAD, ELOOP, ENOSPC, EFBIG, ENOTSUP, ETIMEDOUT = -112, -130, -40, -28, -27, -95, -110
 AT_ONCE = 12
+NOT_HERE = "not on this machine, or not as this user"
 
 LONG = bool(os.environ.get("WEFT_TEST_LONG"))
 other_clock = None
@@ -306,7 +307,7 @@ def killed_leader_elsewhere_is_replaced(worker, seed):
     lease = 4000
     elsewhere = ["unshare", "--pid", "--fork", "--kill-child"]
     if shutil.which("unshare") is None or subprocess.run([*elsewhere, "true"], stderr=subprocess.DEVNULL).returncode:
-        return None
+        return NOT_HERE
     with Scene(worker, seed, sleep_ms=300, lease_ms=lease, grace_ms=lease) as s:
         leader = s.leader(prefix=elsewhere, sleep_ms=60_000)
         s.waiters(1)
@@ -1023,7 +1024,7 @@ def process_is_not_opened_without_descriptors(worker, seed):
 @case
 def nice_owner_beside_busy_ones_loses_nothing_but_time(worker, seed):
     if not LONG:
-        return []
+        return "with WEFT_TEST_LONG=1"
     with Scene(worker, seed, sleep_ms=2500, wait_ms=30_000) as s:
         burners = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(2 * os.cpu_count())]
         try:
@@ -1472,7 +1473,7 @@ def secure(function):
     """A case for which the worker, and the server, have to be built with TLS."""
     def run(worker, seed):
         if not (has_tls(worker) and has_tls(PROGRAM) and shutil.which("openssl")):
-            return None
+            return NOT_HERE
         return function(worker, seed)
     run.__name__ = function.__name__
     return case(run)
@@ -1606,7 +1607,7 @@ def certificate_of_our_own_is_shown(worker, seed):
 def cable_of_the_leader_is_cut(worker, seed):
     """Hosts are network name spaces; a link that goes down says nothing."""
     if os.geteuid() != 0 or shutil.which("ip") is None or not Cable.can_be_laid():
-        return None
+        return NOT_HERE
     with Cable(f"weft{os.getpid() % 10000}{seed % 10}") as cable, Scene(worker, seed, sleep_ms=5000) as s:
         s.server.close()
         s.server = Server(host=cable.here)
@@ -1716,12 +1717,14 @@ def attempt(worker, name, seed):
 
 
 def run_case(worker, name, seed, times):
-    """Complaints of the first time that has some; None: it cannot be run here."""
+    """Complaints of the first time that has some; or why it is skipped."""
     for i in range(times):
         result = attempt(worker, name, seed + i)
         complaints = result[0] if isinstance(result, tuple) else result
-        if complaints is None or complaints:
-            return complaints and [f"seed {seed + i}"] + list(complaints)[:8]
+        if isinstance(complaints, str):
+            return complaints
+        if complaints:
+            return [f"seed {seed + i}"] + list(complaints)[:8]
     return []
 
 
@@ -1742,8 +1745,8 @@ def main():
                    for name in reversed(chosen)}
         for name in chosen:
             complaints = started[name].result()
-            if complaints is None:
-                tally.skip(name, "not on this machine, or not as this user")
+            if isinstance(complaints, str):
+                tally.skip(name, complaints)
             else:
                 tally.check(name, complaints)
     for kind, values in takeovers.items():
