@@ -241,6 +241,27 @@ def result_whose_pieces_are_lost_is_sent_again(worker, seed):
 
 
 @case
+def result_whose_pieces_are_lost_each_time_finds_no_room(worker, seed):
+    """It is sent three times, and not for ever."""
+    with Scene(worker, seed, size=5_000_000, sleep_ms=1500) as s:
+        way = s.proxy()
+
+        def lose():
+            s.server.command("DEL", *s.server.command("KEYS", "*:T:*"))
+            way.before("SETRANGE", 5, lose)
+
+        way.before("SETRANGE", 3, lose)
+        leader, waiters = s.leader(url=way.url), s.waiters(2)
+        s.settled(2)
+        complaints = s.finish(most_runs=1)
+        expect(complaints, way.passed[b"SETRANGE"] == 15, f"pieces were sent: {way.passed}")
+        expect(complaints, s.answers(leader)[0].values.get("unstored") == "1", f"{s.answers(leader)[0].values}")
+        for name in waiters:
+            expect(complaints, s.answers(name)[0].number("err") == ENOSPC, f"{name} was told {s.answers(name)[0].values}")
+        return complaints
+
+
+@case
 def pieces_that_nobody_completes_go_away(worker, seed):
     with Scene(worker, seed, size=5_000_000, sleep_ms=1500) as s:
         way = s.proxy()
@@ -751,6 +772,18 @@ def full_server_takes_the_result_of_who_leads(worker, seed):
         return complaints
 
 
+@case
+def full_server_takes_a_result_of_less_than_a_mebibyte(worker, seed):
+    """It has no room for the pieces, but scripts may use more."""
+    with Scene(worker, seed, sleep_ms=2500, size=500_000) as s:
+        s.leader_and_waiters(2)
+        s.server.command("CONFIG", "SET", "maxmemory", 1)
+        complaints = s.finish(most_runs=1)
+        for answer in s.answers():
+            expect(complaints, answer.what == "accept" and answer["unstored"] == "0", f"{answer.what} {answer.values}")
+        return complaints
+
+
 def no_room(worker, seed, setting, too_small, enough, told, later, **settings):
     """A result that finds no room: who waits is told why at once, and later no one runs it again, until forgotten."""
     with Scene(worker, seed, size=5_000_000, sleep_ms=1500, **settings) as s:
@@ -983,6 +1016,40 @@ def at_script(script, when):
 for script_name in "join", "renew", "complete", "abort":
     for moment in "before", "after", "lost":
         at_script(script_name, moment)
+
+
+def at_forget(when):
+    """A run and those who wait for it, where who forgets it is killed, or only loses the reply."""
+    sha = hashlib.sha1(embed.assemble("forget").encode()).hexdigest()
+
+    def run(worker, seed):
+        with Scene(worker, seed, sleep_ms=1500) as s:
+            proxy, sprung = s.proxy(), threading.Event()
+
+            def spring():
+                if when != "lost":
+                    s.fleet.kill("forgets")
+                sprung.set()
+
+            leader, waiters = s.leader_and_waiters(2)
+            proxy.trap(sha, "before" if when == "before" else "after", spring)
+            s.fleet.start("forgets", url=proxy.url, forget_pct=100)
+            complaints = [] if sprung.wait(10) else ["forget was never sent"]
+            complaints += s.finish(lapses=[(0, 2**63)], ordered=False)
+            told = [e["err"] for e in s.fleet.events() if e.what == "forget"]
+            expect(complaints, told == (["0"] if when == "lost" else []), f"who forgets was told {told}")
+            most = {"before": 1, "after": 2, "lost": 3}[when]  # sent again it may void the next run, too
+            expect(complaints, min(most, 2) <= len(s.runs()) <= most, f"{len(s.runs())} runs")
+            for name in leader, *waiters:
+                expect(complaints, s.answers(name)[0].what == "accept", f"{name} was told {s.answers(name)[0].values}")
+            return complaints
+
+    run.__name__ = "reply_to_forget_is_lost_once" if when == "lost" else f"process_is_killed_{when}_forget"
+    return case(run)
+
+
+for moment in "before", "after", "lost":
+    at_forget(moment)
 
 
 @case
