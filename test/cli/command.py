@@ -59,10 +59,6 @@ def has_stopped(pid):
     return state_of(pid) in "TD"
 
 
-def limit_descriptors(limit):
-    resource.setrlimit(resource.RLIMIT_NOFILE, limit)
-
-
 def can_mount():
     probe = ["unshare", "-rm", "mount", "-t", "tmpfs", "none", "/mnt"]
     return shutil.which("unshare") and subprocess.run(probe, capture_output=True).returncode == 0
@@ -80,6 +76,11 @@ class CommandTest(unittest.TestCase):
         if "input" in more:
             del usual["stdin"]
         return {"cwd": self.dir, "restore_signals": True, **usual, **more}
+
+    def descriptors(self, most):
+        """Options of weft(): it has no more than that. A sanitizer that looks for leaks would need some itself."""
+        return {"env": {**self.env, "ASAN_OPTIONS": "detect_leaks=0"},
+                "preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))}
 
     def weft(self, *args, **more):
         text = more.pop("text", True)

@@ -535,8 +535,7 @@ class Group(CommandTest):
 
     def test_no_processes_to_be_had(self):
         for most in (4, 6, 8, 12):
-            done = self.group("-j0", "sleep", ":::", *["1000"] * 20,
-                              preexec_fn=lambda most=most: command.limit_descriptors((most, most)))
+            done = self.group("-j0", "sleep", ":::", *["1000"] * 20, **self.descriptors(most))
             self.assert_trouble(done, "Too many open files", status=71)
 
 

@@ -1013,9 +1013,8 @@ class InDirectory(Everywhere, SharedTest):
     def test_want_of_descriptors_is_one_line(self):
         statuses = set()
         for most in range(6, 40, 3):
-            limit = (most, most)
             for args in (["flight", "k", "true"], ["flight", "--no-detach", "k", "true"], ["wait", "k"]):
-                done = self.weft(*args, preexec_fn=lambda limit=limit: command.limit_descriptors(limit))
+                done = self.weft(*args, **self.descriptors(most))
                 statuses.add((args[0], done.returncode))
                 if done.returncode == 71:
                     self.assert_trouble(done, "Too many open files", status=71)
