@@ -45,26 +45,44 @@ static void mark_used(weft__wheel *wheel, place p)
 	wheel->levels |= 1u << p.level;
 }
 
+static void mark_mixed(weft__wheel *wheel, place p)
+{
+	wheel->mixed[p.level] |= (uint64_t)1 << p.digit;
+}
+
+static bool is_mixed(const weft__wheel *wheel, place p)
+{
+	return wheel->mixed[p.level] >> p.digit & 1;
+}
+
 static void mark_empty(weft__wheel *wheel, place p)
 {
-	wheel->digits[p.level] &= ~((uint64_t)1 << p.digit);
+	uint64_t rest = ~((uint64_t)1 << p.digit);
+
+	wheel->mixed[p.level] &= rest;
+	wheel->digits[p.level] &= rest;
 	if (wheel->digits[p.level] == 0)
 		wheel->levels &= ~(1u << p.level);
 }
 
 /* ---- lists ---- */
 
-static void list_push(weft__wheel_node **first, weft__wheel_node *node)
+/* False: its key is smaller than that of the one before it. H5 */
+static bool list_push(weft__wheel_node **list, weft__wheel_node *node)
 {
+	weft__wheel_node *first = *list, *last;
+
 	node->next = NULL;
-	if (*first == NULL) {
+	if (first == NULL) {
 		node->prev = node;
-		*first = node;
-	} else {
-		node->prev = (*first)->prev;
-		node->prev->next = node;
-		(*first)->prev = node;
+		*list = node;
+		return true;
 	}
+	last = first->prev;
+	node->prev = last;
+	last->next = node;
+	first->prev = node;
+	return last->key <= node->key;
 }
 
 static void list_remove(weft__wheel_node **first, weft__wheel_node *node)
@@ -92,7 +110,8 @@ static void put(weft__wheel *wheel, weft__wheel_node *node, int64_t key)
 	place p = place_of(wheel, key);
 
 	node->key = key;
-	list_push(&wheel->lists[p.level][p.digit], node);
+	if (!list_push(&wheel->lists[p.level][p.digit], node))
+		mark_mixed(wheel, p);
 	mark_used(wheel, p);
 }
 
@@ -120,8 +139,8 @@ static weft__wheel_node *first_of(const weft__wheel *wheel, place p)
 {
 	weft__wheel_node *node = wheel->lists[p.level][p.digit], *first = node;
 
-	if (p.level == 0)
-		return first;	/* H2 */
+	if (!is_mixed(wheel, p))
+		return first;	/* H5 */
 	for (int count = 1; (node = node->next) != NULL; count++) {
 		if (count == WEFT__WHEEL_FEW)
 			return NULL;

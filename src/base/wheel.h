@@ -13,13 +13,18 @@
  *     if none does), and it is in the list of the key's digit there; or, until
  *     it has its turn, in the one that is being opened.
  * H2  So a lower level comes before a higher one, a smaller digit before a
- *     larger one. In a list of the lowest level all keys are the same.
+ *     larger one. In a list of the lowest level all keys are the same, so it is
+ *     in order.
  * H3  base moves to where the first list begins, which is opened then: its nodes
  *     are put elsewhere, on lower levels. Or it moves up to a time before which
  *     nothing is left. Neither changes the highest digit of any other.
  * H4  A list of FEW is looked through, a longer one opened: by as many nodes at
  *     a time as the caller allows. Until it is open nothing is due, because the
  *     first may be among the rest.
+ * H5  A list into which no key came after a larger one is in order, and stays so
+ *     whoever is taken out: its first is the first, on whatever level, and it is
+ *     never opened. So those that all wait for as long as each other are put
+ *     into a list once, and are not touched again until they are due.
  */
 #ifndef WEFT_SRC_BASE_WHEEL_H
 #define WEFT_SRC_BASE_WHEEL_H
@@ -45,7 +50,8 @@ typedef struct weft__wheel {
 	int64_t base;
 	weft__wheel_node *opening;	/* the rest of a list: H1 */
 	uint32_t levels;	/* a bit for each that has lists … */
-	uint64_t digits[WEFT__WHEEL_LEVELS];	/* … and for each list there */
+	uint64_t digits[WEFT__WHEEL_LEVELS];	/* … and for each list there … */
+	uint64_t mixed[WEFT__WHEEL_LEVELS];	/* … if it is not in order: H5 */
 	weft__wheel_node *lists[WEFT__WHEEL_LEVELS][WEFT__WHEEL_DIGITS];
 } weft__wheel;
 

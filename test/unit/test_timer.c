@@ -118,7 +118,7 @@ TEST_FLAVOURS(sleepers_of_a_crowd_wake_while_others_give_up)
 	weft_ctx_init(&parent, NULL);
 	for (int i = 0; i < SLEEPERS; i++) {
 		weft_ctx_init(&s[i].ctx, i % 2 == 0 ? &parent : NULL);
-		s[i].d = WEFT_MS(20) + WEFT_US(i);
+		s[i].d = WEFT_MS(20) + WEFT_US(SLEEPERS - i);
 		test_start(sleep_with_context, &s[i]);
 	}
 	weft_sleep(NULL, WEFT_MS(20) + WEFT_US(test_random() % 100));
@@ -355,7 +355,7 @@ TEST(timers_are_looked_at_a_part_at_a_time)
 	int looks = 1;
 
 	weft__timers_init(&all);
-	for (int i = 0; i < TIMERS; i++)
+	for (int i = TIMERS - 1; i >= 0; i--)
 		weft__timers_add(&all, &timers[i].timer, WEFT_MINUTE + i,
 				 note_fired);
 	while (weft__timers_run(&all, WEFT_MINUTE)) {

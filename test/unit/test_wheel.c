@@ -275,6 +275,39 @@ TEST(wheel_takes_out_of_a_list_that_is_open_in_part)
 	CHECK(weft__wheel_empty(&wheel));
 }
 
+/* A crowd, two with each key, in one far list: as they are, whoever leaves. */
+TEST(wheel_moves_nothing_of_a_list_in_order)
+{
+	static weft__wheel wheel;
+	static weft__wheel_node nodes[CROWD], mixed[2];
+	int64_t begin = (int64_t)1 << 42;
+	int moves = 1;
+
+	weft__wheel_insert(&wheel, &mixed[0], begin + 1);
+	weft__wheel_insert(&wheel, &mixed[1], begin);
+	weft__wheel_remove(&wheel, &mixed[0]);
+	weft__wheel_remove(&wheel, &mixed[1]);
+	for (int i = 0; i < CROWD; i++)
+		weft__wheel_insert(&wheel, &nodes[i], begin + i / 2);
+	for (int i = 0; i < CROWD; i += 7)
+		weft__wheel_remove(&wheel, &nodes[i]);
+	for (int i = 0; i < CROWD; i++) {
+		if (i % 7 == 0)
+			continue;
+		CHECK_EQ(weft__wheel_next(&wheel), begin + i / 2);
+		CHECK(weft__wheel_due(&wheel, begin + i / 2, &moves) ==
+		      &nodes[i]);
+		weft__wheel_remove(&wheel, &nodes[i]);
+	}
+	CHECK_EQ(moves, 1);
+	CHECK(weft__wheel_empty(&wheel));
+}
+
+static void insert_any(weft__wheel *wheel, weft__wheel_node nodes[], int64_t i)
+{
+	weft__wheel_insert(wheel, &nodes[i], ((int64_t)1 << 42) + i * 1000);
+}
+
 /* As long as it takes a table, not its square. */
 TEST(wheel_of_a_million_keys_can_be_emptied_in_any_order)
 {
@@ -284,8 +317,7 @@ TEST(wheel_of_a_million_keys_can_be_emptied_in_any_order)
 
 	CHECK(nodes != NULL);
 	for (int i = 0; i < MANY; i++)
-		weft__wheel_insert(&wheel, &nodes[i],
-				   ((int64_t)1 << 42) + (int64_t)i * 1000);
+		insert_any(&wheel, nodes, (int64_t)i * STRIDE % MANY);
 	for (int i = 0; i < MANY / 2; i++)
 		weft__wheel_remove(&wheel,
 				   &nodes[(int64_t)i * 2 * STRIDE % MANY]);
