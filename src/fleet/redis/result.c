@@ -141,6 +141,11 @@ int weft__redis_fetch(weft__redis *e, weft_ctx *ctx, const weft__fleet_id *id,
 	return err == 0 ? check_head(e, ctx, id, result) : err;
 }
 
+static weft_duration upload_lives(const weft__fleet_lease *lease)
+{
+	return 20 * lease->ask->lease + WEFT_MINUTE;
+}
+
 /*
  * A mark, where the head will be, that goes away by itself if what follows is
  * never completed. What is put behind one that is lost has zeros before it, so
@@ -158,8 +163,47 @@ static int begin_upload(weft__redis *e, const weft__fleet_lease *lease)
 	weft__redis_key(&w, e, 'T', lease->ask->id.hex, lease->ask->attempt.hex);
 	weft__redis_bytes(&w, mark, sizeof mark);
 	weft__redis_text(&w, "PX");
-	weft__redis_ms(&w, 20 * lease->ask->lease + WEFT_MINUTE);
+	weft__redis_ms(&w, upload_lives(lease));
 	err = weft__redis_do(e, NULL, &w, NULL, &reply);
+	if (err == 0)
+		freeReplyObject(reply);
+	return err;
+}
+
+/*
+ * A piece makes a key that never expires where T is gone, as it may be for one that
+ * a server executes late, from a connection that was given up. So this is right
+ * behind it, on the same connection.
+ */
+static void let_upload_expire(weft__redis *e, const weft__fleet_lease *lease)
+{
+	weft__redis_words w = {0};
+	weft__redis_request *r;
+
+	weft__redis_text(&w, "PEXPIRE");
+	weft__redis_key(&w, e, 'T', lease->ask->id.hex, lease->ask->attempt.hex);
+	weft__redis_ms(&w, upload_lives(lease));
+	if (weft__redis_post(e, &w, &r) == 0)
+		weft__redis_leave(r, &e->commands);
+}
+
+static int send_piece(weft__redis *e, const weft__fleet_lease *lease, size_t at,
+		      const void *data, size_t size)
+{
+	weft__redis_words w = {0};
+	weft__redis_request *r;
+	redisReply *reply;
+	int err;
+
+	weft__redis_text(&w, "SETRANGE");
+	weft__redis_key(&w, e, 'T', lease->ask->id.hex, lease->ask->attempt.hex);
+	weft__redis_number(&w, (int64_t)(WEFT__REDIS_HEAD + at));
+	weft__redis_bytes(&w, data, size);
+	err = weft__redis_post(e, &w, &r);
+	if (err != 0)
+		return err;
+	let_upload_expire(e, lease);
+	err = weft__redis_await(e, r, NULL, &w, NULL, WEFT__REDIS_PATIENTLY, &reply);
 	if (err == 0)
 		freeReplyObject(reply);
 	return err;
@@ -172,20 +216,10 @@ int weft__redis_upload(weft__redis *e, const weft__fleet_lease *lease,
 	size_t at, piece;
 
 	for (at = 0; at < size && err == 0; at += piece) {
-		weft__redis_words w = {0};
-		redisReply *reply;
-
 		piece = size - at;
 		if (piece > WEFT__REDIS_PIECE)
 			piece = WEFT__REDIS_PIECE;
-		weft__redis_text(&w, "SETRANGE");
-		weft__redis_key(&w, e, 'T', lease->ask->id.hex,
-				lease->ask->attempt.hex);
-		weft__redis_number(&w, (int64_t)(WEFT__REDIS_HEAD + at));
-		weft__redis_bytes(&w, (const char *)data + at, piece);
-		err = weft__redis_do(e, NULL, &w, NULL, &reply);
-		if (err == 0)
-			freeReplyObject(reply);
+		err = send_piece(e, lease, at, (const char *)data + at, piece);
 	}
 	return err;
 }
