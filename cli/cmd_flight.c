@@ -12,34 +12,16 @@ static const char help[] =
 	"      --keep TIME       a success is good for later callers, so long\n"
 	"      --stale TIME      … and so long after that while one run replaces it\n"
 	"      --share-for TIME  the end of a run is shared so long after it\n"
-	"      --wait TIME       for a run that is another's; then status 75\n"
-	"      --max-run TIME    end a command that takes longer, status 124\n"
-	"      --lease TIME      a machine that is not heard of is given up after (3s)\n"
-	"      --grace TIME      from SIGTERM to SIGKILL (1s)\n"
-	"      --fp auto|off     notice a KEY that is in use for another command\n"
-	"      --strict          … and exit with status 76 then\n"
-	"      --stdin           give it our stdin, read to its end\n"
-	"      --no-live         print nothing before the run has ended\n"
-	"      --raw             stdout and stderr of the command are one stdout\n"
-	"      --close-lock      what it leaves in the background goes on\n"
-	"      --no-detach       a signal to us ends the run, whoever waits\n"
-	"      --same-signal     die of the signal that the command has died of\n"
-	"      --status-file FILE  write what the exit status means, as JSON\n"
-	"  -E, --own-status N    exit with N when it is weft that failed (66 to 76)\n"
-	"  -h, --help            print this\n"
-	"\n"
-	"TIME is a number with ms, s, m, h or d; without one of them, seconds.\n";
+	SHARED_HELP;
 
 int cmd_flight(int argc, char **argv)
 {
 	static shared_options o;
-	const char *fp = "auto";
 	const cli_option table[] = {
 		SHARED_OPTIONS(&o),
 		{"keep", 0, CLI_TIME, &o.call.keep, 0.001, 3650 * 86400.0},
 		{"stale", 0, CLI_TIME, &o.call.stale, 0.001, 3650 * 86400.0},
 		{"share-for", 0, CLI_TIME, &o.call.share_for, 0.001, 86400},
-		{"fp", 0, CLI_TEXT, &fp, 0, 0},
 	};
 	const cli_options options = {"weft flight", help, table,
 				     sizeof(table) / sizeof(table[0])};
@@ -48,9 +30,6 @@ int cmd_flight(int argc, char **argv)
 	(void)argc;
 	shared_options_init(&o, options.command);
 	if (shared_options_read(&o, &options, argv, &status) != 0)
-		return status;
-	status = shared_options_fingerprint(&o, fp);
-	if (status != CLI_OK)
 		return status;
 	if (o.call.keep > 0 && o.call.share_for > 0)
 		return cli_trouble(o.command, "--keep is more than --share-for: "

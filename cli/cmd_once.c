@@ -15,28 +15,11 @@ static const char help[] =
 	"      --retry-failed    a command that fails was not the once\n"
 	"      --at-most-once    one that was cut short is not repeated; status 70\n"
 	"      --max-tries N     give up when N processes have died in it (3)\n"
-	"      --wait TIME       for a run that is another's; then status 75\n"
-	"      --max-run TIME    end a command that takes longer, status 124\n"
-	"      --lease TIME      a machine that is not heard of is given up after (3s)\n"
-	"      --grace TIME      from SIGTERM to SIGKILL (1s)\n"
-	"      --fp auto|off     notice a KEY that is in use for another command\n"
-	"      --strict          … and exit with status 76 then\n"
-	"      --stdin           give it our stdin, read to its end\n"
-	"      --no-live         print nothing before the run has ended\n"
-	"      --raw             stdout and stderr of the command are one stdout\n"
-	"      --close-lock      what it leaves in the background goes on\n"
-	"      --no-detach       a signal to us ends the run, whoever waits\n"
-	"      --same-signal     die of the signal that the command has died of\n"
-	"      --status-file FILE  write what the exit status means, as JSON\n"
-	"  -E, --own-status N    exit with N when it is weft that failed (66 to 76)\n"
-	"  -h, --help            print this\n"
-	"\n"
-	"TIME is a number with ms, s, m, h or d; without one of them, seconds.\n";
+	SHARED_HELP;
 
 int cmd_once(int argc, char **argv)
 {
 	static shared_options o;
-	const char *fp = "auto";
 	bool retry_failed = false;
 	const cli_option table[] = {
 		SHARED_OPTIONS(&o),
@@ -45,7 +28,6 @@ int cmd_once(int argc, char **argv)
 		{"retry-failed", 0, CLI_FLAG_ON, &retry_failed, 0, 0},
 		{"at-most-once", 0, CLI_FLAG_ON, &o.call.at_most_once, 0, 0},
 		{"max-tries", 0, CLI_WHOLE, &o.call.max_takeovers, 1, 1e6},
-		{"fp", 0, CLI_TEXT, &fp, 0, 0},
 	};
 	const cli_options options = {"weft once", help, table,
 				     sizeof(table) / sizeof(table[0])};
@@ -54,9 +36,6 @@ int cmd_once(int argc, char **argv)
 	(void)argc;
 	shared_options_init(&o, options.command);
 	if (shared_options_read(&o, &options, argv, &status) != 0)
-		return status;
-	status = shared_options_fingerprint(&o, fp);
-	if (status != CLI_OK)
 		return status;
 	if (o.call.at_most_once && retry_failed)
 		return cli_trouble(o.command, "--retry-failed is more than once: "

@@ -40,6 +40,7 @@ typedef struct shared_options {
 	bool same_signal; /* die as the command did */
 	bool fail_is_final; /* a command that failed is done, too */
 	int own_status;
+	const char *fp; /* auto or off */
 	const char *status_file;
 	const char *key;
 	char **argv;
@@ -61,7 +62,28 @@ typedef struct shared_options {
 	{"close-lock", 0, CLI_FLAG_ON, &(o)->close_lock, 0, 0},                \
 	{"same-signal", 0, CLI_FLAG_ON, &(o)->same_signal, 0, 0},              \
 	{"status-file", 0, CLI_TEXT, &(o)->status_file, 0, 0},                 \
-	{"own-status", 'E', CLI_WHOLE, &(o)->own_status, 1, 255}
+	{"own-status", 'E', CLI_WHOLE, &(o)->own_status, 1, 255},              \
+	{"fp", 0, CLI_TEXT, &(o)->fp, 0, 0}
+
+/* What they are, at the end of the help. */
+#define SHARED_HELP \
+	"      --wait TIME       for a run that is another's; then status 75\n" \
+	"      --max-run TIME    end a command that takes longer, status 124\n" \
+	"      --lease TIME      a machine that is not heard of is given up after (3s)\n" \
+	"      --grace TIME      from SIGTERM to SIGKILL (1s)\n" \
+	"      --fp auto|off     notice a KEY that is in use for another command\n" \
+	"      --strict          … and exit with status 76 then\n" \
+	"      --stdin           give it our stdin, read to its end\n" \
+	"      --no-live         print nothing before the run has ended\n" \
+	"      --raw             stdout and stderr of the command are one stdout\n" \
+	"      --close-lock      what it leaves in the background goes on\n" \
+	"      --no-detach       a signal to us ends the run, whoever waits\n" \
+	"      --same-signal     die of the signal that the command has died of\n" \
+	"      --status-file FILE  write what the exit status means, as JSON\n" \
+	"  -E, --own-status N    exit with N when it is weft that failed (66 to 76)\n" \
+	"  -h, --help            print this\n" \
+	"\n" \
+	"TIME is a number with ms, s, m, h or d; without one of them, seconds.\n"
 
 void shared_options_init(shared_options *o, const char *command);
 
@@ -71,9 +93,6 @@ void shared_options_init(shared_options *o, const char *command);
  */
 int shared_options_read(shared_options *o, const cli_options *options,
 			char **argv, int *status);
-
-/* --fp. Returns CLI_OK or CLI_TROUBLE. */
-int shared_options_fingerprint(shared_options *o, const char *fp);
 
 /* Everything else. Returns what to exit with. */
 int shared_main(shared_options *o);

@@ -8,6 +8,7 @@ void shared_options_init(shared_options *o, const char *command)
 {
 	o->command = command;
 	o->grace = WEFT_SECOND;
+	o->fp = "auto";
 }
 
 static int read_words(shared_options *o, const cli_options *options, char **argv,
@@ -41,14 +42,10 @@ int shared_options_read(shared_options *o, const cli_options *options,
 		return -1;
 	if (strlen(o->key) > 4096)
 		return cli_trouble(o->command, "the key is longer than 4096 bytes");
+	o->no_fingerprint = strcmp(o->fp, "off") == 0;
+	if (!o->no_fingerprint && strcmp(o->fp, "auto") != 0)
+		return cli_trouble(o->command, "--fp: '%s' is neither auto nor off",
+				   o->fp);
 	*status = CLI_OK;
 	return 0;
-}
-
-int shared_options_fingerprint(shared_options *o, const char *fp)
-{
-	o->no_fingerprint = strcmp(fp, "off") == 0;
-	if (o->no_fingerprint || strcmp(fp, "auto") == 0)
-		return CLI_OK;
-	return cli_trouble(o->command, "--fp: '%s' is neither auto nor off", fp);
 }
