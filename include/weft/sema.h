@@ -32,9 +32,46 @@ WEFT_BEGIN
 
 typedef struct weft_sema weft_sema;
 struct weft_sema {
-	int64_t priv_word;	/* see src/sync/sema.c */
+	int64_t priv_word;	/* see src/sync/sema.c; the inline paths know S1 */
 	WEFT_PRIV_NOCOPY(weft_sema)
 };
+
+/*
+ * The out-of-line rest of the functions below, given the word that they have
+ * seen last. Do not call these.
+ */
+WEFT_API WEFT_PRIV_COLD void weft_sema_acquire_slow(weft_sema *s, long n,
+						    int64_t word);
+WEFT_API WEFT_PRIV_COLD int weft_sema_acquire_ctx_slow(weft_sema *s,
+						       weft_ctx *ctx, long n,
+						       int64_t word);
+WEFT_API WEFT_PRIV_COLD bool weft_sema_try_acquire_slow(weft_sema *s, long n,
+							int64_t word);
+WEFT_API WEFT_PRIV_COLD void weft_sema_release_slow(weft_sema *s, long n,
+						    int64_t word);
+
+/*
+ * Try once to take or to give n units, with nobody queued and the sum far from
+ * its ends. Do not call them.
+ */
+WEFT_PRIV_INLINE bool weft_sema_priv_take(weft_sema *s, long n, int64_t *word)
+{
+	*word = weft_atomic_load(&s->priv_word, relaxed);
+	if (WEFT_PRIV_UNLIKELY(n <= 0 || (*word & 1) || *word >> 1 < n))
+		return false;
+	return weft_atomic_cas(&s->priv_word, word, *word - 2 * (int64_t)n,
+			       acquire, relaxed);
+}
+
+WEFT_PRIV_INLINE bool weft_sema_priv_give(weft_sema *s, long n, int64_t *word)
+{
+	*word = weft_atomic_load(&s->priv_word, relaxed);
+	if (WEFT_PRIV_UNLIKELY(n <= 0 || n > INT32_MAX || (*word & 1) ||
+			       *word > INT32_MAX))
+		return false;
+	return weft_atomic_cas(&s->priv_word, word, *word + 2 * (int64_t)n,
+			       release, relaxed);
+}
 
 /*
  * Make *s a semaphore with n units. n < 0 panics: "sync: negative semaphore
@@ -54,7 +91,13 @@ WEFT_API void weft_sema_init(weft_sema *s, long n);
  * Order     the releases that made these units available happen before the
  *           return.
  */
-WEFT_API void weft_sema_acquire(weft_sema *s, long n);
+WEFT_PRIV_INLINE void weft_sema_acquire(weft_sema *s, long n)
+{
+	int64_t word;
+
+	if (WEFT_PRIV_UNLIKELY(!weft_sema_priv_take(s, n, &word)))
+		weft_sema_acquire_slow(s, n, word);
+}
 
 /*
  * As weft_sema_acquire(), but wait no longer than until ctx is done. ctx may
@@ -70,8 +113,15 @@ WEFT_API void weft_sema_acquire(weft_sema *s, long n);
  * Context   a task or a plain thread; may switch tasks.
  * Order     0: as weft_sema_acquire(). A nonzero return orders nothing.
  */
-WEFT_API int weft_sema_acquire_ctx(weft_sema *s, weft_ctx *ctx,
-				   long n) WEFT_PRIV_WARN_UNUSED;
+WEFT_PRIV_INLINE WEFT_PRIV_WARN_UNUSED int
+weft_sema_acquire_ctx(weft_sema *s, weft_ctx *ctx, long n)
+{
+	int64_t word;
+
+	if (WEFT_PRIV_LIKELY(weft_sema_priv_take(s, n, &word)))
+		return 0;
+	return weft_sema_acquire_ctx_slow(s, ctx, n, word);
+}
 
 /*
  * Take n units if they are there and nobody is queued for any. n == 0 is
@@ -82,7 +132,14 @@ WEFT_API int weft_sema_acquire_ctx(weft_sema *s, weft_ctx *ctx,
  * Context   a task or a plain thread; never switches tasks.
  * Order     true: as weft_sema_acquire(). false orders nothing.
  */
-WEFT_API bool weft_sema_try_acquire(weft_sema *s, long n);
+WEFT_PRIV_INLINE bool weft_sema_try_acquire(weft_sema *s, long n)
+{
+	int64_t word;
+
+	if (WEFT_PRIV_LIKELY(weft_sema_priv_take(s, n, &word)))
+		return true;
+	return weft_sema_try_acquire_slow(s, n, word);
+}
 
 /*
  * Add n units and give them to those who are queued, as far as they go. There
@@ -95,7 +152,13 @@ WEFT_API bool weft_sema_try_acquire(weft_sema *s, long n);
  * Lifetime  *s is not touched any more once the units can be seen: see S3 in
  *           sema.c.
  */
-WEFT_API void weft_sema_release(weft_sema *s, long n);
+WEFT_PRIV_INLINE void weft_sema_release(weft_sema *s, long n)
+{
+	int64_t word;
+
+	if (WEFT_PRIV_UNLIKELY(!weft_sema_priv_give(s, n, &word)))
+		weft_sema_release_slow(s, n, word);
+}
 
 WEFT_END
 

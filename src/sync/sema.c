@@ -110,46 +110,72 @@ static void grant(weft__bucket *b, weft_sema *s, weft__wakeups *wakeups)
 	}
 }
 
-void weft__sema_adjust(weft_sema *s, long delta)
+/* S2: somebody has been taken out of the queue without a unit. */
+static void move_up(weft__bucket *b, weft_sema *s, weft__wakeups *wakeups)
 {
-	int64_t word = weft_atomic_load(&s->priv_word, relaxed), sum;
-	weft__wakeups wakeups = {0};
-	weft__bucket *b;
-	bool fits;
+	if (weft__lot_first(b, s) == NULL)
+		weft_atomic_and(&s->priv_word, ~QUEUED, relaxed);
+	else
+		grant(b, s, wakeups);
+}
+
+/* False: somebody is queued. word is what was seen last. */
+static inline bool adjust_at_once(weft_sema *s, long delta, int64_t word)
+{
+	int64_t sum;
 
 	while (!(word & QUEUED)) {
 		if (!add(word, delta, &sum))
 			panic_overflow();
 		if (weft_atomic_cas(&s->priv_word, &word, sum, release, relaxed))
-			return; /* S3 */
+			return true;	/* S3 */
 	}
-	b = weft__lot_lock(s);
-	/* A CAS still: the last in the queue may have left meanwhile. */
-	do
-		fits = add(word, delta, &sum);
-	while (fits && !weft_atomic_cas(&s->priv_word, &word, sum, release,
-					relaxed));
-	if (fits && (word & QUEUED)) {
-		check_not_copied(b, s, word);
+	return false;
+}
+
+/* False: nobody is any more, but *word was seen. */
+static bool adjust_queued(weft_sema *s, long delta, int64_t *word)
+{
+	weft__bucket *b = weft__lot_lock(s);
+	weft__wakeups wakeups = {0};
+	int64_t sum;
+	bool fits;
+
+	*word = weft_atomic_load(&s->priv_word, relaxed);
+	check_not_copied(b, s, *word);
+	fits = add(*word, delta, &sum);
+	if (likely(fits && (*word & QUEUED))) {
+		weft_atomic_store(&s->priv_word, sum, release);	/* S1 */
 		grant(b, s, &wakeups);
 	}
 	weft__lot_unlock(b);
 	weft__wake(&wakeups);
-	if (!fits)
+	if (unlikely(!fits))
 		panic_overflow();
+	return *word & QUEUED;
 }
 
-void weft_sema_release(weft_sema *s, long n)
+static void adjust(weft_sema *s, long delta, int64_t word)
+{
+	while (!adjust_at_once(s, delta, word) &&
+	       !adjust_queued(s, delta, &word))
+		;
+}
+
+void weft__sema_adjust(weft_sema *s, long delta)
+{
+	adjust(s, delta, weft_atomic_load(&s->priv_word, relaxed));
+}
+
+void weft_sema_release_slow(weft_sema *s, long n, int64_t word)
 {
 	check_not_negative(n);
 	if (n > 0)
-		weft__sema_adjust(s, n);
+		adjust(s, n, word);
 }
 
-bool weft_sema_try_acquire(weft_sema *s, long n)
+bool weft_sema_try_acquire_slow(weft_sema *s, long n, int64_t word)
 {
-	int64_t word = weft_atomic_load(&s->priv_word, relaxed);
-
 	check_not_negative(n);
 	if (n == 0)
 		return true;
@@ -186,10 +212,7 @@ static int leave(weft_sema *s, weft__waiter *w, int error)
 
 	if (weft__lot_queued(w)) {
 		weft__lot_remove(b, w);
-		if (weft__lot_first(b, s) == NULL)
-			weft_atomic_and(&s->priv_word, ~QUEUED, relaxed);
-		else
-			grant(b, s, &wakeups);
+		move_up(b, s, &wakeups);
 	}
 	weft__lot_unlock(b);
 	weft__wake(&wakeups);
@@ -222,16 +245,17 @@ static int acquire_slow(weft_sema *s, weft_ctx *ctx, long n,
 	return error == 0 ? w.result : leave(s, &w, error);
 }
 
-int weft_sema_acquire_ctx(weft_sema *s, weft_ctx *ctx, long n)
+int weft_sema_acquire_ctx_slow(weft_sema *s, weft_ctx *ctx, long n,
+			       int64_t word)
 {
-	return weft_sema_try_acquire(s, n) ? 0
-					   : acquire_slow(s, ctx, n, &why_acquire);
+	return weft_sema_try_acquire_slow(s, n, word) ?
+		       0 :
+		       acquire_slow(s, ctx, n, &why_acquire);
 }
 
-void weft_sema_acquire(weft_sema *s, long n)
+void weft_sema_acquire_slow(weft_sema *s, long n, int64_t word)
 {
-	if (!weft_sema_try_acquire(s, n))
-		acquire_slow(s, NULL, n, &why_acquire);
+	(void)!weft_sema_acquire_ctx_slow(s, NULL, n, word);
 }
 
 /* ---- for the layers above ---- */
@@ -257,10 +281,8 @@ void weft__sema_refuse(weft_sema *s, const weft__why *why, long most,
 		w->result = result;
 		most -= weft__claim(w, WEFT__NOTIFIED, &wakeups) != WEFT__LOST;
 	}
-	if (queued && weft__lot_first(b, s) == NULL)
-		weft_atomic_and(&s->priv_word, ~QUEUED, relaxed);
-	else if (queued)
-		grant(b, s, &wakeups);	/* S2 */
+	if (queued)
+		move_up(b, s, &wakeups);
 	weft__lot_unlock(b);
 	weft__wake(&wakeups);
 }

@@ -160,6 +160,30 @@ void site_WEFT_ONCE_VALUES(int *after, long *other)
 	user_values(after, other);
 }
 
+void site_weft_sema_acquire(weft_sema *s, int *after)
+{
+	weft_sema_acquire(s, 1);
+	*after += 1;
+}
+
+void site_weft_sema_acquire_ctx(weft_sema *s, weft_ctx *c, int *after)
+{
+	if (weft_sema_acquire_ctx(s, c, 1) == 0)
+		*after += 1;
+}
+
+void site_weft_sema_try_acquire(weft_sema *s, int *after)
+{
+	if (weft_sema_try_acquire(s, 1))
+		*after += 1;
+}
+
+void site_weft_sema_release(weft_sema *s, int *after)
+{
+	weft_sema_release(s, 1);
+	*after += 1;
+}
+
 void site_weft_waitgroup_add(weft_waitgroup *wg, int *after)
 {
 	weft_waitgroup_add(wg, 1);
