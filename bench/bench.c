@@ -2,7 +2,10 @@
 /* The frame of every C subject: its arguments, its two passes, its line. */
 #include "bench.h"
 
-enum { STATUS_SKIPPED = 77 };
+enum {
+	STATUS_SKIPPED = 77,
+	PARTS = 100,	/* of a pass, if one is told */
+};
 
 int bench_procs = 1;
 long bench_resident_each;
@@ -135,8 +138,29 @@ struct passes {
 	long n;
 	double cold_ns;
 	double ns;
+	double best_ns;	/* 0: not told */
 	double cpu;
 };
+
+/*
+ * In parts of less than a millisecond, of which some meet a moment in which
+ * nothing else runs on this CPU, its other half included. A whole pass never
+ * may, and two programs of the same instructions then differ by half.
+ */
+static void run_parts(struct passes *p)
+{
+	double sum = 0;
+	long left = p->n;
+	for (int parts = PARTS; parts; parts--) {
+		long n = left / parts;
+		double ns = n ? p->bench->run(n) : 0;
+		if (n && (!p->best_ns || ns < p->best_ns))
+			p->best_ns = ns;
+		sum += ns * (double)n;
+		left -= n;
+	}
+	p->ns = sum / (double)p->n;
+}
 
 static void run_passes(void *arg)
 {
@@ -145,7 +169,10 @@ static void run_passes(void *arg)
 		p->cold_ns = p->bench->run(p->n);
 	memset(&all_lags, 0, sizeof all_lags);
 	double before = cpu_seconds();
-	p->ns = p->bench->run(p->n);
+	if (p->bench->brief)
+		run_parts(p);
+	else
+		p->ns = p->bench->run(p->n);
 	p->cpu = cpu_seconds() - before;
 }
 
@@ -157,6 +184,8 @@ static void report(const struct passes *p)
 	       p->bench->name, p->n, p->ns);
 	if (!p->bench->cold)
 		printf("\"cold_ns_per_op\":%.6g,", p->cold_ns);
+	if (p->best_ns)
+		printf("\"best_ns_per_op\":%.6g,", p->best_ns);
 	if (bench_kept_each >= 0)
 		printf("\"kept_bytes\":%ld,", bench_kept_each);
 	report_lags();

@@ -35,6 +35,7 @@ struct bench {
 	bench_fn *run;
 	bool cold;	/* a warm pass would hide what is measured */
 	bool threads;	/* P plain threads do the work, no worker of weft */
+	bool brief;	/* a few instructions: its fastest part is told too */
 };
 
 /* How many workers, or threads, a bench may use. */

@@ -41,6 +41,7 @@ void bench_enter(const struct bench *bench, void (*fn)(void *), void *arg)
 
 /* Those of tasks, then those of plain threads. */
 #define TASKS(name) {#name, name, .cold = false}
+#define BRIEF(name) {#name, name, .brief = true}
 #define THREADS(name) {#name, name, .threads = true}
 
 const struct bench benches[] = {
@@ -52,10 +53,10 @@ const struct bench benches[] = {
 	TASKS(group_go),
 	TASKS(group_limit16),
 	TASKS(group_ctx_fan10),
-	TASKS(once_hit),
+	BRIEF(once_hit),
 	TASKS(once_value_hit),
-	TASKS(waitgroup_add_done),
-	TASKS(mutex_uncontended),
+	BRIEF(waitgroup_add_done),
+	BRIEF(mutex_uncontended),
 	TASKS(mutex_contended_0),
 	TASKS(mutex_contended_100),
 	TASKS(rwmutex_read),

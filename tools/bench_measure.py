@@ -69,6 +69,8 @@ def summary(row, subject, procs, lines):
         "row": row.name,
         "version": lines[0]["version"],
     }
+    if "best_ns_per_op" in lines[0]:
+        result["best_ns"] = min(line["best_ns_per_op"] for line in lines)
     if "cold_ns_per_op" in lines[0]:
         result["cold_ns"] = median("cold_ns_per_op")
     for key in ("p50_ns", "p99_ns", "p999_ns", "kept_bytes"):

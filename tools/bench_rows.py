@@ -18,7 +18,7 @@ class Goal:
 
     ratio: float
     subjects: tuple
-    undisturbed: bool = False  # compare the best rounds: the work is the same few instructions each time
+    undisturbed: bool = False  # compare the best parts of all rounds: the work is the same few instructions each time
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,14 @@ class Table(unittest.TestCase):
     def test_bench_goal_of_a_few_instructions_compares_undisturbed_rounds(self):
         self.assertTrue(self.verdict(ONCE, weft=[1.0, 9, 9], bare=[1.0, 1.1, 1.1]).endswith(": met"))
 
+    def test_bench_goal_of_a_few_instructions_compares_the_best_parts_where_both_tell_them(self):
+        slow = summary(ONCE, "weft", 2, [line(3.0, best_ns_per_op=1.02), line(2.0, best_ns_per_op=1.2)])
+        for best, wanted in ((1.0, ": met"), (0.5, "NOT MET (2.04)")):
+            by_subject = {"weft": slow, "bare": summary(ONCE, "bare", 2, [line(2.0, best_ns_per_op=best)])}
+            self.assertTrue(bench_table.verdict(ONCE, ONCE.goals[0], by_subject).endswith(wanted))
+        untold = {"weft": slow, "bare": summary(ONCE, "bare", 2, [line(2.0)])}
+        self.assertTrue(bench_table.verdict(ONCE, ONCE.goals[0], untold).endswith(": met"))
+
     def test_bench_table_names_what_is_missing_and_what_failed(self):
         text = bench_table.render([result(SPAWN, "weft", 50)], ABOUT)
         self.assertIn("MISSING go: go is not installed", text)

@@ -177,14 +177,14 @@ static double chan_buffered128(long n)
 }
 
 const struct bench benches[] = {
-	{"spawn_join", spawn_join, false, false},
-	{"spawn_tree", spawn_tree, false, false},
-	{"group_go", spawn_join, false, false},
-	{"growth_spawn", growth_spawn, false, false},
-	{"once_hit", once_hit, false, false},
-	{"mutex_uncontended", mutex_uncontended, false, false},
-	{"chan_buffered128", chan_buffered128, false, true},
-	{"thread_once", thread_once, false, true},
-	{"thread_mutex", thread_mutex, false, true},
-	{nullptr, nullptr, false, false},
+	{"spawn_join", spawn_join, false, false, false},
+	{"spawn_tree", spawn_tree, false, false, false},
+	{"group_go", spawn_join, false, false, false},
+	{"growth_spawn", growth_spawn, false, false, false},
+	{"once_hit", once_hit, false, false, false},
+	{"mutex_uncontended", mutex_uncontended, false, false, false},
+	{"chan_buffered128", chan_buffered128, false, true, false},
+	{"thread_once", thread_once, false, true, false},
+	{"thread_mutex", thread_mutex, false, true, false},
+	{nullptr, nullptr, false, false, false},
 };
