@@ -853,6 +853,36 @@ TEST(fleet_forget_voids_the_run_in_progress)
 	weft_fleet_close(f);
 }
 
+TEST(fleet_runs_that_are_forgotten_one_after_another_go_on)
+{
+	enum { MANY = 3 };
+	weft_fleet *f[MANY], *other = place_open();
+	job j[MANY] = {{.text = "own", .holds = true},
+		       {.text = "own", .holds = true},
+		       {.text = "own", .holds = true}};
+	caller c[MANY];
+
+	for (int i = 0; i < MANY; i++) {
+		f[i] = place_open();
+		c[i] = (caller){.fleet = f[i], .call = call_of(&j[i])};
+		weft_waitgroup_add(&j[i].gate, 1);
+		test_start(ask, &c[i]);
+		test_until(begun(&j[i]) == 1);
+		CHECK_EQ(weft_fleet_forget(other, NULL, c[i].call.key), 0);
+	}
+	for (int i = 0; i < MANY; i++)
+		weft_waitgroup_done(&j[i].gate);
+	test_join_all();
+	for (int i = 0; i < MANY; i++) {
+		CHECK_EQ(c[i].err, 0);
+		CHECK(c[i].info.led && c[i].info.unstored);
+		CHECK_EQ(begun(&j[i]), 1);
+		CHECK_EQ(j[i].cause, 0);
+		weft_fleet_close(f[i]);
+	}
+	weft_fleet_close(other);
+}
+
 /* ---- fingerprints ---- */
 
 TEST(fleet_do_refuses_another_fingerprint)

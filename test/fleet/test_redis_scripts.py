@@ -231,7 +231,7 @@ class Model:
         return self.owns(a) and not has_run
 
     def renew(self, a):
-        if self.m.get("f") == a["attempt"]:
+        if a["attempt"] in self.m.get("f", "").split():
             return [-1, 0]
         if self.may_renew(a):
             code = 1
@@ -246,7 +246,7 @@ class Model:
         return [code, len(self.w), int(self.m.get("x") == a["attempt"])]
 
     def complete(self, a):
-        if self.m.get("f") == a["attempt"]:
+        if a["attempt"] in self.m.get("f", "").split():
             return -1
         if self.m.get("o") == a["attempt"] and self.m["s"] == "done":
             return 1
@@ -287,7 +287,7 @@ class Model:
         had = int(self.r is not None)
         self.r = self.r_ttl = None
         if self.m.get("s") == "run" and self.m["o"] != "?":
-            self.m["f"], had = self.m["o"], 1
+            self.m["f"], had = f"{self.m['o']} {self.m.get('f', '')}"[:16 * 33], 1
         self.put(a["mret"], e=max(self.epoch() + 1, self.now_us), o="", s="idle", n=0)
         self.drop("oa", "u", "fp", "am", "nx", "nu")
         self.offer()
@@ -596,6 +596,20 @@ def who_only_looks_waits_for_who_was_told_to_come():
         return [] if verdicts == [b"SOON", b"NONE", b"NONE"] else [str(verdicts)]
 
 
+def runs_are_forgotten_one_after_another():
+    """Each owner goes on, and is told so when it renews."""
+    with Server() as server:
+        scripts = Scripts(server)
+        attempts = [f"{i:032x}" for i in range(1, 18)]
+        epochs = []
+        for attempt in attempts:
+            epochs.append(scripts.join(attempt, 0, "c")[1])
+            scripts.run("forget", 0)
+        told = [scripts.run("renew", attempt, "", epoch, LEASE, 0, 0, 0, "who")[0]
+                for attempt, epoch in zip(attempts, epochs)]
+        return [] if told == [0] + 16 * [-1] else [f"they were told {told}"]
+
+
 def who_is_told_of_nothing_waits_no_more():
     with Server() as server:
         scripts = Scripts(server)
@@ -610,7 +624,7 @@ def who_is_told_of_nothing_waits_no_more():
 def main():
     tally = Tally()
     single = [gate_goes_to_who_would_have_it, who_only_looks_waits_for_who_was_told_to_come,
-              who_is_told_of_nothing_waits_no_more]
+              runs_are_forgotten_one_after_another, who_is_told_of_nothing_waits_no_more]
     if PROGRAM is None:
         for name in ["scripts_do_what_their_model_does", *[case.__name__ for case in single]]:
             tally.skip(name, "no redis-server")

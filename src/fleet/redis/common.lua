@@ -4,8 +4,8 @@
 --   M  hash    the record: e epoch, o attempt of the owner, s state, u end of
 --              the lease and l its length (ms of this server's clock), ib inbox
 --              of the owner, oa since when it seems gone, n how many owners in
---              a row died, am 1: nobody takes over, f the attempt that was
---              forgotten, x the one that is to end, fp fingerprint, k the user's key
+--              a row died, am 1: nobody takes over, f the attempts that were
+--              forgotten last, x the one that is to end, fp fingerprint, k the user's key
 --              (256 bytes of it) and ks its size, who has it, at since when, nx the
 --              member of W whose turn it is until nu, aw until when who was woken
 --              has to come
@@ -22,6 +22,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local HEAD = 107
 local FOREVER = 999999999999999
+local FORGOTTEN = 16 * 33 -- bytes: so many attempts, each with a blank
 local TURN = 250 -- ms: so far away may who is next be
 local NEVER_LEADS = ' p'
 
@@ -33,6 +34,16 @@ end
 
 local function number(field)
 	return tonumber(field or 0) or 0
+end
+
+-- The owner goes on, and learns of it when it renews. By then another one may have
+-- been forgotten, too.
+local function forget_attempt(forgotten, attempt)
+	redis.call('HSET', M, 'f', (attempt .. ' ' .. (forgotten or '')):sub(1, FORGOTTEN))
+end
+
+local function is_forgotten(forgotten, attempt)
+	return (forgotten or ''):find(attempt, 1, true) ~= nil
 end
 
 -- The epoch of R; 0 without one.

@@ -17,7 +17,7 @@ local mret, reclaim, inline = tonumber(ARGV[12]), ARGV[13] == '1', tonumber(ARGV
 local m = redis.call('HMGET', M, 'e', 'o', 's', 'f', 'am')
 local e, o, s = number(m[1]), m[2], m[3]
 
-if m[4] == attempt then
+if is_forgotten(m[4], attempt) then
 	return -1
 elseif o == attempt and s == 'done' then
 	return 1

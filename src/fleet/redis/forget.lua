@@ -3,10 +3,10 @@
 -- Void the result and the run in progress. Replies 1 if there was one of them.
 local mret = tonumber(ARGV[1])
 
-local m = redis.call('HMGET', M, 'e', 'o', 's')
+local m = redis.call('HMGET', M, 'e', 'o', 's', 'f')
 local had = redis.call('DEL', R)
 if m[3] == 'run' and m[2] ~= '?' then
-	redis.call('HSET', M, 'f', m[2])
+	forget_attempt(m[4], m[2])
 	had = 1
 end
 local e = math.max(number(m[1]) + 1, time[1] * 1000000 + time[2])

@@ -14,7 +14,7 @@ local m = redis.call('HMGET', M, 'e', 'o', 's', 'f', 'x')
 local e, o, s = number(m[1]), m[2], m[3]
 local reply
 
-if m[4] == attempt then
+if is_forgotten(m[4], attempt) then
 	return {-1, 0}
 elseif o == attempt and (s == 'run' or s == 'lost' and result_epoch() < e) then
 	reply = 1
