@@ -1021,9 +1021,9 @@ for script_name in "join", "renew", "complete", "abort":
         at_script(script_name, moment)
 
 
-def at_forget(when):
-    """A run and those who wait for it, where who forgets it is killed, or only loses the reply."""
-    sha = hashlib.sha1(embed.assemble("forget").encode()).hexdigest()
+def at_order(order, settings, when):
+    """A run and those who wait for it, where who forgets or cancels it is killed, or only loses the reply."""
+    sha = hashlib.sha1(embed.assemble(order).encode()).hexdigest()
 
     def run(worker, seed):
         with Scene(worker, seed, sleep_ms=1500) as s:
@@ -1031,28 +1031,33 @@ def at_forget(when):
 
             def spring():
                 if when != "lost":
-                    s.fleet.kill("forgets")
+                    s.fleet.kill("other")
                 sprung.set()
 
             leader, waiters = s.leader_and_waiters(2)
             proxy.trap(sha, "before" if when == "before" else "after", spring)
-            s.fleet.start("forgets", url=proxy.url, forget_pct=100)
-            complaints = [] if sprung.wait(10) else ["forget was never sent"]
+            s.fleet.start("other", url=proxy.url, **settings)
+            complaints = [] if sprung.wait(10) else [f"{order} was never sent"]
             complaints += s.finish(lapses=[(0, 2**63)], ordered=False)
-            told = [e["err"] for e in s.fleet.events() if e.what == "forget"]
-            expect(complaints, told == (["0"] if when == "lost" else []), f"who forgets was told {told}")
-            most = {"before": 1, "after": 2, "lost": 3}[when]  # sent again it may void the next run, too
-            expect(complaints, min(most, 2) <= len(s.runs()) <= most, f"{len(s.runs())} runs")
+            told = [e["err"] for e in s.fleet.events() if e.what == order]
+            expect(complaints, told == (["0"] if when == "lost" else []), f"who does it was told {told}")
+            least, most = (1, 1) if when == "before" or order == "cancel" else (2, 3)  # sent again it may void another
+            expect(complaints, least <= len(s.runs()) <= most, f"{len(s.runs())} runs")
+            cancelled = any(e.what == "lost" for e in s.fleet.events())
+            expect(complaints, cancelled == (order == "cancel" and when != "before"), f"cancelled: {cancelled}")
             for name in leader, *waiters:
                 expect(complaints, s.answers(name)[0].what == "accept", f"{name} was told {s.answers(name)[0].values}")
+            own = s.answers(leader)[0].values
+            expect(complaints, own.get("led") == "1", f"the leader was given another one's: {own}")
             return complaints
 
-    run.__name__ = "reply_to_forget_is_lost_once" if when == "lost" else f"process_is_killed_{when}_forget"
+    run.__name__ = f"reply_to_{order}_is_lost_once" if when == "lost" else f"process_is_killed_{when}_{order}"
     return case(run)
 
 
 for moment in "before", "after", "lost":
-    at_forget(moment)
+    at_order("forget", {"forget_pct": 100}, moment)
+    at_order("cancel", {"cancels": 1}, moment)
 
 
 @case

@@ -14,7 +14,7 @@
  *	lost e=                       … has seen that its lease is lost
  *	accept e= sum= err= led= …    was answered
  *	give_up err= kept= unstored=  was not
- *	forget err=
+ *	forget err=, cancel err=
  *	in e= seq=                    with gate=1: is let through …
  *	out held=                     … and goes
  *	out_of_it                     … and has gone
@@ -41,7 +41,7 @@ static struct settings {
 	long mode, sleep_ms, burn_ms, fail_pct, cancel_pct, forget_pct, size;
 	long lease_ms, grace_ms, keep_ms, stale_ms, max_run_ms, max_takeovers;
 	long at_most_once, down_run, crash, hold, threads, spin_tasks, deaf, obey;
-	long effect, gate, foreign, passive;
+	long effect, gate, foreign, passive, cancels;
 } set = {
 	.seed = 1, .tasks = 1, .calls = 1, .keys = 1, .wait_ms = 30000,
 	.size = 40, .lease_ms = 1500, .grace_ms = 500,
@@ -64,6 +64,7 @@ static const struct {
 	{"obey", &set.obey},		/* 1: it returns an error when it is cancelled */
 	{"effect", &set.effect},	/* 1: it has one, in a resource beside the log */
 	{"foreign", &set.foreign},	/* 1: its warnings leave errors of OpenSSL behind */
+	{"cancels", &set.cancels},	/* 1: it ends the run that there is */
 	{"passive", &set.passive},	/* 1: it waits, and starts nothing */
 	{"gate", &set.gate},		/* 1: they pass a gate, sleep_ms each */
 	{"burn_ms", &set.burn_ms},
@@ -272,6 +273,11 @@ static void make_call(caller *c, uint64_t *dice)
 	if (below(dice, 100) < set.forget_pct) {
 		note(j.call, j.key, "forget err=%d",
 		     weft_fleet_forget(c->fleet, NULL, call.key));
+		return;
+	}
+	if (set.cancels) {
+		note(j.call, j.key, "cancel err=%d",
+		     weft_fleet_cancel(c->fleet, NULL, call.key, 0));
 		return;
 	}
 	j.err = below(dice, 100) < set.fail_pct ? 7 : 0;

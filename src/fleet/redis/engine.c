@@ -686,7 +686,7 @@ static bool on_up(void *arg, weft__redis_conn *c)
 {
 	static const weft__redis_script *const scripts[] = {
 		&weft__redis_join, &weft__redis_renew, &weft__redis_complete,
-		&weft__redis_abort, &weft__redis_forget,
+		&weft__redis_abort, &weft__redis_forget, &weft__redis_cancel,
 	};
 	redisReply *reply;
 
