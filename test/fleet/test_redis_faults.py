@@ -584,6 +584,9 @@ def wait_ends_though_who_is_to_take_over_is_stopped(worker, seed):
         passive = s.fleet.start(passive=1)
         s.settled(2)
         s.fleet.freeze(waiters[0])
+        asked = waits(s.server)
+        while waits(s.server) == asked:  # it has seen that the leader lives
+            time.sleep(0.005)
         s.fleet.kill(leader)
         killed = time.monotonic_ns()
         answer = s.fleet.wait_for("give_up", passive)
