@@ -11,19 +11,21 @@
 
 bool weft__futex_wait(const uint32_t *word, uint32_t value, weft_time deadline)
 {
-	/* A time before the clock began is as good as its beginning. */
-	struct timespec when = {
-		.tv_sec = deadline > 0 ? deadline / WEFT_SECOND : 0,
-		.tv_nsec = deadline > 0 ? deadline % WEFT_SECOND : 0,
-	};
 	int saved_errno = errno;
-	/* The BITSET form takes an absolute time, on CLOCK_MONOTONIC. */
-	long err = syscall(SYS_futex, word,
-			   FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, value,
-			   deadline == WEFT_NEVER ? NULL : &when, NULL,
-			   FUTEX_BITSET_MATCH_ANY);
-	bool in_time = !(err < 0 && errno == ETIMEDOUT);
+	struct timespec when, *until = NULL;
+	bool in_time;
+	long err;
 
+	if (deadline != WEFT_NEVER) {
+		/* A time before the clock began is as good as its beginning. */
+		when.tv_sec = deadline > 0 ? deadline / WEFT_SECOND : 0;
+		when.tv_nsec = deadline > 0 ? deadline % WEFT_SECOND : 0;
+		until = &when;
+	}
+	/* The BITSET form takes an absolute time, on CLOCK_MONOTONIC. */
+	err = syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG,
+		      value, until, NULL, FUTEX_BITSET_MATCH_ANY);
+	in_time = !(err < 0 && errno == ETIMEDOUT);
 	errno = saved_errno;
 	return in_time;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sched/census.h"
 
+#include "plat/clock.h"
 #include "plat/frames.h"
 #include "plat/pages.h"
 #include "plat/peek.h"
@@ -59,7 +60,7 @@ void weft__census_enter(weft__parked_thread *t, weft__waiter *w,
 	shard *s;
 
 	t->waiter = w;
-	t->since = w->since != 0 ? w->since : weft_now();
+	t->since = w->since != 0 ? w->since : weft__clock_coarse();
 	t->deadline = deadline;
 	t->mark = weft__flow_mark();
 	s = shard_of(t);

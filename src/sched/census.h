@@ -51,7 +51,7 @@ typedef struct {
 	const weft__why *why;
 	const void *object;	/* as why says */
 	const weft__waiter *waiter;	/* for weft__census_tell() */
-	weft_time since;	/* 0: not known */
+	weft_time since;	/* coarsely; 0: not known */
 	weft_time deadline;	/* of a thread: WEFT_NEVER if it has none */
 	size_t frame_count;
 	void *frames[WEFT__CENSUS_FRAMES];

@@ -8,6 +8,7 @@
 #include "plat/sim/machine.h"
 
 #include "plat/barrier.h"
+#include "plat/clock.h"
 #include "plat/cpu.h"
 #include "plat/futex.h"
 #include "plat/pollset.h"
@@ -29,6 +30,11 @@ weft_time weft_now(void)
 		return weft__sim_clock();
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (weft_time)now.tv_sec * WEFT_SECOND + now.tv_nsec;
+}
+
+weft_time weft__clock_coarse(void)
+{
+	return weft_now();
 }
 
 int weft__cpu_count(void)
