@@ -231,8 +231,9 @@ void weft__sema_tell(const weft__waiter *w, weft__told *told)
 static const weft__why why_acquire = {.text = "semaphore acquire",
 				      .tell = weft__sema_tell};
 
-static int acquire_slow(weft_sema *s, weft_ctx *ctx, long n,
-			const weft__why *why)
+/* Not cold, though its callers are: where units are handed over it is the way. */
+static __attribute__((noinline, hot)) int
+acquire_slow(weft_sema *s, weft_ctx *ctx, long n, const weft__why *why)
 {
 	weft__waiter w;
 	int error;
