@@ -12,7 +12,8 @@ const char *bench_version(void)
 
 void bench_enter(const struct bench *bench, void (*fn)(void *), void *arg)
 {
-	(void)bench;
+	if (bench->threads)
+		bench_pin();
 	fn(arg);
 }
 
@@ -183,5 +184,7 @@ const struct bench benches[] = {
 	{"chan_pingpong", bare_chan_pingpong, .cold = false},
 	{"chan_buffered128", bare_chan_buffered, .cold = false},
 	{"select_pingpong", bare_select_pingpong, .cold = false},
+	{"thread_sema", bare_thread_sema, .threads = true},
+	{"thread_sema_pingpong", bare_thread_sema_pingpong, .threads = true},
 	{NULL, NULL, .cold = false},
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The rows of the subject "bare" in which tasks wait. */
+/* The rows of the subject "bare" in which tasks wait, and those of threads. */
 #ifndef BARE_WAIT_H
 #define BARE_WAIT_H
 
@@ -11,5 +11,8 @@ double bare_cond_barrier(long n);
 double bare_chan_pingpong(long n);
 double bare_chan_buffered(long n);
 double bare_select_pingpong(long n);
+
+double bare_thread_sema(long n);
+double bare_thread_sema_pingpong(long n);
 
 #endif
