@@ -141,5 +141,5 @@ double bare_chan_buffered(long n)
 
 double bare_select_pingpong(long n)
 {
-	return measure(n, (struct op){.locks = 8, .steps = 6, .switches = 2});
+	return measure(n, (struct op){.locks = 6, .steps = 6, .switches = 2});
 }
