@@ -7,7 +7,8 @@
  * had theirs frees the semaphore at once, else the last one that has returned.
  * With CANCELS the first task's context is cancelled; it then goes without. With
  * TRIES the last task only tries. With SHRINKS another thread takes a unit by an
- * adjustment, and puts it back.
+ * adjustment, and puts it back. With REFUSES another refuses so many of the tasks
+ * if they wait, for one unit each; they go without.
  */
 #include "explore.h"
 #include "machine/machine.h"
@@ -21,13 +22,26 @@ enum { TASKS = sizeof wants / sizeof wants[0] };
 static weft_sema *s;
 static weft_ctx ctx;
 static int value;		/* plain */
+static const weft__why why_refusable = {.text = "refusable"};
 static uint32_t to_come = TASKS + SHRINKS;
-static uint32_t users = TASKS + SHRINKS;
+static uint32_t users = TASKS + SHRINKS + (REFUSES > 0);
+static uint32_t refused;
+
+static bool acquire_unless_refused(weft_ctx *with)
+{
+	int err = weft__sema_acquire_for(s, with, &why_refusable);
+
+	if (err == -EDEADLK)
+		model_check(weft_atomic_add(&refused, 1, relaxed) < REFUSES);
+	return err == 0;
+}
 
 static bool acquire_units(long n, weft_ctx *with)
 {
 	if (TRIES && model_self() == TASKS)
 		return weft_sema_try_acquire(s, n);
+	if (REFUSES)
+		return acquire_unless_refused(with);
 	if (with != NULL)
 		return weft_sema_acquire_ctx(s, with, n) == 0;
 	weft_sema_acquire(s, n);
@@ -56,7 +70,8 @@ static void *task(void *with)
 	if (got)
 		use(n);
 	last = weft_atomic_sub(&to_come, 1, acq_rel) == 1;
-	if (last && got && n == UNITS && !CANCELS && !TRIES && !SHRINKS) {
+	if (last && got && n == UNITS && !CANCELS && !TRIES && !SHRINKS &&
+	    !REFUSES) {
 		model_free(s, sizeof *s);	/* S3 */
 		return NULL;
 	}
@@ -75,6 +90,13 @@ static void *shrinker(void *unused)
 	return unused;
 }
 
+static void *refuser(void *unused)
+{
+	weft__sema_refuse(s, &why_refusable, REFUSES, -EDEADLK);
+	leave_for_good();
+	return unused;
+}
+
 static void *canceller(void *unused)
 {
 	model_cancel(&ctx);
@@ -83,7 +105,7 @@ static void *canceller(void *unused)
 
 int main(void)
 {
-	pthread_t threads[TASKS + SHRINKS + CANCELS];
+	pthread_t threads[TASKS + SHRINKS + (REFUSES > 0) + CANCELS];
 	int n = 0;
 
 	s = model_new(sizeof *s);
@@ -93,6 +115,8 @@ int main(void)
 			       i < CANCELS ? &ctx : NULL);
 	for (int i = 0; i < SHRINKS; i++)
 		pthread_create(&threads[n++], NULL, shrinker, NULL);
+	if (REFUSES)
+		pthread_create(&threads[n++], NULL, refuser, NULL);
 	for (int i = 0; i < CANCELS; i++)
 		pthread_create(&threads[n++], NULL, canceller, NULL);
 	for (int i = 0; i < n; i++)
