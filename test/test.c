@@ -7,6 +7,7 @@
 #endif
 
 #include <fnmatch.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +39,7 @@ enum { SEEDS = 1 };
 
 enum { LIMIT_SECONDS = 20, EXIT_SKIPPED = 77, SHOWN_BYTES = 16 * 1024 };
 
+__attribute__((weak)) unsigned test_priv_seeds_most = UINT_MAX;
 static test_case *cases, **cases_end = &cases;
 static test_flavour flavour;
 static uint64_t seed, random_state;
@@ -461,6 +463,8 @@ int main(int argc, char **argv)
 	int count[3] = {0};
 
 	seed = text != NULL ? strtoull(text, NULL, 10) : first_seed();
+	if (rounds > test_priv_seeds_most)
+		rounds = test_priv_seeds_most;
 	for (test_case *c = cases; c != NULL; c = c->next) {
 		if (wanted == NULL && !is_wanted(c))
 			continue;

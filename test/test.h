@@ -46,6 +46,13 @@
 #include <inttypes.h>
 #include <signal.h>
 
+/*
+ * In a program whose cases explore hundreds of worlds each, whatever the seed:
+ * they take no more than n, however many WEFT_TEST_SEEDS are.
+ */
+#define TEST_SEEDS_AT_MOST(n) unsigned test_priv_seeds_most = (n)
+extern unsigned test_priv_seeds_most;
+
 /* A case: TEST(name) { … } runs on the main thread, a plain one. */
 #define TEST(name)                                                             \
 	static void name(void);                                                \

@@ -23,6 +23,8 @@
 #include <string.h>
 #include <unistd.h>
 
+TEST_SEEDS_AT_MOST(10);
+
 static const weft__why why = {.text = "test"};
 
 enum { THREADS = 3, RUNS = 600, RUNS_LONG = 10000 };

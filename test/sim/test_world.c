@@ -18,6 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
+TEST_SEEDS_AT_MOST(10);
+
 /* ---- what a function prints to stderr ---- */
 
 static char text[1 << 16];
