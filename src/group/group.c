@@ -262,32 +262,34 @@ static void keep(weft_group *g, weft__panic *p)
 
 /* ---- entries: four, so that a task remembers its slot for free ---- */
 
-/* A task that was entered. It lives until its entry is left. */
+/* A task that was entered. */
 typedef struct {
-	weft__task *task;
+	weft_group *group;
+	void *arg;	/* the task has it only until it begins */
 	bool has_slot;
 	bool returned;
 } running;
 
-static WEFT_PRIV_COLD void exited(const weft__task *task, bool has_slot)
+static WEFT_PRIV_COLD void exited(weft_group *g, void *arg, bool has_slot)
 {
-	finish(task->object, WEFT_ERR_EXITED, task->arg, has_slot);
+	finish(g, WEFT_ERR_EXITED, arg, has_slot);
 }
 
 static inline void left(const running *r)
 {
 	if (unlikely(!r->returned))
-		exited(r->task, r->has_slot);
+		exited(r->group, r->arg, r->has_slot);
 }
 
 static inline void run_fn(weft__task *task, bool has_slot)
 {
-	__attribute__((cleanup(left))) running r = {task, has_slot, false};
+	__attribute__((cleanup(left))) running r = {task->object, task->arg,
+						    has_slot, false};
 	weft_group_fn fn = __extension__(weft_group_fn) task->fn;
-	int err = fn(weft_group_ctx(task->object), task->arg);
+	int err = fn(weft_group_ctx(r.group), r.arg);
 
 	r.returned = true;
-	finish(task->object, err, task->arg, has_slot);
+	finish(r.group, err, r.arg, has_slot);
 }
 
 static void run(weft__task *task)
