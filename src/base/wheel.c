@@ -97,6 +97,15 @@ static void list_remove(weft__wheel_node **first, weft__wheel_node *node)
 		(*first)->prev = node->prev;
 }
 
+static void remove_at(weft__wheel *wheel, place p, weft__wheel_node *node)
+{
+	weft__wheel_node **list = &wheel->lists[p.level][p.digit];
+
+	list_remove(list, node);
+	if (*list == NULL)
+		mark_empty(wheel, p);
+}
+
 /* Is node at an end of that list? Elsewhere none needs to know its list. */
 static bool is_at_end(const weft__wheel_node *first, const weft__wheel_node *node)
 {
@@ -122,16 +131,10 @@ void weft__wheel_insert(weft__wheel *wheel, weft__wheel_node *node, int64_t key)
 
 void weft__wheel_remove(weft__wheel *wheel, weft__wheel_node *node)
 {
-	place p = place_of(wheel, node->key);
-	weft__wheel_node **list = &wheel->lists[p.level][p.digit];
-
-	if (unlikely(is_at_end(wheel->opening, node))) {
+	if (unlikely(is_at_end(wheel->opening, node)))
 		list_remove(&wheel->opening, node);
-		return;
-	}
-	list_remove(list, node);
-	if (*list == NULL)
-		mark_empty(wheel, p);
+	else
+		remove_at(wheel, place_of(wheel, node->key), node);
 }
 
 /* Its first one, unless there are too many to look at each: NULL. */
@@ -172,7 +175,7 @@ static bool go_on_opening(weft__wheel *wheel, int *moves)
 	return node == NULL;
 }
 
-weft__wheel_node *weft__wheel_due(weft__wheel *wheel, int64_t now, int *moves)
+weft__wheel_node *weft__wheel_take(weft__wheel *wheel, int64_t now, int *moves)
 {
 	while (go_on_opening(wheel, moves)) {
 		weft__wheel_node *first;
@@ -184,8 +187,12 @@ weft__wheel_node *weft__wheel_due(weft__wheel *wheel, int64_t now, int *moves)
 		if (begin_of(wheel, p) > now)
 			break;
 		first = first_of(wheel, p);
-		if (first != NULL)
-			return first->key <= now ? first : NULL;
+		if (first != NULL) {
+			if (first->key > now)
+				return NULL;
+			remove_at(wheel, p, first);
+			return first;
+		}
 		open_list(wheel, p);
 	}
 	if (wheel->opening == NULL && now > wheel->base)

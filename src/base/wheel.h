@@ -68,11 +68,11 @@ void weft__wheel_insert(weft__wheel *wheel, weft__wheel_node *node, int64_t key)
 void weft__wheel_remove(weft__wheel *wheel, weft__wheel_node *node);
 
 /*
- * The first of those with a key of now at most, which stays there; or NULL: there
- * is none, or none is known. The latter if *moves, of which each node that is put
- * elsewhere costs one, has come to zero: call it again.
+ * Take out the first of those with a key of now at most. NULL: there is none, or
+ * none is known. The latter if *moves, of which each node that is put elsewhere
+ * costs one, has come to zero: call it again.
  */
-weft__wheel_node *weft__wheel_due(weft__wheel *wheel, int64_t now, int *moves);
+weft__wheel_node *weft__wheel_take(weft__wheel *wheel, int64_t now, int *moves);
 
 /*
  * Nothing is due before that: the smallest key, or, if many are about, perhaps

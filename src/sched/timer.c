@@ -70,10 +70,9 @@ static size_t fire_due(weft__timers *timers, weft_time now, int *steps,
 	size_t fired = 0;
 
 	while (*steps > 0 &&
-	       (first = weft__wheel_due(&timers->wheel, now, steps)) != NULL) {
+	       (first = weft__wheel_take(&timers->wheel, now, steps)) != NULL) {
 		weft__timer *timer = weft__container(first, weft__timer, node);
 
-		weft__wheel_remove(&timers->wheel, first);
 		timer->fire(timer, wakeups);
 		weft_atomic_store(&timer->owner, NULL, release);	/* T1 */
 		fired++;

@@ -18,7 +18,7 @@ static weft__wheel_node *due(weft__wheel *wheel, int64_t now)
 {
 	int moves = INT_MAX;
 
-	return weft__wheel_due(wheel, now, &moves);
+	return weft__wheel_take(wheel, now, &moves);
 }
 
 /* When the next will be due, by the wheel's own account, and who it is then. */
@@ -29,8 +29,6 @@ static weft__wheel_node *pop(weft__wheel *wheel)
 
 	while (node == NULL && (next = weft__wheel_next(wheel)) != INT64_MAX)
 		node = due(wheel, next);
-	if (node != NULL)
-		weft__wheel_remove(wheel, node);
 	return node;
 }
 
@@ -71,7 +69,6 @@ TEST(wheel_gives_nothing_early)
 		CHECK_EQ(weft__wheel_next(&wheel), key);
 		CHECK(due(&wheel, key - 1) == NULL);
 		CHECK(due(&wheel, key) == &node);
-		weft__wheel_remove(&wheel, &node);
 		CHECK_EQ(weft__wheel_next(&wheel), INT64_MAX);
 	}
 }
@@ -87,7 +84,6 @@ TEST(wheel_has_what_is_late_at_once)
 	CHECK_LE(weft__wheel_next(&wheel), 1000);
 	CHECK(due(&wheel, 1000) == &late);
 	CHECK_EQ(late.key, 1000);
-	weft__wheel_remove(&wheel, &late);
 	CHECK(due(&wheel, 1000) == NULL);
 	CHECK(due(&wheel, 1001) == &next);
 }
@@ -135,9 +131,18 @@ static weft__wheel_node *due_in_steps(weft__wheel *wheel, int64_t now)
 
 	do {
 		moves = (int)(test_random() % 8);
-		node = weft__wheel_due(wheel, now, &moves);
+		node = weft__wheel_take(wheel, now, &moves);
 	} while (node == NULL && wheel->opening != NULL);
 	return node;
+}
+
+static void check_taken(const weft__wheel_node *node,
+			const weft__wheel_node nodes[], bool in[], int64_t now)
+{
+	CHECK(in[node - nodes]);
+	CHECK_LE(node->key, now);
+	CHECK_EQ(node->key, smallest(nodes, in));
+	in[node - nodes] = false;
 }
 
 static void check_due(weft__wheel *wheel, weft__wheel_node nodes[], bool in[],
@@ -145,20 +150,15 @@ static void check_due(weft__wheel *wheel, weft__wheel_node nodes[], bool in[],
 {
 	weft__wheel_node *node;
 
-	while ((node = due_in_steps(wheel, now)) != NULL) {
-		CHECK(in[node - nodes]);
-		CHECK_LE(node->key, now);
-		CHECK_EQ(node->key, smallest(nodes, in));
-		weft__wheel_remove(wheel, node);
-		in[node - nodes] = false;
-	}
+	while ((node = due_in_steps(wheel, now)) != NULL)
+		check_taken(node, nodes, in, now);
 	CHECK_LT(now, smallest(nodes, in));
 }
 
 /* Put in, take out, look what is due: count nodes, due in some span. */
 static void take_steps(weft__wheel *wheel, int count, int64_t (*span)(void))
 {
-	weft__wheel_node nodes[NODES];
+	weft__wheel_node nodes[NODES], *node;
 	bool in[NODES] = {0};
 	int64_t now = wheel->base, next;
 	int moves;
@@ -184,7 +184,9 @@ static void take_steps(weft__wheel *wheel, int count, int64_t (*span)(void))
 			/* The rest of a list may stay as it is for long. */
 			now = next != INT64_MAX && next > now ? next : now;
 			moves = (int)(test_random() % 8);
-			(void)weft__wheel_due(wheel, now, &moves);
+			node = weft__wheel_take(wheel, now, &moves);
+			if (node != NULL)
+				check_taken(node, nodes, in, now);
 		}
 	}
 	check_due(wheel, nodes, in, INT64_MAX - 1);
@@ -228,9 +230,9 @@ static int64_t open_in_part(weft__wheel *wheel, weft__wheel_node nodes[])
 
 	for (int i = CROWD - 1; i >= 0; i--)
 		weft__wheel_insert(wheel, &nodes[i], begin + i * 1000);
-	CHECK(weft__wheel_due(wheel, begin - 1, &moves) == NULL);
+	CHECK(weft__wheel_take(wheel, begin - 1, &moves) == NULL);
 	CHECK_EQ(moves, MOVES);
-	CHECK(weft__wheel_due(wheel, begin, &moves) == NULL);
+	CHECK(weft__wheel_take(wheel, begin, &moves) == NULL);
 	CHECK_EQ(moves, 0);
 	CHECK_EQ(count_list(wheel->opening), CROWD - MOVES);
 	return begin;
@@ -248,7 +250,7 @@ TEST(wheel_moves_no_more_at_a_time_than_it_may)
 	while (wheel.opening != NULL) {
 		CHECK_EQ(weft__wheel_next(&wheel), begin);
 		moves = MOVES;
-		node = weft__wheel_due(&wheel, begin, &moves);
+		node = weft__wheel_take(&wheel, begin, &moves);
 		left -= MOVES;
 		CHECK_EQ(count_list(wheel.opening), left);
 	}
@@ -295,9 +297,8 @@ TEST(wheel_moves_nothing_of_a_list_in_order)
 		if (i % 7 == 0)
 			continue;
 		CHECK_EQ(weft__wheel_next(&wheel), begin + i / 2);
-		CHECK(weft__wheel_due(&wheel, begin + i / 2, &moves) ==
+		CHECK(weft__wheel_take(&wheel, begin + i / 2, &moves) ==
 		      &nodes[i]);
-		weft__wheel_remove(&wheel, &nodes[i]);
 	}
 	CHECK_EQ(moves, 1);
 	CHECK(weft__wheel_empty(&wheel));
