@@ -21,10 +21,12 @@ int weft_sleep(weft_ctx *ctx, weft_duration d)
 	if (err != 0 || d <= 0)
 		return err;
 	end = after(d);
+	if (ctx == NULL) {
+		weft__sleep(&why, end);
+		return 0;
+	}
 	weft__waiter_init(&w, &why);
 	weft__ctx_park_until(&w, ctx, end);
-	if (ctx == NULL)
-		return 0;
 	/*
 	 * The time is over, or ctx is done. A deadline that is not later than
 	 * the end was reached, one that is later was not, even if it has passed

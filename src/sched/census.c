@@ -177,13 +177,21 @@ static bool stands_still(weft__stack *s, const weft__waiter *w, weft_time since,
 	       since < moved;
 }
 
+/* Nobody tells a waiter that its sleep is over. */
+static bool still_waits(const weft__waiter *w, weft_time now)
+{
+	if (w->state == WEFT__ASLEEP)
+		return w->timer.alarm.node.key > now;
+	return w->state <= WEFT__PARKED_THREAD;
+}
+
 static void describe_wait(weft__person *p, const weft__waiter *w,
 			  const snapshot *c)
 {
 	weft__waiter copy;
 
 	memcpy(&copy, c->bytes + ((uintptr_t)w - c->frames.address), sizeof copy);
-	p->state = copy.state <= WEFT__PARKED_THREAD ? WEFT__WAITS : WEFT__READY;
+	p->state = still_waits(&copy, c->moved) ? WEFT__WAITS : WEFT__READY;
 	p->why = copy.why;
 	p->object = object_of(&copy);
 	p->waiter = w;

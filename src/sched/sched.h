@@ -341,6 +341,9 @@ static inline weft__stack *weft__stack_self(void)
 /* Park self's task on w. */
 void weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline);
 
+/* Let self's task sleep. */
+void weft__task_sleep(weft__stack *self, const weft__why *why, weft_time end);
+
 /* A stack suspended in its loop: a spare, or a new one, or NULL. */
 weft__stack *weft__stack_get(weft__worker *w);
 /* End the calling task where it is: its frames are gone, for good. */
@@ -376,6 +379,8 @@ bool weft__task_describe(uintptr_t address, char *text, size_t size);
 
 void weft__timers_add(weft__timers *timers, weft__timer *timer, weft_time when,
 		      void (*fire)(weft__timer *, weft__wakeups *));
+/* Make task ready then, which is off its stack: T3. */
+void weft__timers_add_nap(weft__timers *timers, weft__task *task, weft_time end);
 
 /* Count without a locked instruction: one writer, many readers. */
 static inline void weft__bump_by(uint64_t *counter, uint64_t n)

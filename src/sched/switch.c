@@ -252,6 +252,16 @@ static void commit_park(void *waiter, void *worker)
 		push_ready(worker, w->task);
 }
 
+/* T3 */
+static void commit_sleep(void *waiter, void *worker)
+{
+	weft__waiter *w = waiter;
+	weft__worker *on = worker;
+
+	weft_atomic_store(&w->state, WEFT__ASLEEP, release);
+	weft__timers_add_nap(&on->timers, w->task, w->timer.alarm.node.key);
+}
+
 static void commit_yield(void *task, void *worker)
 {
 	push_ready(worker, task);
@@ -527,8 +537,10 @@ static inline void state_land(weft__worker *w, const thread_state *state)
 }
 
 static inline __attribute__((always_inline)) void
-park(weft__stack *self, weft__waiter *w, weft_time deadline)
+park(weft__stack *self, weft__waiter *w, weft_time deadline,
+     void (*commit)(void *, void *))
 {
+	bool timed = commit == commit_park && deadline != WEFT_NEVER;
 	weft__worker *worker = self->worker;
 	const weft__context *to;
 	thread_state state;
@@ -542,13 +554,13 @@ park(weft__stack *self, weft__waiter *w, weft_time deadline)
 	weft_atomic_store(&self->since, weft_atomic_load(&weft__rt.now, relaxed),
 			  release);	/* N3 */
 	weft_atomic_store(&self->waiter, w, relaxed);
-	if (deadline != WEFT_NEVER)
+	if (timed)
 		weft__timers_add(&worker->timers, &w->timer, deadline,
 				 fire_timeout);
-	weft__context_switch(&self->context, to, commit_park, w, worker);
+	weft__context_switch(&self->context, to, commit, w, worker);
 	weft_atomic_store(&self->waiter, NULL, relaxed);	/* N2 */
 	__asm__ volatile("" ::: "memory");	/* before all that follows */
-	if (deadline != WEFT_NEVER)
+	if (timed)
 		weft__timer_stop(&w->timer);
 	state_land(self->worker, &state);
 }
@@ -558,7 +570,7 @@ static WEFT_PRIV_COLD void park_traced(weft__stack *self, weft__waiter *w,
 				       weft_time deadline)
 {
 	weft__trace_park(self, w);
-	park(self, w, deadline);
+	park(self, w, deadline, commit_park);
 	weft__trace_go_on(self);
 }
 
@@ -567,7 +579,17 @@ void weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline)
 	if (unlikely(weft__rt.traced))
 		park_traced(self, w, deadline);
 	else
-		park(self, w, deadline);
+		park(self, w, deadline, commit_park);
+}
+
+void weft__task_sleep(weft__stack *self, const weft__why *why, weft_time end)
+{
+	weft__waiter w;
+
+	w.state = WEFT__WAITING;
+	w.why = why;
+	w.timer.alarm.node.key = end;
+	park(self, &w, end, commit_sleep);
 }
 
 void weft__stack_abandon(void)

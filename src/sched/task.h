@@ -7,7 +7,8 @@
 
 /*
  * Start entry(task) as a task, with room for what its starter has to say:
- * fn, arg and object are the caller's to use. site is where the user started
+ * object is the caller's to use until the task ends, fn and arg until entry lets
+ * it wait or calls what may. site is where the user started
  * it, __builtin_return_address(0) of the public function. Returns 0 or
  * -ENOMEM. Never switches tasks.
  */

@@ -14,15 +14,36 @@ static void publish_next(weft__timers *timers, weft_time next)
 	weft_atomic_store(&timers->next, next, seq_cst);
 }
 
+/* With the lock. */
+static void insert(weft__timers *timers, weft__alarm *alarm, weft_time when)
+{
+	weft__wheel_insert(&timers->wheel, &alarm->node, when);
+	if (when < weft_atomic_load(&timers->next, relaxed))
+		publish_next(timers, when);
+}
+
 void weft__timers_add(weft__timers *timers, weft__timer *timer, weft_time when,
 		      void (*fire)(weft__timer *, weft__wakeups *))
 {
 	weft__lock_take(&timers->lock);
-	timer->fire = fire;
+	timer->alarm.fire = fire;
 	weft_atomic_store(&timer->owner, timers, relaxed);
-	weft__wheel_insert(&timers->wheel, &timer->node, when);
-	if (when < weft_atomic_load(&timers->next, relaxed))
-		publish_next(timers, when);
+	insert(timers, &timer->alarm, when);
+	weft__lock_drop(&timers->lock);
+}
+
+/*
+ * T3  A task that nobody but the clock can wake has its place in the wheel
+ *     itself, in fields that it needs only until it begins; it is put there
+ *     after the switch, as P3 has it, so who takes it out may resume it. What
+ *     is due is then woken without a look at its stack, whose page has not been
+ *     touched for as long as it slept.
+ */
+void weft__timers_add_nap(weft__timers *timers, weft__task *task, weft_time end)
+{
+	weft__lock_take(&timers->lock);
+	task->nap.fire = NULL;
+	insert(timers, &task->nap, end);
 	weft__lock_drop(&timers->lock);
 }
 
@@ -54,12 +75,26 @@ bool weft__timer_stop(weft__timer *timer)
 	weft__lock_take(&owner->lock);
 	armed = weft_atomic_load(&timer->owner, relaxed) != NULL;
 	if (armed) {
-		weft__wheel_remove(&owner->wheel, &timer->node);
+		weft__wheel_remove(&owner->wheel, &timer->alarm.node);
 		weft_atomic_store(&timer->owner, NULL, relaxed);
-		stopped(owner, timer->node.key);
+		stopped(owner, timer->alarm.node.key);
 	}
 	weft__lock_drop(&owner->lock);
 	return armed;
+}
+
+static void fire(weft__alarm *alarm, weft__wakeups *wakeups)
+{
+	weft__timer *timer;
+
+	if (alarm->fire == NULL) {
+		weft__wakeups_add_task(wakeups, weft__container(alarm, weft__task,
+								nap));
+		return;
+	}
+	timer = weft__container(alarm, weft__timer, alarm);
+	alarm->fire(timer, wakeups);
+	weft_atomic_store(&timer->owner, NULL, release);	/* T1 */
 }
 
 /* With the lock. Returns how many were fired; *steps: that many more may be. */
@@ -71,10 +106,7 @@ static size_t fire_due(weft__timers *timers, weft_time now, int *steps,
 
 	while (*steps > 0 &&
 	       (first = weft__wheel_take(&timers->wheel, now, steps)) != NULL) {
-		weft__timer *timer = weft__container(first, weft__timer, node);
-
-		timer->fire(timer, wakeups);
-		weft_atomic_store(&timer->owner, NULL, release);	/* T1 */
+		fire(weft__container(first, weft__alarm, node), wakeups);
 		fired++;
 		--*steps;
 	}

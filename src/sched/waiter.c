@@ -89,6 +89,19 @@ static __attribute__((noinline)) uint32_t park_thread(weft__waiter *w, weft_time
 	return state;
 }
 
+void weft__sleep(const weft__why *why, weft_time end)
+{
+	weft__stack *self = weft__stack_self();
+	weft__waiter w;
+
+	if (likely(self != NULL && !weft__rt.traced)) {
+		weft__task_sleep(self, why, end);
+		return;
+	}
+	weft__waiter_init(&w, why);
+	weft__park(&w, end);
+}
+
 uint32_t weft__park(weft__waiter *w, weft_time deadline)
 {
 	uint32_t state = weft_atomic_load(&w->state, acquire);

@@ -14,6 +14,8 @@
  *	PARKED_THREAD    the thread sleeps, or is about to, in futex_wait.
  *	                 A claimer: to an outcome with PENDING; whoever did that
  *	                 must take PENDING away and wake the futex.
+ *	ASLEEP           final: the task is off its stack, and only the clock
+ *	                 wakes it, without a claim: T3.
  *	outcome          final. NOTIFIED, CANCELLED, TIMEDOUT or MOVED.
  *	outcome|PENDING  the thread must not leave yet: the claimer still has the
  *	                 waiter in its list.
@@ -50,6 +52,7 @@ enum {
 	WEFT__WAITING = 0,
 	WEFT__PARKED_TASK = 1,
 	WEFT__PARKED_THREAD = 2,
+	WEFT__ASLEEP = 3,
 	WEFT__NOTIFIED = 4,
 	WEFT__CANCELLED = 5,
 	WEFT__TIMEDOUT = 6,
@@ -86,14 +89,28 @@ typedef struct {
 } weft__why;
 
 typedef struct weft__wakeups weft__wakeups;
+typedef struct weft__timer weft__timer;
 
 typedef void weft__task_entry(weft__task *task);
 
+/* What is in a wheel of timers: a timer, or a task that sleeps. */
+typedef struct weft__alarm weft__alarm;
+struct weft__alarm {
+	weft__wheel_node node;
+	/* Of a timer. NULL: of a task, which is to be made ready. */
+	void (*fire)(weft__timer *timer, weft__wakeups *wakeups);
+};
+
 struct weft__task {
-	weft__task *next;	/* in whatever queue or free list holds it */
-	weft__task_entry *entry;
-	void *fn;		/* the starter's, with arg and object */
-	void *arg;
+	union {
+		struct {
+			weft__task *next;	/* in a queue or free list */
+			weft__task_entry *entry;
+			void *fn;	/* the starter's, with arg and object */
+			void *arg;
+		};
+		weft__alarm nap;	/* begun, and asleep: T3 in timer.c */
+	};
 	void *object;
 	struct weft__stack *stack;	/* while it is started: where it is */
 	void *site;
@@ -101,12 +118,10 @@ struct weft__task {
 	uint32_t number;	/* only if traced: trace.h */
 };
 
-/* A point in time at which fire is called: see timer.h. */
-typedef struct weft__timer weft__timer;
+/* A point in time at which alarm.fire is called: see timer.h. */
 struct weft__timer {
-	weft__wheel_node node;
+	weft__alarm alarm;
 	struct weft__timers *owner;	/* NULL when not armed */
-	void (*fire)(weft__timer *timer, weft__wakeups *wakeups);
 };
 
 struct weft__waiter {
@@ -179,6 +194,9 @@ static inline void weft__waiter_init(weft__waiter *w, const weft__why *why)
  * the return.
  */
 uint32_t weft__park(weft__waiter *w, weft_time deadline);
+
+/* Sleep until then. Nobody can end that sooner, so it takes no claim. */
+void weft__sleep(const weft__why *why, weft_time end);
 
 static inline void weft__wakeups_add_task(weft__wakeups *wakeups,
 					  weft__task *task)

@@ -444,6 +444,43 @@ TEST(sleepers_and_starters_miss_nothing)
 	explore_all(start_one_by_one, 1, 2);
 }
 
+/* ---- who falls asleep, and who says that it has slept enough ---- */
+
+static void sleep_twice(void *unused)
+{
+	weft_sleep(NULL, WEFT_MINUTE);
+	weft_sleep(NULL, WEFT_MINUTE);
+	run_one(unused);
+}
+
+/* As the monitor does for a worker that is late. */
+static void run_all_timers(void)
+{
+	uint32_t count = weft_atomic_load(&weft__rt.worker_count, acquire);
+	weft_time later = weft_now() + 60 * WEFT_MINUTE;
+
+	for (uint32_t i = 0; i < count; i++)
+		weft__timers_run(&weft__rt.workers[i]->timers, later);
+}
+
+static int wake_as_they_fall_asleep(void *unused)
+{
+	(void)unused;
+	for (int i = 0; i < THREADS; i++)
+		if (weft_go(sleep_twice, NULL) != 0)
+			return 1;
+	while (weft_atomic_load(&ran, acquire) != THREADS) {
+		run_all_timers();
+		weft_yield();
+	}
+	return 0;
+}
+
+TEST(sleeper_may_be_woken_once_it_is_off_its_stack)
+{
+	explore(wake_as_they_fall_asleep);
+}
+
 /* ---- the next slot ---- */
 
 static weft__waiter waiting[2];

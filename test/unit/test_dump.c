@@ -358,6 +358,46 @@ TEST(dump_says_how_long_they_have_waited)
 	CHECK_LE(atoi(age + strlen(", for ")), 9000);
 }
 
+static void sleep_short(void *arg)
+{
+	weft_sleep(NULL, WEFT_MS(1));
+	weft_waitgroup_done(arg);
+}
+
+/* There is one worker, and it does not look at the clock meanwhile. */
+static bool sees_a_sleep_that_is_over(void)
+{
+	weft_waitgroup done = {0};
+	weft_time start = weft_now();
+	bool seen;
+
+	weft_waitgroup_add(&done, 1);
+	go(sleep_short, &done);
+	weft_yield();
+	seen = strstr(dump(), "1 waits, 0 are ready, 1 runs") != NULL;
+	while (weft_now() < start + WEFT_MS(2))
+		;
+	seen = seen && strstr(dump(), "0 wait, 1 is ready, 1 runs") != NULL;
+	weft_waitgroup_wait(&done);
+	return seen;
+}
+
+static void look_past_sleeps(void *arg)
+{
+	test_until(sees_a_sleep_that_is_over());
+	weft_waitgroup_done(arg);
+}
+
+TEST(dump_knows_that_a_sleep_is_over)
+{
+	weft_waitgroup done = {0};
+
+	CHECK_EQ(setenv("WEFT_PROCS", "1", 1), 0);
+	weft_waitgroup_add(&done, 1);
+	go(look_past_sleeps, &done);
+	weft_waitgroup_wait(&done);
+}
+
 static void dump_by_itself(void *arg)
 {
 	weft_task_name("dumper");

@@ -210,6 +210,36 @@ TEST_FLAVOURS(group_notes_an_exit_and_the_arguments_of_copies)
 	CHECK(errors[1].arg == &code);
 }
 
+static int sleep_and_fail(weft_ctx *ctx, void *arg)
+{
+	(void)ctx;
+	weft_sleep(NULL, WEFT_US(10));
+	return *(int *)arg;
+}
+
+static int sleep_and_exit(weft_ctx *ctx, void *arg)
+{
+	(void)arg;
+	(void)ctx;
+	weft_sleep(NULL, WEFT_US(10));
+	weft_exit();
+}
+
+TEST_FLAVOURS(group_notes_the_arguments_of_those_that_have_slept)
+{
+	weft_group_error errors[2] = {{0}};
+	weft_group g = {0};
+	int code = -9;
+
+	weft_group_set_errors(&g, errors, 2);
+	weft_group_go(&g, sleep_and_fail, &code);
+	CHECK_EQ(weft_group_wait(&g), -9);
+	weft_group_go(&g, sleep_and_exit, &thing);
+	CHECK_EQ(weft_group_wait(&g), -9);
+	CHECK(errors[0].arg == &code);
+	CHECK(errors[1].arg == &thing);
+}
+
 static int next_of(weft_ctx *ctx, void *arg, void **value)
 {
 	(void)ctx;
