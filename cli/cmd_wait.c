@@ -206,10 +206,10 @@ static int wait_for_key(place_command *c, weft_fleet *fleet)
 		(void)!weft_waitgroup_go(&follower, follow, w);
 	status = weft_fleet_wait(fleet, &c->ctx, weft_key_str(c->key), &bytes,
 				 &info);
-	status = take(w, status, &bytes, &info);
-	weft_bytes_release(&bytes);
 	weft_ctx_cancel(&w->watching, -ECANCELED);
 	weft_waitgroup_wait(&follower);
+	status = take(w, status, &bytes, &info);
+	weft_bytes_release(&bytes);
 	weft_ctx_cancel(&w->bounding, -ECANCELED);
 	weft_waitgroup_wait(&bounder);
 	weft_ctx_fini(&w->bounding);

@@ -382,8 +382,10 @@ static void note_run(shared_call *s, const weft_fleet_info *info)
 
 	if (info->answered)
 		snprintf(s->end.run, sizeof(s->end.run), "%s", run);
+	weft_mutex_lock(&s->shown.lock);
 	s->end.live = s->shown.live;
 	s->end.lost = s->shown.lost_runs;
+	weft_mutex_unlock(&s->shown.lock);
 }
 
 /* What the caller would not see of how it ended. */
