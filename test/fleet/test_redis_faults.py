@@ -229,7 +229,7 @@ def results_of_every_size_come_as_they_were(worker, seed):
 @case
 def result_whose_pieces_are_lost_is_sent_again(worker, seed):
     """By a server that has too little memory, or was started anew: what comes then is behind zeros."""
-    with Scene(worker, seed, size=5_000_000, sleep_ms=1500) as s:
+    with Scene(worker, seed, size=5_000_000, sleep_ms=1500, lease_ms=4 * LEASE) as s:
         way = s.proxy()
         way.before("SETRANGE", 3, lambda: s.server.command("DEL", *s.server.command("KEYS", "*:T:*")))
         s.leader(url=way.url)
@@ -243,7 +243,7 @@ def result_whose_pieces_are_lost_is_sent_again(worker, seed):
 @case
 def result_whose_pieces_are_lost_each_time_finds_no_room(worker, seed):
     """It is sent three times, and not for ever."""
-    with Scene(worker, seed, size=5_000_000, sleep_ms=1500) as s:
+    with Scene(worker, seed, size=5_000_000, sleep_ms=1500, lease_ms=4 * LEASE) as s:
         way = s.proxy()
 
         def lose():
