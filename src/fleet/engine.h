@@ -261,8 +261,8 @@ struct weft__fleet_ops {
 	 * over. 1: there was no room for the bytes, and those who wait have been
 	 * told WEFT__FLEET_UNSTORED with the reason; at_most_once: the record is
 	 * lost. -ESTALE: forgotten meanwhile.
-	 * -EOWNERDEAD: superseded. Or weft__fleet_is_down(). The lease is not
-	 * renewed any more when this is called.
+	 * -EOWNERDEAD: superseded. Or weft__fleet_is_down(). The keeper renews
+	 * the lease no more when this is called; if it takes long, this does.
 	 */
 	int (*complete)(weft__fleet_engine *e, weft__fleet_lease *lease,
 			const weft__fleet_outcome *o);

@@ -262,6 +262,20 @@ def result_whose_pieces_are_lost_each_time_finds_no_room(worker, seed):
 
 
 @case
+def lease_is_kept_while_a_result_is_sent(worker, seed):
+    """Over a way on which that takes twice as long as a lease."""
+    with Scene(worker, seed, size=5_000_000, sleep_ms=1500) as s:
+        way = s.proxy()
+        way.before("SET", 1, lambda: setattr(way, "delay", LEASE / 1000 / 5))
+        s.leader(url=way.url)
+        s.waiters(2)
+        s.settled(2)
+        complaints = s.finish(most_runs=1)
+        expect(complaints, way.passed[b"SETRANGE"] == 5, f"pieces were sent: {way.passed}")
+        return complaints
+
+
+@case
 def pieces_that_nobody_completes_go_away(worker, seed):
     with Scene(worker, seed, size=5_000_000, sleep_ms=1500) as s:
         way = s.proxy()

@@ -476,6 +476,14 @@ static void redis_renew(weft__fleet_engine *engine, weft__fleet_lease *list,
 		await_renewal(e, l, until);
 }
 
+/* Unanswered it is no matter: whether the lease was kept, complete.lua says. */
+int weft__redis_renew_one(weft__redis *e, weft__fleet_lease *lease)
+{
+	post_renewal(e, lease);
+	await_renewal(e, lease, weft_now() + lease->ask->lease / 4);
+	return weft__fleet_is_down(lease->renewed) ? 0 : lease->renewed;
+}
+
 static void complete_words(weft__redis *e, const weft__fleet_lease *lease,
 			   const weft__fleet_outcome *o, bool uploaded,
 			   weft__redis_words *w)
@@ -518,7 +526,7 @@ static int run_complete(weft__redis *e, const weft__fleet_lease *lease,
 }
 
 /* A server that loses T every time, for want of memory say, has no room for it. */
-static int complete_big(weft__redis *e, const weft__fleet_lease *lease,
+static int complete_big(weft__redis *e, weft__fleet_lease *lease,
 			const weft__fleet_outcome *o, int *said)
 {
 	enum { UPLOADS = 3, T_IS_NOT_WHOLE = -2 };

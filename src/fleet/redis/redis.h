@@ -119,6 +119,11 @@ int weft__redis_await(weft__redis *e, weft__redis_request *r,
 int weft__redis_do(weft__redis *e, const weft__redis_script *script,
 		   weft__redis_words *w, weft_ctx *ctx, redisReply **reply);
 
+/* ---- engine.c ---- */
+
+/* By who completes, when the keeper has ended: 0, also unanswered; or as complete(). */
+int weft__redis_renew_one(weft__redis *e, weft__fleet_lease *lease);
+
 /* ---- result.c ---- */
 
 /*
@@ -132,8 +137,11 @@ int64_t weft__redis_good_until(const char *text);
 /* The rest of a result that did not come at once. -ESTALE: it was replaced. */
 int weft__redis_fetch(weft__redis *e, weft_ctx *ctx, const weft__fleet_id *id,
 		      weft__fleet_result *result);
-/* Send a big payload to T. */
-int weft__redis_upload(weft__redis *e, const weft__fleet_lease *lease,
+/*
+ * Send a big payload to T, and renew the lease when that takes long. -ESTALE and
+ * -EOWNERDEAD as complete().
+ */
+int weft__redis_upload(weft__redis *e, weft__fleet_lease *lease,
 		       const void *data, size_t size);
 
 /* ---- inbox.c ---- */

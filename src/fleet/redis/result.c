@@ -209,9 +209,11 @@ static int send_piece(weft__redis *e, const weft__fleet_lease *lease, size_t at,
 	return err;
 }
 
-int weft__redis_upload(weft__redis *e, const weft__fleet_lease *lease,
+int weft__redis_upload(weft__redis *e, weft__fleet_lease *lease,
 		       const void *data, size_t size)
 {
+	weft_duration often = lease->ask->lease / 4;
+	weft_time renew_at = weft_now() + often;
 	int err = begin_upload(e, lease);
 	size_t at, piece;
 
@@ -220,6 +222,10 @@ int weft__redis_upload(weft__redis *e, const weft__fleet_lease *lease,
 		if (piece > WEFT__REDIS_PIECE)
 			piece = WEFT__REDIS_PIECE;
 		err = send_piece(e, lease, at, (const char *)data + at, piece);
+		if (err == 0 && weft_now() >= renew_at) {
+			err = weft__redis_renew_one(e, lease);
+			renew_at = weft_now() + often;
+		}
 	}
 	return err;
 }
