@@ -5,7 +5,10 @@
  * A1  An acquisition has one attempt, made before the first join and used in
  *     every join of it. So a lead whose answer was lost is found again, not
  *     waited for. One that was superseded begins a new acquisition: with the old
- *     attempt it would be told that it leads still.
+ *     attempt it would be told that it leads still. And one that was forgotten while
+ *     its answer was lost goes on with another attempt. Wrong: to be given the lead
+ *     with the old one. A join that is executed late, when the function runs and the
+ *     key has been forgotten, would undo that.
  * A2  known_epoch is the first epoch that the asker was told to wait for, or led,
  *     and goes to the engine with each join: what is accepted is not older (G2).
  * A3  Every ask that was joined is left, once: when it leads, or at its end.
@@ -139,6 +142,8 @@ static int ask_once(weft__fleet_asker *s, weft__fleet_answer *a)
 		    weft__fleet_is_down(err);
 	if (weft__fleet_is_down(err))
 		err = be_patient(s, err);
+	else if (err == 0 && a->verdict == WEFT__FLEET_OVER)
+		s->ask.attempt = weft__fleet_attempt_new();	/* A1 */
 	else if (err == 0 && a->verdict != WEFT__FLEET_WAIT)
 		return 0;
 	else if (err == 0)

@@ -31,6 +31,8 @@
  *	          if that is stale but may be given: the caller has it at once.
  *	          Asked again with the same attempt (the reply was lost): LEAD
  *	          again, with the same epoch.
+ *	OVER      this attempt has led, and was forgotten before its reply came:
+ *	          to be asked with another one.
  *
  * A result is usable
  *	to one who waited (known_epoch > 0): if its epoch >= known_epoch, however
@@ -126,7 +128,7 @@ struct weft__fleet_result {
 /* A result with room for size bytes, all else zero; NULL: no memory. */
 weft__fleet_result *weft__fleet_result_new(size_t size);
 
-/* A question. In one acquisition only known_epoch, news and doubts change. */
+/* A question. In one acquisition only known_epoch, news and doubts change; and attempt at OVER. */
 typedef struct weft__fleet_ask weft__fleet_ask;
 struct weft__fleet_ask {
 	weft__fleet_id id;
@@ -154,7 +156,12 @@ struct weft__fleet_ask {
 	void *priv;			/* the engine's, NULL before the first join */
 };
 
-enum weft__fleet_verdict { WEFT__FLEET_HIT, WEFT__FLEET_LEAD, WEFT__FLEET_WAIT };
+enum weft__fleet_verdict {
+	WEFT__FLEET_HIT,
+	WEFT__FLEET_LEAD,
+	WEFT__FLEET_WAIT,
+	WEFT__FLEET_OVER,
+};
 
 typedef struct weft__fleet_answer weft__fleet_answer;
 struct weft__fleet_answer {

@@ -992,6 +992,31 @@ def reply_to_renew_is_lost(worker, seed):
     return lost_reply(worker, seed, 2)
 
 
+@case
+def key_is_forgotten_while_the_reply_to_join_is_lost(worker, seed):
+    """The function has not begun: what it gives counts, though it must not run twice."""
+    with Scene(worker, seed, sleep_ms=900, at_most_once=1) as s:
+        proxy, forgotten = s.proxy(), threading.Event()
+
+        def forget():
+            client = s.server.client()
+            record = next(k.decode() for k in client.command("KEYS", "*:M"))
+            client.command("EVAL", embed.assemble("forget"), 4, *[record[:-1] + kind for kind in "MRWT"], 0)
+            client.close()
+            forgotten.set()
+
+        proxy.trap(hashlib.sha1(embed.assemble("join").encode()).hexdigest(), "after", forget)
+        leader = s.fleet.start(url=proxy.url)
+        s.fleet.wait_for("start", leader)
+        s.waiters(2)
+        s.settled(2)
+        complaints = s.finish(most_runs=1)
+        expect(complaints, forgotten.is_set(), "join was never sent")
+        expect(complaints, all(a.what == "accept" and a["unstored"] == "0" for a in s.answers()),
+               f"told {[a.values for a in s.answers()]}")
+        return complaints
+
+
 def at_script(script, when):
     """The owner is killed, or only loses a reply, at one script of its own; others wait for it."""
     sha = hashlib.sha1(embed.assemble(script).encode()).hexdigest()

@@ -158,6 +158,8 @@ class Model:
             if other:
                 return [b"OTHER"]
             return self.waits(a, known, LEASE, None)
+        if a["attempt"] in m.get("f", "").split():
+            return [b"OVER"]
         if m.get("o") == a["attempt"]:
             if m["s"] != "run":
                 return [b"OVER"]
@@ -610,6 +612,20 @@ def runs_are_forgotten_one_after_another():
         return [] if told == [0] + 16 * [-1] else [f"they were told {told}"]
 
 
+def attempt_that_was_forgotten_leads_no_more():
+    """Its asker, whom the first reply did not reach, asks with another one; a join that comes late undoes nothing."""
+    with Server() as server:
+        scripts = Scripts(server)
+        verdicts = [scripts.join("first", 0, "c")[0]]
+        scripts.run("forget", 0)
+        verdicts.append(scripts.join("first", 0, "c")[0])
+        verdict, epoch = scripts.join("other", 0, "c")[:2]
+        told = scripts.run("renew", "other", "", epoch, LEASE, 0, 0, 0, "who")[0]
+        verdicts.append(scripts.join("first", 0, "c")[0])
+        wanted = [b"LEAD", b"OVER", b"OVER"], b"LEAD", 1
+        return [] if (verdicts, verdict, told) == wanted else [f"{verdicts}, then {verdict}, renewed: {told}"]
+
+
 def who_is_told_of_nothing_waits_no_more():
     with Server() as server:
         scripts = Scripts(server)
@@ -624,7 +640,8 @@ def who_is_told_of_nothing_waits_no_more():
 def main():
     tally = Tally()
     single = [gate_goes_to_who_would_have_it, who_only_looks_waits_for_who_was_told_to_come,
-              runs_are_forgotten_one_after_another, who_is_told_of_nothing_waits_no_more]
+              runs_are_forgotten_one_after_another, attempt_that_was_forgotten_leads_no_more,
+              who_is_told_of_nothing_waits_no_more]
     if PROGRAM is None:
         for name in ["scripts_do_what_their_model_does", *[case.__name__ for case in single]]:
             tally.skip(name, "no redis-server")

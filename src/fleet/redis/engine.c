@@ -233,6 +233,10 @@ static int read_verdict(weft__redis *e, weft_ctx *ctx,
 		a->hint = SOON;
 		return 0;
 	}
+	if (strcmp(verdict, "OVER") == 0) {
+		a->verdict = WEFT__FLEET_OVER;
+		return 0;
+	}
 	if (strcmp(verdict, "LEAD") == 0) {
 		a->verdict = WEFT__FLEET_LEAD;
 		a->takeovers = (int)integer_at(reply, 2);

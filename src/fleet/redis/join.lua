@@ -16,7 +16,8 @@
 --   LOOP                             that many owners died of it: no more
 --   OTHER                            another fingerprint has this key
 --   CLASH                            another key has this hash
---   OVER                             this attempt had its turn: the command came late
+--   OVER                             this attempt had its turn, or was forgotten before its asker knew of it:
+--                                    the command came late, or is to be sent with another one
 local attempt, member, hint, mode, fp, key, who = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local lease, grace, mret = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local known, max_deaths, once = tonumber(ARGV[11]), tonumber(ARGV[12]), ARGV[13]
@@ -28,7 +29,7 @@ if doubts then
 	mode = 'p'
 end
 
-local m = redis.call('HMGET', M, 'e', 'o', 's', 'u', 'l', 'oa', 'ib', 'fp', 'k', 'n', 'am', 'who', 'nx', 'nu')
+local m = redis.call('HMGET', M, 'e', 'o', 's', 'u', 'l', 'oa', 'ib', 'fp', 'k', 'n', 'am', 'who', 'nx', 'nu', 'f')
 local e, o, s, deaths = number(m[1]), m[2], m[3], number(m[10])
 local head = redis.call('GETRANGE', R, 0, HEAD - 1)
 local re = tonumber(head:sub(3, 22)) or 0
@@ -100,7 +101,7 @@ if e < known then
 	return wait(known, lease)
 end
 
-if o == attempt and s ~= 'run' then
+if o == attempt and s ~= 'run' or is_forgotten(m[15], attempt) then
 	return {'OVER'}
 elseif o == attempt then -- the reply to our first one was lost
 	redis.call('HSET', M, 'u', whole(now + lease), 'l', lease, 'ib', hint)
