@@ -452,6 +452,23 @@ def stopped_owner_lives_though_its_inbox_is_cut(worker, seed):
 
 
 @case
+def stopped_owner_lives_for_who_has_no_descriptors(worker, seed):
+    """Not to be able to look for its badge is not to see that it has none."""
+    with Scene(worker, seed, sleep_ms=3000, lease_ms=4 * LEASE) as s:
+        leader, waiters = s.leader_and_waiters(2)
+        asked = evalshas(s.server)
+        while evalshas(s.server) < asked + 2:  # both have seen its process
+            time.sleep(0.002)
+        for name in waiters:
+            resource.prlimit(s.fleet.processes[name].pid, resource.RLIMIT_NOFILE, (3, 3))
+        s.fleet.freeze(leader)
+        s.server.command("CLIENT", "KILL", "TYPE", "pubsub")
+        time.sleep((GRACE + QUICK + POLL) / 1000 * 1.5)
+        s.fleet.thaw(leader)
+        return s.finish(most_runs=1)
+
+
+@case
 def owner_that_has_become_another_program_is_none(worker, seed):
     """Its process is there, and was watched; its badge and its inbox are gone."""
     with Scene(worker, seed, sleep_ms=300, lease_ms=4 * LEASE) as s:

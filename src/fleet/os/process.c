@@ -45,16 +45,17 @@ int weft__process_badge(const char *name)
 	return err;
 }
 
-bool weft__process_wears(const char *name)
+int weft__process_wears(const char *name)
 {
 	struct sockaddr_un address;
 	socklen_t size;
-	int fd = open_badge(name, &address, &size);
-	bool worn = fd >= 0 &&
-		    connect(fd, (struct sockaddr *)&address, size) == 0;
+	int fd = open_badge(name, &address, &size), err;
 
+	if (fd < 0)
+		return fd;
+	err = connect(fd, (struct sockaddr *)&address, size) == 0 ? 0 : -errno;
 	weft__fleet_fd_close(fd);
-	return worn;
+	return err == 0 ? 1 : err == -ECONNREFUSED ? 0 : err;
 }
 
 /* ---- the end of a process ---- */

@@ -12,7 +12,8 @@
  * see badges of this one. Or a negative errno value.
  */
 int weft__process_badge(const char *name);
-bool weft__process_wears(const char *name);
+/* 1: a process does; 0: none; or why that cannot be seen. */
+int weft__process_wears(const char *name);
 
 /*
  * A descriptor that can be read when the process with the pid, start and space

@@ -107,7 +107,7 @@ static int open_process(weft__redis *e, const char *who)
 
 	if (sscanf(who, "%*s %lld %lld %llu %32s %32s", &pid, &start, &space, boot,
 		   badge) != 5 ||
-	    strcmp(boot, e->lookout.boot) != 0 || !weft__process_wears(badge))
+	    strcmp(boot, e->lookout.boot) != 0 || weft__process_wears(badge) <= 0)
 		return -EXDEV;
 	them.pid = pid;
 	them.start = start;
@@ -352,7 +352,8 @@ const char *weft__redis_alive(weft__redis *e, const weft__redis_waiter *w)
 	pthread_mutex_lock(&e->lock);
 	alive = w->owner != NULL && w->owner->process >= 0;
 	pthread_mutex_unlock(&e->lock);
-	alive = alive && weft__process_wears(badge_of(w->owner->who));
+	/* Not to be able to look says nothing: its process is there. */
+	alive = alive && weft__process_wears(badge_of(w->owner->who)) != 0;
 	return alive ? w->owner->who : "";
 }
 
