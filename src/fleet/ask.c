@@ -16,7 +16,8 @@
  *     stopped, and not be told from one that is about to come: it is looked for as
  *     long as one is waited for that is stopped while it runs, a lease and its grace
  *     (G3). Only what was slept counts: this process may have been stopped as well,
- *     and then nobody had the time to come.
+ *     and then nobody had the time to come. It counts also where news cut it short:
+ *     who forgets the key again and again would keep this one waiting for ever.
  */
 #include "fleet/core.h"
 
@@ -65,11 +66,19 @@ void weft__fleet_ask_anew(weft__fleet_asker *s, uint64_t epoch)
 	begin_patience(s, epoch);
 }
 
-/* 0: it is time, or there was news. Else the context's error. */
-static int sleep_for(weft__fleet_asker *s, weft_duration d, bool *news)
+/*
+ * 0: it is time, or there was news. Else the context's error. slept: for how long, and
+ * no longer than that, though this process was stopped meanwhile.
+ */
+static int sleep_for(weft__fleet_asker *s, weft_duration d, bool *news,
+		     weft_duration *slept)
 {
+	weft_time begun = weft_now();
 	int err = weft__fleet_watch_wait(s->fleet, &s->watch, s->ctx, d);
 
+	*slept = weft_now() - begun;
+	if (*slept > d)
+		*slept = d;
 	*news = err == 0;
 	return err != 0 ? weft_ctx_err(s->ctx) : 0;
 }
@@ -80,14 +89,14 @@ static int sleep_for(weft__fleet_asker *s, weft_duration d, bool *news)
  */
 static int be_patient(weft__fleet_asker *s, int err)
 {
-	weft_duration d = s->retry;
+	weft_duration d = s->retry, slept;
 	bool news;
 
 	if (s->ask.known_epoch == 0 ||
 	    weft__fleet_boottime() >= s->patient_until)
 		return err;
 	s->retry = d * 2 < POLL_MOST ? d * 2 : POLL_MOST;
-	return sleep_for(s, d, &news);
+	return sleep_for(s, d, &news, &slept);
 }
 
 static void tell(weft__fleet_asker *s, uint64_t epoch)
@@ -115,15 +124,15 @@ static weft_duration pause_of(const weft__fleet_asker *s, const weft__fleet_answ
 /* Told to wait. 0: ask again. */
 static int wait_for(weft__fleet_asker *s, const weft__fleet_answer *a)
 {
-	weft_duration d = pause_of(s, a);
+	weft_duration d = pause_of(s, a), slept;
 	bool news;
 	int err;
 
 	begin_patience(s, a->epoch);
 	tell(s, a->epoch);
-	err = sleep_for(s, d, &news);
+	err = sleep_for(s, d, &news, &slept);
 	s->ask.news = news ? s->ask.news + 1 : 0;
-	s->vacant_for = a->vacant ? s->vacant_for + (news ? 0 : d) : 0;
+	s->vacant_for = a->vacant ? s->vacant_for + slept : 0;
 	s->ask.doubts = s->vacant_for >= s->ask.lease + s->ask.grace;	/* A4 */
 	return err;
 }

@@ -43,7 +43,7 @@ QUICK = 200  # ms: the grace of an owner whose inbox is gone
 TAKEOVER = 500  # ms: from an owner's death
 OLD = 3100  # ms: a server that has run for so long is trusted
 SLACK = 1500  # ms, of a busy machine
-EHOSTDOWN, EOWNERDEAD, ELOOP, ENOSPC, EFBIG, ENOTSUP, ETIMEDOUT = -112, -130, -40, -28, -27, -95, -110
+EHOSTDOWN, EOWNERDEAD, ELOOP, ENOENT, ENOSPC, EFBIG, ENOTSUP, ETIMEDOUT = -112, -130, -40, -2, -28, -27, -95, -110
 AT_ONCE = 12
 NOT_HERE = "not on this machine, or not as this user"
 
@@ -102,6 +102,10 @@ class Scene:
         names = self.waiters(count, **settings)
         self.settled(count)
         return leader, names
+
+    def forget(self):
+        record = self.key("M").decode()
+        self.server.command("EVAL", embed.assemble("forget"), 4, *[record[:-1] + kind for kind in "MRWT"], 0)
 
     def finish(self, death=None, quiet=True, lag=False, **expected):
         complaints = self.fleet.finish()
@@ -607,8 +611,7 @@ def waiter_that_slept_through_asks_again(worker, seed):
         return s.finish(most_runs=2)
 
 
-@case
-def wait_ends_though_who_is_to_take_over_is_stopped(worker, seed):
+def who_is_to_take_over_is_stopped(worker, seed, told, most, meanwhile):
     """For one who starts nothing: whether that one comes is not known, but it is not looked for without end."""
     with Scene(worker, seed, sleep_ms=300) as s:
         leader, waiters = s.leader_and_waiters(1, leader_settings={"sleep_ms": 60_000})
@@ -620,15 +623,28 @@ def wait_ends_though_who_is_to_take_over_is_stopped(worker, seed):
             time.sleep(0.005)
         s.fleet.kill(leader)
         killed = time.monotonic_ns()
+        while not s.answers(passive) and time.monotonic_ns() - killed < 20e9:
+            meanwhile(s)
+            time.sleep(0.02)
         answer = s.fleet.wait_for("give_up", passive)
         commands = s.fleet.wait_for("counters", passive).number("commands")
         s.fleet.thaw(waiters[0])
         complaints = s.finish(most_runs=2)
         took = (answer.at - killed) / 1e6
-        expect(complaints, answer.number("err") == EOWNERDEAD, f"it was told {answer.values}")
+        expect(complaints, answer.number("err") == told, f"it was told {answer.values}")
         expect(complaints, LEASE + GRACE <= took < LEASE + GRACE + POLL + SLACK, f"it took {took:.0f} ms")
-        expect(complaints, commands < 30, f"it asked {commands} times")
+        expect(complaints, commands < most, f"it asked {commands} times")
         return complaints
+
+
+@case
+def wait_ends_though_who_is_to_take_over_is_stopped(worker, seed):
+    return who_is_to_take_over_is_stopped(worker, seed, EOWNERDEAD, 30, lambda scene: None)
+
+
+@case
+def wait_ends_though_the_key_is_forgotten_again_and_again(worker, seed):
+    return who_is_to_take_over_is_stopped(worker, seed, ENOENT, 300, Scene.forget)
 
 
 @case
@@ -1016,10 +1032,7 @@ def key_is_forgotten_while_the_reply_to_join_is_lost(worker, seed):
         proxy, forgotten = s.proxy(), threading.Event()
 
         def forget():
-            client = s.server.client()
-            record = next(k.decode() for k in client.command("KEYS", "*:M"))
-            client.command("EVAL", embed.assemble("forget"), 4, *[record[:-1] + kind for kind in "MRWT"], 0)
-            client.close()
+            s.forget()
             forgotten.set()
 
         proxy.trap(hashlib.sha1(embed.assemble("join").encode()).hexdigest(), "after", forget)
