@@ -313,6 +313,26 @@ def piece_that_is_put_behind_nothing_goes_away(worker, seed):
 
 
 @case
+def piece_that_is_sent_again_behind_nothing_goes_away(worker, seed):
+    """The last one, over a new connection; its sender dies before it learns that something is missing."""
+    with Scene(worker, seed, size=5_000_000, sleep_ms=1500, lease_ms=4 * LEASE) as s:
+        way = s.proxy()
+        leader = s.leader(url=way.url)
+
+        def lose():
+            s.server.command("DEL", *s.server.command("KEYS", "*:T:*"))
+            way.cut()
+
+        way.before("SETRANGE", 5, lose)
+        way.trap(hashlib.sha1(embed.assemble("complete").encode()).hexdigest(), "before", lambda: s.fleet.kill(leader))
+        s.waiters(2)
+        s.settled(2)
+        complaints = s.finish(most_runs=2) + pieces_left(s)
+        expect(complaints, way.passed[b"SETRANGE"] == 6, f"pieces were sent: {way.passed}")
+        return complaints
+
+
+@case
 def results_that_fit_no_message_are_fetched(worker, seed):
     with Scene(worker, seed, size=100_000, sleep_ms=1500) as s:
         s.leader_and_waiters(2)

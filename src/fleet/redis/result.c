@@ -173,18 +173,16 @@ static int begin_upload(weft__redis *e, const weft__fleet_lease *lease)
 /*
  * A piece makes a key that never expires where T is gone, as it may be for one that
  * a server executes late, from a connection that was given up. So this is right
- * behind it, on the same connection.
+ * behind it, on the same connection, and sent again where the piece is.
  */
 static void let_upload_expire(weft__redis *e, const weft__fleet_lease *lease)
 {
 	weft__redis_words w = {0};
-	weft__redis_request *r;
 
 	weft__redis_text(&w, "PEXPIRE");
 	weft__redis_key(&w, e, 'T', lease->ask->id.hex, lease->ask->attempt.hex);
 	weft__redis_ms(&w, upload_lives(lease));
-	if (weft__redis_post(e, &w, &r) == 0)
-		weft__redis_leave(r, &e->commands);
+	(void)!weft__redis_order(e, &w, weft_now() + upload_lives(lease));
 }
 
 static int send_piece(weft__redis *e, const weft__fleet_lease *lease, size_t at,
