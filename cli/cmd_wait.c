@@ -56,16 +56,6 @@ static int write_pieces(waiting *w, int fd, const char *data, size_t size)
 	return err;
 }
 
-/* As every program does that writes to a pipe, unless our caller wants no such end. */
-static void die_of_pipe(void)
-{
-	struct sigaction now;
-
-	sigaction(SIGPIPE, NULL, &now);
-	if (now.sa_handler != SIG_IGN)
-		keeper_die(NULL, SIGPIPE);
-}
-
 /* What stderr does not take is dropped. */
 static int print(void *arg, enum record_kind kind, const void *data, size_t size)
 {
@@ -75,7 +65,7 @@ static int print(void *arg, enum record_kind kind, const void *data, size_t size
 	if (err == 0 || kind == RECORD_STDERR)
 		return 0;
 	if (err == -EPIPE)
-		die_of_pipe();
+		keeper_die_of_pipe();
 	weft_ctx_cancel(&w->place.ctx, err);
 	return err;
 }

@@ -398,6 +398,15 @@ void keeper_die(keeper *k, int signal)
 	pthread_sigmask(SIG_UNBLOCK, &this, NULL);
 }
 
+void keeper_die_of_pipe(void)
+{
+	struct sigaction now;
+
+	sigaction(SIGPIPE, NULL, &now);
+	if (now.sa_handler != SIG_IGN)
+		keeper_die(NULL, SIGPIPE);
+}
+
 static int passed_on(int signal)
 {
 	for (size_t i = 0; i < sizeof(stop_signals) / sizeof(int); i++)

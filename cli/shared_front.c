@@ -75,6 +75,16 @@ static bool read_exactly(int fd, void *to, size_t size)
 	return true;
 }
 
+/* Only of stdout: see keeper_die_of_pipe(). What stderr does not take is dropped. */
+static void block_pipe(void)
+{
+	sigset_t this;
+
+	sigemptyset(&this);
+	sigaddset(&this, SIGPIPE);
+	sigprocmask(SIG_BLOCK, &this, NULL);
+}
+
 static int be_front(const shared_options *o, int socket, int status_fd)
 {
 	static char data[SPOOL_BLOCK_BYTES];
@@ -85,6 +95,7 @@ static int be_front(const shared_options *o, int socket, int status_fd)
 	int err;
 
 	signal(SIGXFSZ, SIG_IGN); /* a file that is too large is an error */
+	block_pipe();
 	while (read_exactly(socket, header, sizeof(header)) &&
 	       record_read_header(header, &kind, &size) && size <= sizeof(data) &&
 	       read_exactly(socket, data, size)) {
@@ -93,6 +104,8 @@ static int be_front(const shared_options *o, int socket, int status_fd)
 		err = cli_write((int)kind, data, size);
 		if (err == 0 || kind == RECORD_STDERR)
 			continue;
+		if (err == -EPIPE)
+			keeper_die_of_pipe();
 		cli_trouble(o->command, "cannot write the output: %s",
 			    strerror(-err));
 		end = (record_end){.status = CLI_IO, .own = true, .why = "trouble"};

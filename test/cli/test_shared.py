@@ -395,6 +395,25 @@ class InDirectory(Everywhere, SharedTest):
         self.go()
         self.assertEqual(leader.wait(60), 0)
 
+    def test_front_dies_quietly_with_the_reader_of_stdout(self):
+        for key, ignored, end in ("k", False, (-signal.SIGPIPE, "")), (
+                "l", True, (74, "weft flight: cannot write the output: Broken pipe\n")):
+            process = self.start_flight(key, "yes | head -c 1000000", restore_signals=not ignored, preexec_fn=lambda:
+                                        signal.signal(signal.SIGPIPE, signal.SIG_IGN if ignored else signal.SIG_DFL))
+            process.stdout.close()
+            self.assertEqual((process.wait(60), process.stderr.read()), end)
+
+    def test_front_goes_on_without_a_reader_of_stderr(self):
+        process = self.start_flight("k", RUN + UNTIL_GO + "; echo err >&2; echo out; exit 7")
+        self.wait_for_runs(1)
+        process.stderr.close()
+        self.go()
+        self.assertEqual((process.stdout.read(), process.wait(60)), ("out\n", 7))
+        reader, writer = os.pipe()
+        os.close(reader)
+        self.assert_done(self.weft("once", "--at", "dir:/dev/null/place", "k", "true", stderr=writer), 69, "")
+        os.close(writer)
+
     def test_wait_is_bounded_though_nobody_reads(self):
         self.once("kept", "head -c 1000000 /dev/zero")
         leader = self.start_flight("k", RUN + "head -c 1000000 /dev/zero; " + UNTIL_GO, stdout=subprocess.DEVNULL)
