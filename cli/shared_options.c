@@ -18,8 +18,10 @@ static int read_words(shared_options *o, const cli_options *options, char **argv
 
 	if (cli_options_read(options, argv, &at, status) != 0)
 		return -1;
+	if (argv[at] != NULL && strcmp(argv[at], "--") == 0)
+		at++;
 	*status = CLI_TROUBLE;
-	if (argv[at] == NULL || strcmp(argv[at], "--") == 0 || argv[at][0] == '\0')
+	if (argv[at] == NULL || argv[at][0] == '\0')
 		return cli_trouble(o->command, "no key (see %s --help)",
 				   o->command);
 	o->key = argv[at++];

@@ -927,10 +927,15 @@ class InDirectory(Everywhere, SharedTest):
         for process in (leader, waiter):
             self.assert_done(self.finish(process), 0)
 
+    def test_key_that_begins_with_a_dash_stands_behind_two(self):
+        for words in ["--", "-k", "echo", "x"], ["--", "-k", "--", "echo", "x"]:
+            self.assert_done(self.weft("flight", "--keep", "60s", *words), 0, "x\n")
+        self.assert_done(self.weft("wait", "--", "-k"), 0, "x\n")
+
     def test_arguments_that_are_wrong(self):
         for args, word in [
             (["flight"], "no key"), (["flight", "k"], "no command"), (["flight", "k", "--"], "no command"),
-            (["flight", "--", "true"], "no key"), (["flight", "--what", "k", "true"], "--what"),
+            (["flight", "--"], "no key"), (["flight", "--", "k"], "no command"), (["flight", "--what", "k", "true"], "--what"),
             (["flight", "--at", "ftp://x", "k", "true"], "ftp://x"),
             (["flight", "--lease", "1ms", "k", "true"], "'1ms'"),
             (["flight", "--keep", "1", "--share-for", "1", "k", "true"], "--keep"),
