@@ -885,6 +885,7 @@ class InDirectory(Everywhere, SharedTest):
         self.assertEqual({fact["verdict"] for fact in facts}, {"fine"})
         self.assertIn("0700", done.stdout)
         self.assertIn(f"dir:{self.dir}/place", self.weft("doctor").stdout)
+        self.assert_trouble(self.weft("doctor", "--at", "dir:/dev/null/place"), "/dev/null", status=69)
 
     # Trouble
 
