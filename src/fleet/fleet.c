@@ -100,7 +100,8 @@ static int open_engine(weft_fleet *f, const char *url)
 		setup.warn(setup.warn_arg, "built without hiredis, and so without Redis");
 		return -ENOTSUP;
 	}
-	setup.warn(setup.warn_arg, "no such place: a url begins with dir:, redis: or unix:");
+	setup.warn(setup.warn_arg, "no such place: a url begins with dir:, redis:, "
+				   "rediss:, redis+unix: or unix:");
 	return -EINVAL;
 }
 

@@ -947,7 +947,7 @@ class InDirectory(Everywhere, SharedTest):
             (["once", "--at-most-once", "--retry-failed", "k", "true"], "--retry-failed"),
             (["once", "--max-tries", "0", "k", "true"], "'0'"), (["ls", "k"], "'k'"), (["show"], "no key"),
             (["show", "a", "b"], "'b'"), (["wait"], "no key"), (["forget"], "no key"), (["doctor", "x"], "'x'"),
-            (["ls", "--at", "x:y"], "x:y"),
+            (["ls", "--at", "x:y"], "x:y"), (["ls", "--at", "x:y"], "rediss:, redis+unix:"),
         ]:
             self.assert_trouble(self.weft(*args), word)
         self.assertFalse((self.dir / "place").exists())
@@ -1024,6 +1024,11 @@ class InDirectory(Everywhere, SharedTest):
             for process in processes:
                 self.assert_trouble(self.finish(process), "does not answer", "Connection refused", status=69)
             self.assert_trouble(self.finish(late), "Connection refused", status=75)
+            done = self.weft("doctor", "--json", *at)
+            self.assert_done(done, 1)
+            facts = [json.loads(line) for line in done.stdout.splitlines()]
+            self.assertEqual([(f["what"], f["verdict"]) for f in facts], [("server", "broken"), ("scripts", "broken")])
+            self.assert_trouble(self.weft("ls", at[0], at[1] + "?ns="), "ns is empty")
 
     def test_server_that_says_nothing_is_one_line(self):
         with socket.socket() as mute:

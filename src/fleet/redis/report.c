@@ -383,7 +383,7 @@ static void tell_inbox(visit *v, weft__redis *e)
 {
 	if (weft__redis_conn_is_up(&e->news))
 		tell(v, WEFT_FLEET_FINE, "inbox", "subscribed");
-	else
+	else if (weft__redis_conn_is_up(&e->commands))
 		tell(v, WEFT_FLEET_WARNING, "inbox",
 		     "none (an ACL needs &%s:ib:*): waiting takes up to half a second longer",
 		     e->url.space);

@@ -99,7 +99,7 @@ static const char *read_options(weft__redis_url *u, char *text)
 				return "db is not a number";
 		} else if (strcmp(text, "ns") == 0) {
 			if (!is_space_name(value))
-				return "ns has blanks or braces, or is longer than 64 bytes";
+				return "ns is empty, has blanks or braces, or is longer than 64 bytes";
 			u->space = value;
 		} else if (file_of(u, text) != NULL) {
 			if (!u->tls)
