@@ -84,6 +84,13 @@ void weft__runtime_push_pinned(weft__task *task)
 		__builtin_unreachable();                                       \
 	} while (0)
 
+/* Nobody here lets time pass. */
+void weft__task_sleep(weft__stack *self, const weft__why *why, weft_time end)
+{
+	(void)self, (void)why, (void)end;
+	MODEL_WRONG("sleep");
+}
+
 _Noreturn void weft__fatal(const char *format, ...)
 {
 	(void)format;
