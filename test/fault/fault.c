@@ -23,14 +23,20 @@ static bool armed;		/* atomic */
 static int64_t calls;		/* atomic: while armed */
 static long blocks;		/* atomic */
 
+void (*fault_on_failure)(void);
+
 static bool fails(void)
 {
 	int64_t n;
+	bool failed;
 
 	if (!weft_atomic_load(&armed, relaxed))
 		return false;
 	n = weft_atomic_add(&calls, 1, relaxed) + 1;
-	return n == fail_at || (fail_all_after && n > fail_at);
+	failed = n == fail_at || (fail_all_after && n > fail_at);
+	if (failed && fault_on_failure != NULL)
+		fault_on_failure();
+	return failed;
 }
 
 static bool fails_for_stack(void)
@@ -201,8 +207,11 @@ long fault_syscall(long number, const long a[6])
 	return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
-/* Of the calls that go through it only the advice for many ranges counts. */
-long __wrap_syscall(long number, ...)
+/*
+ * Of the calls that go through it only the advice for many ranges counts. Six
+ * arguments are read, however many there are, as the C library does.
+ */
+__attribute__((no_sanitize("address"))) long __wrap_syscall(long number, ...)
 {
 	long a[6];
 	va_list args;
