@@ -66,7 +66,7 @@ void weft__census_enter(weft__parked_thread *t, weft__waiter *w,
 	s = shard_of(t);
 	weft__lock_take(&s->lock);
 	weft__list_push(&s->parked, &t->link);
-	s->entered++;
+	t->turn = ++s->entered;
 	weft__lock_drop(&s->lock);
 }
 
@@ -122,6 +122,7 @@ static void describe_thread(weft__person *p, const weft__parked_thread *t)
 	p->object = object_of(t->waiter);
 	p->waiter = t->waiter;
 	p->since = t->since;
+	p->turn = t->turn;
 	p->deadline = t->deadline;
 }
 

@@ -21,6 +21,8 @@
  *     may note the same, whatever the time has become meanwhile. Release, after
  *     the clear of N2: who sees the time of one park does not see the waiter of
  *     the one before.
+ *     A plain thread's waits are numbered instead: the coarse time that it
+ *     notes is the kernel's, which stands still for milliseconds.
  * N4  What a wait is for, a mutex say, is looked at only with its bucket locked
  *     and the waiter queued there (Q3), or when nothing runs.
  *
@@ -52,6 +54,7 @@ typedef struct {
 	const void *object;	/* as why says */
 	const weft__waiter *waiter;	/* for weft__census_tell() */
 	weft_time since;	/* coarsely; 0: not known */
+	uint64_t turn;		/* of a thread: no other wait of it has this one */
 	weft_time deadline;	/* of a thread: WEFT_NEVER if it has none */
 	size_t frame_count;
 	void *frames[WEFT__CENSUS_FRAMES];
@@ -86,6 +89,7 @@ typedef struct {
 	weft__waiter *waiter;
 	weft_time since;
 	weft_time deadline;
+	uint64_t turn;
 	uint32_t mark;
 } weft__parked_thread;
 

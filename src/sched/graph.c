@@ -27,6 +27,7 @@ typedef struct {
 	const void *object;
 	const weft__waiter *waiter;
 	weft_time since;
+	uint64_t turn;
 	const void *of;
 	uint32_t holder;
 	const void *tasks_of;
@@ -47,7 +48,7 @@ typedef struct {
 static node node_of(const weft__person *p)
 {
 	node n = {.mark = p->mark, .why = p->why, .object = p->object,
-		  .waiter = p->waiter, .since = p->since,
+		  .waiter = p->waiter, .since = p->since, .turn = p->turn,
 		  .of = p->is_thread ? NULL : p->of};
 
 	memcpy(n.name, p->name, sizeof n.name);
@@ -153,7 +154,8 @@ static bool stood_still(graph *g, const node *n)
 	return g->still || (weft__census_look(n->mark, &g->person) &&
 			    g->person.state == WEFT__WAITS &&
 			    g->person.waiter == n->waiter &&
-			    g->person.since == n->since);
+			    g->person.since == n->since &&
+			    g->person.turn == n->turn);
 }
 
 /* From start on, by next, back to start. */

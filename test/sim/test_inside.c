@@ -930,7 +930,60 @@ TEST(census_shows_no_wait_that_never_was)
 	explore_more(one_walks_as_people_are_counted, 4);
 }
 
-/* ---- flights ---- */
+/* A plain thread's waits, one after the other, by the same waiter at one time. */
+static void *wait_twice(void *unused)
+{
+	for (uint32_t i = 1; i <= 2; i++) {
+		weft_atomic_store(&walked, i, release);
+		weft_sema_acquire(&left, 1);
+	}
+	return unused;
+}
+
+static weft__person sleeper;
+
+static void note_sleeper(const weft__person *p, void *unused)
+{
+	(void)unused;
+	if (p->is_thread && p->state == WEFT__WAITS && p->object == &left)
+		sleeper = *p;
+}
+
+/* Its n-th wait, when it has come to that. */
+static weft__person wait_number(uint32_t n)
+{
+	static weft__person p;
+
+	sleeper.mark = 0;
+	for (; sleeper.mark == 0; weft_yield())
+		if (weft_atomic_load(&walked, acquire) == n)
+			weft__census_threads(&p, note_sleeper, NULL);
+	return sleeper;
+}
+
+static int one_waits_twice(void *unused)
+{
+	weft__person first, second;
+	pthread_t thread;
+
+	weft_sema_init(&left, 0);
+	weft_atomic_store(&walked, 0, relaxed);
+	if (pthread_create(&thread, NULL, wait_twice, unused) != 0)
+		return 1;
+	first = wait_number(1);
+	weft_sema_release(&left, 1);
+	second = wait_number(2);
+	weft_sema_release(&left, 1);
+	pthread_join(thread, NULL);
+	CHECK(first.waiter == second.waiter && first.since == second.since);
+	CHECK(first.turn != second.turn);
+	return 0;
+}
+
+TEST(census_tells_two_waits_of_a_thread_apart)
+{
+	explore(one_waits_twice);
+}
 
 static weft_flight flight;
 static uint32_t flown, landing, roused;	/* atomic */

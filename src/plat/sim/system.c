@@ -32,9 +32,12 @@ weft_time weft_now(void)
 	return (weft_time)now.tv_sec * WEFT_SECOND + now.tv_nsec;
 }
 
+/* As coarse as a kernel's of 250 Hz. */
 weft_time weft__clock_coarse(void)
 {
-	return weft_now();
+	weft_time now = weft_now();
+
+	return now - now % WEFT_MS(4);
 }
 
 int weft__cpu_count(void)
