@@ -778,13 +778,17 @@ static enum found give(call *c, weft_time now)
 }
 
 /*
- * What *c, found in the table, is to q, if it is kept or replaces one that is;
- * NOTHING: neither, or it has to be replaced now. *c becomes what is given.
+ * What *c, found in the table or NULL, is to q, if it is kept or replaces one that
+ * is; NOTHING: neither, or it has to be replaced now. *c becomes what is given.
  */
 static enum found look_at_kept(question *q, call **c, call **out)
 {
 	call *found = *c;
+	weft_time elected = q->elected;
 
+	q->elected = 0;	/* for what is not there any more */
+	if (found == NULL)
+		return NOTHING;
 	if (!has(found, ENDED)) {
 		if (found->old == NULL ||
 		    !weft__keep_is_usable(found->old, q->now))
@@ -792,7 +796,7 @@ static enum found look_at_kept(question *q, call **c, call **out)
 		*c = found->old;
 		return give(found->old, q->now);
 	}
-	switch (weft__keep_look(found, q->now, q->elected)) {
+	switch (weft__keep_look(found, q->now, elected)) {
 	case WEFT__KEPT_FRESH:
 		return give(found, q->now);
 	case WEFT__KEPT_REFRESH:
@@ -844,7 +848,7 @@ static enum found enter(question *q, call **c, call **fresh)
 
 	weft__lock_take(&s->lock);
 	*c = find(q);
-	if (unlikely(q->keeps) && *c != NULL)
+	if (unlikely(q->keeps))
 		found = look_at_kept(q, c, &out);
 	if (found == NOTHING && *c != NULL && !has(*c, ENDED)) {
 		found = join(*c, q->listener);

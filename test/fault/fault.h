@@ -37,6 +37,9 @@ void fault_begin(void);
 /* Returns whether one has failed. */
 bool fault_end(void);
 
+/* Called, if set, by each call that is about to fail. */
+extern void (*fault_on_failure)(void);
+
 /* How many calls have counted until now. */
 int64_t fault_calls(void);
 

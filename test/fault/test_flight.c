@@ -230,3 +230,35 @@ TEST(flight_gives_a_stale_value_where_there_is_no_memory_to_refresh_it)
 {
 	fault_each(keep_scenario);
 }
+
+static weft_flight forgotten = {.ttl = WEFT_SECOND, .stale = 100 * WEFT_SECOND};
+
+static void forget(void)
+{
+	weft_flight_forget(&forgotten, weft_key_u64(1));
+}
+
+/* Who is to refresh it finds nothing any more, and no memory either. */
+static void forget_scenario(void)
+{
+	static int old, new;
+	weft_result r = weft_flight_do(&forgotten, weft_key_u64(1), give_number,
+				       &old);
+
+	CHECK_EQ(r.err, 0);
+	weft__flight_shift_clock(2 * WEFT_SECOND);
+	fault_on_failure = forget;
+	fault_begin();
+	r = weft_flight_do(&forgotten, weft_key_u64(1), give_number, &new);
+	fault_on_failure = NULL;
+	if (!fault_end())
+		CHECK(r.value == &new);
+	else
+		CHECK(r.err == -ENOMEM || r.value == &new);
+	weft_flight_fini(&forgotten);
+}
+
+TEST(flight_whose_stale_value_goes_while_there_is_no_memory_returns_enomem)
+{
+	fault_each(forget_scenario);
+}
