@@ -137,6 +137,7 @@ enum { LEAKS_SHOWN = 100 };
 typedef struct {
 	weft__out out;
 	weft__symbols symbols;
+	size_t shown;
 	weft__person person;
 } leaks;
 
@@ -148,6 +149,7 @@ static void report_leak(const weft__person *p, void *leaks_)
 
 	if (p->is_thread || p->state != WEFT__WAITS)
 		return;
+	l->shown++;
 	weft__symbols_describe(&l->symbols, p->site, site, sizeof site);
 	weft__print(&l->out, "weft: leaked task \"%s\", started at %s, waits: ",
 		    p->name[0] != 0 ? p->name : "unnamed", site);
@@ -167,10 +169,11 @@ void weft__leaks_report(void)
 
 	if (count == 0)
 		return;
-	if (count > LEAKS_SHOWN)
-		weft__print(&l.out, "weft: %zu leaked tasks\n", count);
-	else
+	if (count <= LEAKS_SHOWN)
 		weft__census(&l.person, report_leak, &l);
+	if (l.shown == 0)	/* or nothing could be seen of them */
+		weft__print(&l.out, "weft: %zu leaked task%s\n", count,
+			    count == 1 ? "" : "s");
 	weft__symbols_close(&l.symbols);
 	weft__print_flush(&l.out);
 }
