@@ -59,17 +59,19 @@ WEFT_PRIV_INLINE bool weft_sema_priv_take(weft_sema *s, long n, int64_t *word)
 	*word = weft_atomic_load(&s->priv_word, relaxed);
 	if (WEFT_PRIV_UNLIKELY(n <= 0 || (*word & 1) || *word >> 1 < n))
 		return false;
-	return weft_atomic_cas(&s->priv_word, word, *word - 2 * (int64_t)n,
+	return weft_atomic_cas(&s->priv_word, word, *word - INT64_C(2) * n,
 			       acquire, relaxed);
 }
 
 WEFT_PRIV_INLINE bool weft_sema_priv_give(weft_sema *s, long n, int64_t *word)
 {
+	*word = 0;
+	if (WEFT_PRIV_UNLIKELY(n <= 0 || n > INT32_MAX))
+		return false;	/* 0: *s may be gone by now */
 	*word = weft_atomic_load(&s->priv_word, relaxed);
-	if (WEFT_PRIV_UNLIKELY(n <= 0 || n > INT32_MAX || (*word & 1) ||
-			       *word > INT32_MAX))
+	if (WEFT_PRIV_UNLIKELY((*word & 1) || *word > INT32_MAX))
 		return false;
-	return weft_atomic_cas(&s->priv_word, word, *word + 2 * (int64_t)n,
+	return weft_atomic_cas(&s->priv_word, word, *word + INT64_C(2) * n,
 			       release, relaxed);
 }
 

@@ -93,7 +93,10 @@ static void grant(weft__bucket *b, weft_sema *s, weft__wakeups *wakeups)
 	weft__waiter *w;
 
 	while ((w = weft__lot_first(b, s)) != NULL) {
-		/* Acquire, for w's sake: all releases that made these units. */
+		/*
+		 * The releases that made these units happen before, by the
+		 * lock and by who was queued first: acquire is a margin.
+		 */
 		int64_t word = weft_atomic_load(&s->priv_word, acquire);
 		int64_t need = (intptr_t)w->data;
 
