@@ -463,8 +463,10 @@ int main(int argc, char **argv)
 	int count[3] = {0};
 
 	seed = text != NULL ? strtoull(text, NULL, 10) : first_seed();
-	if (rounds > test_priv_seeds_most)
+	if (rounds > test_priv_seeds_most) {
 		rounds = test_priv_seeds_most;
+		printf("# %u seeds, each for hundreds of worlds\n", rounds);
+	}
 	for (test_case *c = cases; c != NULL; c = c->next) {
 		if (wanted == NULL && !is_wanted(c))
 			continue;
