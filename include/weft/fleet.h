@@ -404,7 +404,8 @@ WEFT_API int weft_fleet_forget(weft_fleet *f, weft_ctx *ctx, weft_key key);
  * that of the run that is meant, as weft_fleet_show() has it; 0 is whichever runs.
  *
  * Returns   0            it will be told; it may be ending by itself
- *           -ENOENT      nothing runs, or another run
+ *           -ENOENT      nothing runs, or another run; also where the connection
+ *                        broke, and what was told has ended since
  *           else as weft_fleet_do()
  * Context   a task or a plain thread; may switch tasks.
  */
