@@ -936,7 +936,8 @@ class InDirectory(Everywhere, SharedTest):
     def test_arguments_that_are_wrong(self):
         for args, word in [
             (["flight"], "no key"), (["flight", "k"], "no command"), (["flight", "k", "--"], "no command"),
-            (["flight", "--"], "no key"), (["flight", "--", "k"], "no command"), (["flight", "--what", "k", "true"], "--what"),
+            (["flight", "--"], "no key"), (["flight", "--", "k"], "no command"),
+            (["flight", "--what", "k", "true"], "--what"),
             (["flight", "--at", "ftp://x", "k", "true"], "ftp://x"),
             (["flight", "--lease", "1ms", "k", "true"], "'1ms'"),
             (["flight", "--keep", "1", "--share-for", "1", "k", "true"], "--keep"),
