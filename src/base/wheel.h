@@ -24,7 +24,8 @@
  * H5  A list into which no key came after a larger one is in order, and stays so
  *     whoever is taken out: its first is the first, on whatever level, and it is
  *     never opened. So those that all wait for as long as each other are put
- *     into a list once, and are not touched again until they are due.
+ *     into a list once, and are not touched again until they are due. A list
+ *     is opened late then, and whole, when a shorter wait is mixed in.
  */
 #ifndef WEFT_SRC_BASE_WHEEL_H
 #define WEFT_SRC_BASE_WHEEL_H
