@@ -60,6 +60,8 @@ static long answer(long number, const long a[6])
 	return result;
 }
 
+static int once = 1;
+
 static void *use_lock(void *rounds)
 {
 	for (int i = 0; i < *(int *)rounds; i++) {
@@ -86,14 +88,12 @@ static void join(pthread_t threads[], int count)
 		CHECK_EQ(pthread_join(threads[i], NULL), 0);
 }
 
-/* The lock is held, and so many sleep for it. */
-static void start_sleepers(pthread_t threads[], int count)
+/* The lock is held, and so many sleep for it, who will use it so often. */
+static void start_sleepers(pthread_t threads[], int count, int *rounds)
 {
-	static int once = 1;
-
 	fault_on_syscall = answer;
 	weft__lock_take(&lock);
-	start(threads, count, &once);
+	start(threads, count, rounds);
 	test_until(weft_atomic_load(&waits, seq_cst) >= (uint32_t)count);
 	CHECK_EQ(weft_atomic_load(&lock.word, seq_cst), 2);
 }
@@ -112,7 +112,7 @@ TEST(lock_wakes_nobody_while_another_is_slept_for)
 	pid_t child;
 	int status;
 
-	start_sleepers(sleepers, THREADS);
+	start_sleepers(sleepers, THREADS, &once);
 	use_alone(&other);
 	CHECK_EQ(wakes, 0);
 	child = fork();	/* it has none of the sleepers */
@@ -135,7 +135,7 @@ TEST(lock_wakes_once_who_has_no_cpu_yet)
 {
 	pthread_t sleeper;
 
-	start_sleepers(&sleeper, 1);
+	start_sleepers(&sleeper, 1, &once);
 	weft_atomic_store(&held_back, true, seq_cst);
 	weft__lock_drop(&lock);
 	use_alone(&lock);
@@ -159,7 +159,7 @@ TEST(lock_has_a_barrier_made_before_it_is_slept_for)
 	pthread_t sleeper;
 
 	need_barriers();
-	start_sleepers(&sleeper, 1);
+	start_sleepers(&sleeper, 1, &once);
 	CHECK_EQ(barriers, 1);
 	CHECK_EQ(timed, 0);
 	weft__lock_drop(&lock);
@@ -192,35 +192,33 @@ TEST(lock_is_looked_at_again_where_there_is_no_barrier)
 	pthread_t sleepers[THREADS];
 
 	no_barrier = true;
-	start_sleepers(sleepers, THREADS);
+	start_sleepers(sleepers, THREADS, &once);
 	test_until(weft_atomic_load(&waits, seq_cst) > 2 * THREADS);
 	weft_atomic_store(&lock.word, 0, release);
 	join(sleepers, THREADS);
 	CHECK_EQ(entered, THREADS);
 }
 
+/* All begin at once, when the last one sleeps. */
 static void use_in_crowd(void)
 {
 	pthread_t threads[THREADS];
 	int rounds = ROUNDS / test_slowdown();
 
 	entered = 0;
-	start(threads, THREADS, &rounds);
+	start_sleepers(threads, THREADS, &rounds);
+	weft__lock_drop(&lock);
 	join(threads, THREADS);
 	CHECK_EQ(entered, THREADS * rounds);
 }
 
 TEST(lock_loses_nobody)
 {
-	fault_on_syscall = answer;
 	use_in_crowd();
-	CHECK_LT(0, waits);
 }
 
 TEST(lock_loses_nobody_where_there_is_no_barrier)
 {
 	no_barrier = true;
-	fault_on_syscall = answer;
 	use_in_crowd();
-	CHECK_LT(0, waits);
 }
