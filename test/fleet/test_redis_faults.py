@@ -463,15 +463,19 @@ def owner_on_a_copy_of_this_machine_is_none_of_its_processes(worker, seed):
     return complaints + more
 
 
+def stop_without_inbox(s, leader):
+    """For longer than an owner without an inbox is left to say so; who sees its process knows better."""
+    s.fleet.freeze(leader)
+    s.server.command("CLIENT", "KILL", "TYPE", "pubsub")
+    time.sleep((GRACE + QUICK + POLL) / 1000 * 1.5)
+    s.fleet.thaw(leader)
+
+
 @case
 def stopped_owner_lives_though_its_inbox_is_cut(worker, seed):
-    """For longer than an owner without an inbox is left to say so; who sees its process knows better."""
     with Scene(worker, seed, sleep_ms=3000, lease_ms=4 * LEASE) as s:
         leader, _ = s.leader_and_waiters(2)
-        s.fleet.freeze(leader)
-        s.server.command("CLIENT", "KILL", "TYPE", "pubsub")
-        time.sleep((GRACE + QUICK + POLL) / 1000 * 1.5)
-        s.fleet.thaw(leader)
+        stop_without_inbox(s, leader)
         return s.finish(most_runs=1)
 
 
@@ -485,10 +489,7 @@ def stopped_owner_lives_for_who_has_no_descriptors(worker, seed):
             time.sleep(0.002)
         for name in waiters:
             resource.prlimit(s.fleet.processes[name].pid, resource.RLIMIT_NOFILE, (3, 3))
-        s.fleet.freeze(leader)
-        s.server.command("CLIENT", "KILL", "TYPE", "pubsub")
-        time.sleep((GRACE + QUICK + POLL) / 1000 * 1.5)
-        s.fleet.thaw(leader)
+        stop_without_inbox(s, leader)
         return s.finish(most_runs=1)
 
 
