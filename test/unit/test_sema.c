@@ -8,6 +8,7 @@
 #include <weft/sema.h>
 
 #include <limits.h>
+#include <sys/mman.h>
 
 enum { CROWD = 12 };
 
@@ -65,6 +66,17 @@ TEST(sema_of_zero_bytes_has_no_units)
 	CHECK(!weft_sema_try_acquire(&s, 1));
 	weft_sema_release(&s, 1);
 	weft_sema_acquire(&s, 1);
+}
+
+TEST(sema_release_of_no_units_touches_nothing)
+{
+	void *gone = mmap(NULL, sizeof(weft_sema), PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	volatile long none = 0;
+
+	CHECK(gone != MAP_FAILED);
+	weft_sema_release(gone, 0);
+	weft_sema_release(gone, none);
 }
 
 /* As many inside as there are units, and no more. */
