@@ -12,7 +12,7 @@
  *	                                                  QUEUED, and starts it
  *	QUEUED       a task that has not begun    no      the task: to IDLE
  *
- * A1  State and link change under the bucket lock of the context's address,
+ * A1  State and link change under the bucket lock of the address in priv_ctx,
  *     not under the lock in the context: the timer and weft_ctx_after_stop()
  *     cannot know whether the context still exists. It does as long as an
  *     after-func is linked, because weft_ctx_fini() unlinks them all under the
@@ -26,6 +26,13 @@
  * A3  The task stops the timer before it calls the function, so that the timer
  *     is neither running nor ever will when *a goes. It cannot be left to the
  *     walk: a timer is not to be stopped under a lock that its fire may take.
+ * A4  A start on another context goes over to that one's bucket: it stores
+ *     priv_ctx (release) as the last thing under the lock of the old one. Who
+ *     has a lock and finds (acquire) that it belongs to what priv_ctx says by
+ *     now sees all that was done under the old one, and nobody else can have
+ *     the right one. The tempting wrong version does not look again: it has
+ *     read priv_ctx and sleeps at the old lock while the function starts *a
+ *     anew, and then takes *a out of a list under a lock that is not the list's.
  */
 #include "base/list.h"
 #include "base/trap.h"
@@ -54,10 +61,27 @@ static room *room_of(weft_ctx_after *a)
 	return (room *)(void *)a->priv_room;
 }
 
+/* A4 */
 static weft__bucket *lock_bucket(const weft_ctx_after *a)
 {
-	/* One without a context has a bucket too. */
-	return weft__lot_lock(a->priv_ctx ? (void *)a->priv_ctx : (void *)a);
+	for (;;) {
+		weft_ctx *c = weft_atomic_load(&a->priv_ctx, relaxed);
+		/* One without a context has a bucket too. */
+		const void *address = c != NULL ? (const void *)c : a;
+		weft__bucket *b = weft__lot_lock(address);
+
+		if (likely(weft_atomic_load(&a->priv_ctx, acquire) == c))
+			return b;
+		weft__lot_unlock(b);
+	}
+}
+
+static void set_state(weft_ctx_after *a, uint32_t state)
+{
+	weft__bucket *b = lock_bucket(a);
+
+	a->priv_state = state;
+	weft__lot_unlock(b);
 }
 
 static void run(weft__task *task)
@@ -65,12 +89,9 @@ static void run(weft__task *task)
 	weft_ctx_after *a = task->object;
 	weft_fn fn = __extension__(weft_fn) task->fn;
 	void *arg = task->arg;
-	weft__bucket *b;
 
 	weft__timer_stop(&room_of(a)->timer);	/* A3 */
-	b = lock_bucket(a);
-	a->priv_state = IDLE;
-	weft__lot_unlock(b);
+	set_state(a, IDLE);
 	fn(arg);
 }
 
@@ -141,7 +162,9 @@ static int start_timer(weft_ctx_after *a, const weft_ctx *c)
 
 static void check_not_copied(const weft_ctx_after *a)
 {
-	if (unlikely(a->priv_stamp != 0 && a->priv_stamp != weft__stamp(a)))
+	uint32_t stamp = weft_atomic_load(&a->priv_stamp, relaxed);
+
+	if (unlikely(stamp != 0 && stamp != weft__stamp(a)))
 		weft_panic("weft_ctx_after is copied");
 }
 
@@ -156,9 +179,9 @@ static void prepare(weft_ctx_after *a, weft_ctx *c)
 		weft_panic("context: after-func started twice");
 	}
 	a->priv_state = SETUP;
+	weft_atomic_store(&a->priv_stamp, weft__stamp(a), relaxed);
+	weft_atomic_store(&a->priv_ctx, c, release);	/* A4 */
 	weft__lot_unlock(b);
-	a->priv_stamp = weft__stamp(a);
-	a->priv_ctx = c;
 }
 
 int weft_ctx_after_start(weft_ctx_after *a, weft_ctx *c, weft_fn fn, void *arg)
@@ -169,14 +192,14 @@ int weft_ctx_after_start(weft_ctx_after *a, weft_ctx *c, weft_fn fn, void *arg)
 		weft__fatal("go of nil func value");
 	prepare(a, c);
 	if (c == NULL) {
-		a->priv_state = ARMED;
+		set_state(a, ARMED);
 		return 0;
 	}
 	task->fn = __extension__(void *) fn;
 	task->arg = arg;
 	task->site = __builtin_return_address(0);
 	if (weft__runtime_start() != 0 || start_timer(a, c) != 0) {
-		a->priv_state = IDLE;
+		set_state(a, IDLE);
 		return -ENOMEM;
 	}
 	if (arm(a, c))
@@ -187,13 +210,14 @@ int weft_ctx_after_start(weft_ctx_after *a, weft_ctx *c, weft_fn fn, void *arg)
 bool weft_ctx_after_stop(weft_ctx_after *a)
 {
 	weft__bucket *b;
-	bool prevented;
+	bool prevented, timed;
 
 	check_not_copied(a);
 	b = lock_bucket(a);
+	timed = weft_atomic_load(&a->priv_ctx, relaxed) != NULL;
 	prevented = take(a, IDLE);
 	weft__lot_unlock(b);
-	if (prevented && a->priv_ctx != NULL)
+	if (prevented && timed)
 		weft__timer_stop(&room_of(a)->timer);
 	return prevented;
 }

@@ -550,6 +550,54 @@ TEST(ctx_after_whose_timer_is_faster_than_its_start_runs)
 	free_ctx(c);
 }
 
+static void stop_and_note(void *arg)
+{
+	hook *h = arg;
+
+	CHECK(weft_ctx_after_stop(&h->after));
+	weft_atomic_store(h->prevented, 1, seq_cst);
+}
+
+/* Lock the bucket of a context that has not the same as c. */
+static weft__bucket *lock_other_bucket(const weft_ctx *c, weft_ctx **other)
+{
+	static weft_ctx many[64];
+	weft__lot_table *t = weft_atomic_load(&weft__lot_current, acquire);
+
+	*other = many;
+	while (weft__lot_bucket(t, *other) == weft__lot_bucket(t, c))
+		CHECK_LT(++*other - many, 64);
+	return weft__lot_lock(*other);
+}
+
+/*
+ * The stop has seen the context of before, and sleeps at its bucket, when a
+ * start on another is through: it does not go by the lock that it has.
+ */
+TEST(ctx_after_stop_follows_it_to_its_next_context)
+{
+	int prevented = 0;
+	hook h = {.prevented = &prevented};
+	weft_ctx c = {0}, *before;
+	weft__bucket *old, *new;
+
+	CHECK_EQ(weft_ctx_after_start(&h.after, &c, run_hook, &h), 0);
+	old = lock_other_bucket(&c, &before);
+	weft_atomic_store(&h.after.priv_ctx, before, release);
+	test_start_thread(stop_and_note, &h);
+	test_until(weft_atomic_load(&old->lock.word, relaxed) == 2);
+	new = weft__lot_lock(&c);
+	weft_atomic_store(&h.after.priv_ctx, &c, release);
+	weft__lot_unlock(old);
+	test_until(weft_atomic_load(&prevented, seq_cst) != 0 ||
+		   weft_atomic_load(&new->lock.word, relaxed) == 2);
+	CHECK_EQ(weft_atomic_load(&prevented, seq_cst), 0);
+	weft__lot_unlock(new);
+	test_join_all();
+	CHECK_EQ(weft_atomic_load(&prevented, seq_cst), 1);
+	weft_ctx_fini(&c);
+}
+
 static void free_hook(void *arg)
 {
 	hook *h = arg;
