@@ -76,7 +76,8 @@ static inline uint32_t weft__ctx_park_until(weft__waiter *w, weft_ctx *ctx,
 
 /*
  * Put w in c's list of waiters: false if c is done, but what has expired may
- * pass for not done. And take it out again, if it is still there.
+ * pass for not done. What the canceller did happens before a return of false.
+ * And take it out again, if it is still there.
  */
 bool weft__ctx_enlist(weft_ctx *c, weft__waiter *w);
 void weft__ctx_delist(weft_ctx *c, weft__waiter *w);

@@ -7,7 +7,7 @@ bool weft__ctx_enlist(weft_ctx *c, weft__waiter *w)
 {
 	bool open;
 
-	if (weft_atomic_load(&c->priv_err, relaxed) != 0)
+	if (weft_atomic_load(&c->priv_err, acquire) != 0)
 		return false;
 	weft__ctx_check_not_copied(c);
 	weft__ctx_lock(c);

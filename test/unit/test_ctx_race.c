@@ -113,6 +113,32 @@ TEST(ctx_wait_that_meets_its_cancellation_at_the_lock_returns)
 	}
 }
 
+typedef struct {
+	weft_ctx c;
+	int result;
+} answer;
+
+static void cancel_with_an_answer(void *arg)
+{
+	answer *a = arg;
+
+	a->result = 42;
+	weft_ctx_cancel(&a->c, 0);
+}
+
+/* It comes too late to be in the list, and must not ask again. */
+TEST_FLAVOURS(ctx_enlist_that_fails_shows_what_was_done_before)
+{
+	answer a = {0};
+	weft__waiter w = {0};
+
+	test_start(cancel_with_an_answer, &a);
+	test_until(weft_atomic_load(&a.c.priv_err, relaxed) != 0);
+	CHECK(!weft__ctx_enlist(&a.c, &w));
+	CHECK_EQ(a.result, 42);
+	test_join_all();
+}
+
 /* The walk is still busy with the siblings when the first is gone. */
 TEST_FLAVOURS(ctx_children_may_be_freed_by_pollers_while_the_parent_is_cancelled)
 {
