@@ -29,10 +29,13 @@
  *     waiting, until its context is done, or until somebody waits for a new
  *     descriptor of the same number. Then it is told -EBADF; the new one's
  *     events are never mistaken for its own.
- *   - The first wait that finds its descriptor not ready starts a thread that
- *     waits for all of them, in epoll(7). weft_run() ends it if nobody waits
- *     any more when it returns. For weft_run() it is a plain thread, which may
- *     wake a task while weft_run() ends: wait for the tasks that matter.
+ *   - While tasks run their workers look at the descriptors, in epoll(7): those
+ *     that have nothing else to do sleep there, the others look now and then. If
+ *     all of them compute, what becomes ready is told within some milliseconds.
+ *   - Otherwise a thread looks, which the first wait starts that finds its
+ *     descriptor not ready. weft_run() ends it if nobody waits any more when it
+ *     returns. For weft_run() it is a plain thread, which may wake a task when
+ *     weft_run() has ended: wait for the tasks that matter.
  */
 #ifndef WEFT_FD_H
 #define WEFT_FD_H

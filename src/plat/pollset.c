@@ -89,7 +89,9 @@ static int open_both(weft__pollset *p)
 		close(p->epoll);
 		return err;
 	}
-	err = control(p, EPOLL_CTL_ADD, p->bell, EPOLLIN, WEFT__POLLSET_BELL);
+	/* Edge-triggered: told once for each ring, and never read. */
+	err = control(p, EPOLL_CTL_ADD, p->bell, EPOLLIN | EPOLLET,
+		      WEFT__POLLSET_BELL);
 	if (err != 0)
 		weft__pollset_close(p);
 	return err;

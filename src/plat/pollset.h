@@ -9,6 +9,8 @@
 
 #include "base/base.h"
 
+#include <weft/time.h>
+
 /*
  * What fd is ready for now, of events and of what poll() reports unasked; 0:
  * nothing; -EBADF: it is not open.
@@ -44,8 +46,13 @@ int weft__pollset_change(weft__pollset *p, int fd, uint32_t events,
 			 uint64_t tag);
 void weft__pollset_remove(weft__pollset *p, int fd);
 
-/* Sleep until there is something to tell. Returns how much there is, 0 … max. */
-int weft__pollset_wait(weft__pollset *p, weft__pollset_event *events, int max);
+/*
+ * Sleep until there is something to tell, or until deadline (WEFT_NEVER: none; 0:
+ * do not sleep at all). Returns how much there is, 0 … max; for no reason, or when
+ * the deadline has passed, 0.
+ */
+int weft__pollset_wait(weft__pollset *p, weft__pollset_event *events, int max,
+		       weft_time deadline);
 enum { WEFT__POLLSET_MAX = 64 };
 
 /* Is fd one of the set's own? */
@@ -54,7 +61,7 @@ static inline bool weft__pollset_owns(const weft__pollset *p, int fd)
 	return fd == p->epoll || fd == p->bell;
 }
 
-/* Let weft__pollset_wait() tell of WEFT__POLLSET_BELL. */
+/* Let one weft__pollset_wait() tell of WEFT__POLLSET_BELL. */
 void weft__pollset_ring(weft__pollset *p);
 
 /*

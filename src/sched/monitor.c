@@ -11,6 +11,7 @@
 #include "plat/futex.h"
 #include "sched/census.h"
 #include "sched/dump.h"
+#include "sched/poller.h"
 
 enum {
 	TICK_NS = 1000000,
@@ -72,6 +73,10 @@ static void look_around(weft_time now)
 	for (uint32_t i = 0; i < count; i++)
 		look_at(weft__rt.workers[i], &l);
 	weft__runtime_retry_threads();	/* S4: its lock */
+	if (weft__poller_neglected(TICK_NS, now)) {
+		weft__poller_look();
+		weft__runtime_want_watcher();
+	}
 	if (!weft__runtime_has_work(NULL))
 		return;
 	for (uint32_t i = 0; i < count; i++) {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who waits for which descriptor, and the thread that tells them.
+ * Who waits for which descriptor, and who tells them: while the runtime runs its
+ * workers, when they have nothing else to do and now and then when they have;
+ * otherwise a thread, the poller.
  *
  * Every descriptor number that was ever waited for has a record with its
  * waiters. It is armed in epoll for what all of them want, ONESHOT: it is told
@@ -27,16 +29,39 @@
  * F6  The set's own descriptors are nobody else's, although a wait that
  *     overlaps with the close of its descriptor may meet them under its number.
  *
- * To the scheduler the poller is a plain thread: what it wakes goes to the
- * global queue (S4, S6), and who is woken may start the runtime anew.
+ * F7  One looks at a time, and has the word looks; the one who sleeps at it is
+ *     said to watch. The thread never looks while it is the workers' duty: it
+ *     is asked for it, and hands it over itself when it is out of the set. So
+ *     a ring for the watcher, which is told once, is told to the watcher, or
+ *     if that has left already to nobody it matters to.
+ *     Tempting and wrong: to have the thread stay in epoll_wait for when all
+ *     workers are busy. It takes the ring, and the watcher sleeps on.
+ * F8  While it is the workers' duty, one of them is awake, or one watches, or
+ *     somebody is about to wake one for it. A worker that falls asleep has said
+ *     so before it tries to watch. It fails if another one looks, which is a
+ *     worker that is awake, or the monitor, who sees to it afterwards that one
+ *     watches (weft__runtime_want_watcher()); and so does the thread, after it
+ *     has handed over. Should all who are awake be busy for long, the monitor
+ *     looks, and has one of those who sleep watch.
+ * F9  Who stops the runtime joins the thread, and nobody may start it meanwhile.
+ *     The thread may want to, if it wakes a task: S6. So while it tells it is
+ *     counted, and is not joined. It is counted before it takes the lock of a
+ *     record, and so before whoever it tells is counted out; where it is found
+ *     not to be, nobody waits, and it has nobody to wake.
+ *
+ * To the scheduler the poller is a plain thread, and so is the monitor: what it
+ * wakes goes to the global queue (S4, S6), and who is woken may start the runtime
+ * anew.
  */
 #include "sched/poller.h"
 
+#include "plat/futex.h"
 #include "plat/lock.h"
 #include "plat/pages.h"
 #include "plat/pollset.h"
 #include "plat/thread.h"
 #include "sched/fork.h"
+#include "sched/sched.h"
 
 #include <errno.h>
 
@@ -50,14 +75,23 @@ typedef struct {
 /* Records come in chunks, each twice as large as the one before. */
 enum { FIRST_CHUNK = 64, CHUNKS = 26 };
 
+/* Whose it is to look: the thread's, or the workers'. F7 */
+enum { OURS, ASKED, THEIRS };
+
 static struct {
 	weft__lock life;
 	bool running;
-	size_t users;		/* between begin and end */
+	size_t users;		/* atomic: between begin and end, or F9 */
 	weft__thread thread;
+	uint32_t duty;		/* futex: OURS to THEIRS */
 	uint32_t stop;		/* atomic */
 	weft__pollset set;
 	record *chunks[CHUNKS];	/* atomic */
+
+	uint32_t looks;		/* atomic: somebody does: F7 */
+	weft_time looked;	/* atomic: when a worker last did */
+	int count;		/* what was told to who looks */
+	weft__pollset_event events[WEFT__POLLSET_MAX];
 } poller;
 
 /* ---- records ---- */
@@ -193,20 +227,43 @@ static void deliver(const weft__pollset_event *event, weft__wakeups *wakeups)
 	weft__lock_drop(&r->lock);
 }
 
+static void deliver_all(const weft__pollset_event *events, int n,
+			weft__wakeups *wakeups)
+{
+	for (int i = 0; i < n; i++)
+		if (events[i].tag != WEFT__POLLSET_BELL)
+			deliver(&events[i], wakeups);
+}
+
+/* Sleep until the workers are gone. F7, F8 */
+static void leave_it_to_workers(void)
+{
+	uint32_t asked = ASKED;
+
+	if (weft_atomic_cas(&poller.duty, &asked, (uint32_t)THEIRS, acq_rel,
+			    relaxed))
+		weft__runtime_want_watcher();
+	weft__futex_wait(&poller.duty, THEIRS, WEFT_NEVER);
+}
+
 static void *poller_main(void *unused)
 {
 	weft__pollset_event events[WEFT__POLLSET_MAX];
 	weft__wakeups wakeups = {0};
+	int n;
 
 	(void)unused;
 	while (!weft_atomic_load(&poller.stop, acquire)) {
-		int n = weft__pollset_wait(&poller.set, events,
-					   WEFT__POLLSET_MAX);
-
-		for (int i = 0; i < n; i++)
-			if (events[i].tag != WEFT__POLLSET_BELL)
-				deliver(&events[i], &wakeups);
+		if (weft_atomic_load(&poller.duty, acquire) != OURS) {
+			leave_it_to_workers();
+			continue;
+		}
+		n = weft__pollset_wait(&poller.set, events, WEFT__POLLSET_MAX,
+				       WEFT_NEVER);
+		weft_atomic_add(&poller.users, 1, relaxed);	/* F9 */
+		deliver_all(events, n, &wakeups);
 		weft__wake(&wakeups);
+		weft_atomic_sub(&poller.users, 1, relaxed);
 	}
 	return NULL;
 }
@@ -221,6 +278,10 @@ static int start(void)
 	if (err != 0)
 		return err;
 	weft_atomic_store(&poller.stop, 0, relaxed);
+	weft_atomic_store(&poller.duty,
+			  weft_atomic_load(&weft__rt.running, seq_cst) ? ASKED
+								       : OURS,
+			  relaxed);
 	err = weft__thread_start(&poller.thread, "weft poller", poller_main,
 				 NULL);
 	if (err != 0) {
@@ -234,7 +295,10 @@ static int start(void)
 void weft__poller_stop(void)
 {
 	weft__lock_take(&poller.life);
-	if (poller.running && poller.users == 0) {	/* F5 */
+	weft_atomic_store(&poller.duty, OURS, relaxed);
+	weft__futex_wake(&poller.duty, 1);
+	if (poller.running &&
+	    weft_atomic_load(&poller.users, relaxed) == 0) {	/* F5, F9 */
 		weft_atomic_store(&poller.stop, 1, release);
 		weft__pollset_ring(&poller.set);
 		weft__thread_join(&poller.thread);
@@ -242,6 +306,96 @@ void weft__poller_stop(void)
 		poller.running = false;
 	}
 	weft__lock_drop(&poller.life);
+}
+
+/* ---- workers ---- */
+
+void weft__poller_hand_over(void)
+{
+	weft__lock_take(&poller.life);
+	if (poller.running &&
+	    weft_atomic_load(&poller.duty, relaxed) == OURS) {
+		weft_atomic_store(&poller.duty, ASKED, release);
+		weft__pollset_ring(&poller.set);
+	}
+	weft__lock_drop(&poller.life);
+}
+
+bool weft__poller_has_duty(void)
+{
+	return weft_atomic_load(&poller.duty, acquire) == THEIRS;
+}
+
+bool weft__poller_wanted(void)
+{
+	return weft__poller_has_duty() &&
+	       weft_atomic_load(&poller.users, relaxed) > 0;
+}
+
+static bool look_begin(void)
+{
+	uint32_t nobody = 0;
+
+	return weft_atomic_load(&poller.looks, relaxed) == 0 &&
+	       weft_atomic_cas(&poller.looks, &nobody, 1, acquire, relaxed);
+}
+
+static void look_end(void)
+{
+	weft__wakeups wakeups = {0};
+
+	deliver_all(poller.events, poller.count, &wakeups);
+	weft_atomic_store(&poller.looks, 0, release);
+	weft__wake(&wakeups);
+}
+
+bool weft__poller_look(void)
+{
+	bool found;
+
+	if (!weft__poller_wanted() || !look_begin())
+		return false;
+	poller.count = weft__pollset_wait(&poller.set, poller.events,
+					  WEFT__POLLSET_MAX, 0);
+	weft_atomic_store(&poller.looked, weft_now(), relaxed);
+	found = poller.count > 0;
+	look_end();
+	return found;
+}
+
+bool weft__poller_neglected(weft_duration age, weft_time now)
+{
+	return weft__poller_wanted() &&
+	       now - weft_atomic_load(&poller.looked, relaxed) >= age;
+}
+
+bool weft__poller_watch_begin(void)
+{
+	if (!weft__poller_has_duty() || !look_begin())
+		return false;
+	poller.count = 0;
+	return true;
+}
+
+bool weft__poller_watch_wait(weft_time deadline)
+{
+	int n = weft__pollset_wait(&poller.set, poller.events,
+				   WEFT__POLLSET_MAX, deadline);
+
+	if (n > 1 || (n == 1 && poller.events[0].tag != WEFT__POLLSET_BELL))
+		poller.count = n;
+	return poller.count == 0 && (n > 0 || weft_now() < deadline);
+}
+
+void weft__poller_watch_end(void)
+{
+	weft_atomic_store(&poller.looked, weft_now(), relaxed);
+	look_end();
+}
+
+void weft__poller_ring(void)
+{
+	weft__pollset_ring(&poller.set);
 }
 
 /* ---- waiting ---- */
@@ -253,7 +407,8 @@ static bool enter_running(void)
 
 	weft__lock_take(&poller.life);
 	running = poller.running;
-	poller.users += running;
+	if (running)
+		weft_atomic_add(&poller.users, 1, relaxed);
 	weft__lock_drop(&poller.life);
 	return running;
 }
@@ -269,7 +424,8 @@ static record *enter(int fd, int *err)
 	if (*err == 0) {
 		r = make(fd);
 		*err = r != NULL ? 0 : -ENOMEM;
-		poller.users += r != NULL;
+		if (r != NULL)
+			weft_atomic_add(&poller.users, 1, relaxed);
 	}
 	weft__lock_drop(&poller.life);
 	return r;
@@ -278,7 +434,7 @@ static record *enter(int fd, int *err)
 static void leave(void)
 {
 	weft__lock_take(&poller.life);
-	poller.users--;
+	weft_atomic_sub(&poller.users, 1, relaxed);
 	weft__lock_drop(&poller.life);
 }
 
@@ -339,7 +495,7 @@ bool weft__poller_waits(size_t *threads)
 	size_t users;
 
 	weft__lock_take(&poller.life);
-	users = poller.users;
+	users = weft_atomic_load(&poller.users, relaxed);
 	*threads = poller.running;
 	weft__lock_drop(&poller.life);
 	return users > 0;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Waiting for descriptors: a thread of its own that sleeps in epoll_wait(2),
- * started by the first wait that finds its descriptor not ready. poller.c says
- * what it promises.
+ * Waiting for descriptors, in epoll(7), which is set up by the first wait that
+ * finds its descriptor not ready. poller.c says what it promises.
  */
 #ifndef WEFT_SRC_SCHED_POLLER_H
 #define WEFT_SRC_SCHED_POLLER_H
@@ -28,13 +27,37 @@ void weft__poller_end(weft__fd_waiter *w);
 /* How many wait for fd now. */
 size_t weft__poller_count(int fd);
 
-/* Does anybody wait; *threads is how many the poller has. */
+/* Does anybody wait; *threads is how many threads it has of its own. */
 bool weft__poller_waits(size_t *threads);
 
 /* Close fd; who waits for it is told -EBADF. What close(2) says. */
 int weft__poller_close(int fd);
 
-/* End the thread, if nobody waits. */
+/* ---- the runtime: F7, F8 ---- */
+
+/* It runs: its workers are to look. */
+void weft__poller_hand_over(void);
+/* It does not: the thread is to, or ends, if nobody waits. */
 void weft__poller_stop(void);
+
+/* Is it up to the workers to look, and does anybody wait? */
+bool weft__poller_has_duty(void);
+bool weft__poller_wanted(void);
+/* Look, and wake those who wait no longer. False: nobody, or another one looks. */
+bool weft__poller_look(void);
+/* Has nobody looked for that long, though it is wanted? */
+bool weft__poller_neglected(weft_duration age, weft_time now);
+
+/*
+ * Watch: sleep until there is something to tell, or until deadline. begin is for
+ * one at a time: false, there is one, or it is not wanted. wait returns true if
+ * nothing has come of it. end wakes whom it concerns; the caller does not sleep any
+ * more.
+ */
+bool weft__poller_watch_begin(void);
+bool weft__poller_watch_wait(weft_time deadline);
+void weft__poller_watch_end(void);
+/* Have the one who watches return from its wait. */
+void weft__poller_ring(void);
 
 #endif

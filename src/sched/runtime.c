@@ -146,12 +146,31 @@ static void rouse_monitor(void)
 	}
 }
 
+/* With the lock held. */
+static void end_sleep(weft__worker *w)
+{
+	weft_atomic_store(&w->sleep, 0, release);
+	if (w == weft__rt.watcher)
+		weft__poller_ring();
+	else
+		weft__futex_wake(&w->sleep, 1);
+}
+
 static void wake_idle(weft__worker *w)
 {
 	idle_remove(w);
-	weft_atomic_store(&w->sleep, 0, release);
-	weft__futex_wake(&w->sleep, 1);
+	end_sleep(w);
 	rouse_monitor();
+}
+
+void weft__runtime_want_watcher(void)
+{
+	weft__lock_take(&weft__rt.lock);
+	if (weft__rt.watcher == NULL && weft__rt.idle != NULL) {
+		wake_idle(weft__rt.idle);
+		update_room();
+	}
+	weft__lock_drop(&weft__rt.lock);
 }
 
 void weft__runtime_push_pinned(weft__task *task)
@@ -247,7 +266,34 @@ static void idle_leave(weft__worker *w)
 		update_room();
 		rouse_monitor();
 	}
+	if (weft__rt.watcher == w)
+		weft__rt.watcher = NULL;
 	weft__lock_drop(&weft__rt.lock);
+}
+
+/* Is w to sleep at the descriptors? Not if it was woken just now. */
+static bool watch_begin(weft__worker *w)
+{
+	bool watches;
+
+	if (!weft__poller_has_duty())
+		return false;
+	weft__lock_take(&weft__rt.lock);
+	watches = w->idle && weft__poller_watch_begin();
+	if (watches)
+		weft__rt.watcher = w;
+	weft__lock_drop(&weft__rt.lock);
+	return watches;
+}
+
+static void idle_watch(weft__worker *w)
+{
+	while (weft_atomic_load(&w->sleep, acquire) == 1)
+		if (!weft__poller_watch_wait(
+			    weft_atomic_load(&w->timers.next, seq_cst)))
+			break;
+	idle_leave(w);
+	weft__poller_watch_end();
 }
 
 static bool idle_quit(weft__worker *w)
@@ -293,6 +339,10 @@ bool weft__runtime_idle(weft__worker *w)
 		return false;
 	weft__bump(&w->sleeps);
 	weft__block_flush(w);
+	if (watch_begin(w)) {
+		idle_watch(w);
+		return true;
+	}
 	while (weft_atomic_load(&w->sleep, acquire) == 1)
 		if (!weft__futex_wait(&w->sleep, 1,
 				      weft_atomic_load(&w->timers.next, seq_cst)))
@@ -400,10 +450,8 @@ static void wake_all(void)
 	weft__worker *w;
 
 	weft__lock_take(&weft__rt.lock);
-	for (w = weft__rt.idle; w != NULL; w = w->idle_next) {
-		weft_atomic_store(&w->sleep, 0, release);
-		weft__futex_wake(&w->sleep, 1);
-	}
+	for (w = weft__rt.idle; w != NULL; w = w->idle_next)
+		end_sleep(w);
 	update_room();
 	weft__lock_drop(&weft__rt.lock);
 }
@@ -472,6 +520,7 @@ static int start(void)
 		weft_atomic_store(&weft__rt.running, 0, seq_cst);
 		return -ENOMEM;
 	}
+	weft__poller_hand_over();
 	return 0;
 }
 

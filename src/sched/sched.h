@@ -33,7 +33,7 @@
  *     running (seq_cst) after that. Neither a worker nor the monitor meets it
  *     cleared: they are started after and joined before, but for the first
  *     worker, whom nobody joins in that time. Starting would wait for who
- *     joins.
+ *     joins. The poller may meet it, and is not joined then: F9 of poller.c.
  * S7  A task that is pinned and ready is in the list of the worker it has
  *     parked on, which only that worker empties. The list is under the
  *     runtime's lock, as idle and live are: who puts a task in and finds the
@@ -184,6 +184,7 @@ typedef struct {
 	/* Under lock: who sleeps, who is stuck. */
 	weft__lock lock;
 	weft__worker *idle;
+	weft__worker *watcher;	/* sleeps at the descriptors, or NULL */
 	uint32_t live_count;	/* workers with a thread */
 	uint32_t idle_count;
 	uint32_t stuck_count;
@@ -213,6 +214,9 @@ WEFT_PRIV_COLD weft__task *weft__runtime_take_pinned(weft__worker *w);
 WEFT_PRIV_COLD void weft__runtime_unstick(weft__worker *w);
 /* w blocks, or was seen to, in the task of that tick. */
 WEFT_PRIV_COLD void weft__runtime_stick(weft__worker *w, uint32_t tick);
+
+/* If nobody watches the descriptors, have one of those who sleep do it. */
+void weft__runtime_want_watcher(void);
 
 /* Perhaps threads can be had again. */
 void weft__runtime_retry_threads(void);

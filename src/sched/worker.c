@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a worker does next: its own queues, the global one, other workers'. */
+#include "sched/poller.h"
 #include "sched/sched.h"
 #include "sched/trace.h"
 
@@ -17,6 +18,7 @@ enum {
 	SEARCH_ROUNDS = 4,
 	SEARCH_PAUSES = 40,	/* between rounds: about a microsecond */
 	MANY = 32,		/* ready tasks: more than are warm */
+	LOOK_EVERY_NS = 50000,	/* at the descriptors, however busy */
 	FETCH_BYTES = 1024,	/* of a stack that is about to run */
 };
 
@@ -251,11 +253,17 @@ bool weft__worker_may_help(weft__worker *w)
 	       weft__deque_count(&w->fresh) > 0;
 }
 
-/* Now and then, in turn, those that newer ones or ready ones would starve. */
+/*
+ * Now and then, in turn, those that newer ones or ready ones would starve; and
+ * those whose descriptors are ready.
+ */
 static weft__task *take_oldest(weft__worker *w)
 {
 	weft__task *task = NULL;
 
+	if (unlikely(weft__poller_wanted()) &&
+	    weft__poller_neglected(LOOK_EVERY_NS, weft_now()))
+		weft__poller_look();
 	switch (w->picks / FAIR_EVERY % 3) {
 	case 0:
 		task = weft__deque_steal(&w->fresh);
@@ -615,6 +623,8 @@ static weft__task *search(weft__worker *w)
 
 	weigh_stolen(w);
 	task = find_others(w);
+	if (task == NULL && weft__poller_look())
+		task = find_own(w);
 	if (task != NULL)
 		return task;
 	search_begin(w);

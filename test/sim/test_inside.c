@@ -3,12 +3,14 @@
  * What is proved in comments inside the library, explored: each in some
  * thousand worlds, by three threads or more, since two show little.
  */
+#define _GNU_SOURCE
 #include "door.h"
 #include "queue.h"
 #include "test.h"
 
 #include <weft/cond.h>
 #include <weft/ctx.h>
+#include <weft/fd.h>
 #include <weft/flight.h>
 #include <weft/loop.h>
 #include <weft/mutex.h>
@@ -18,6 +20,7 @@
 #include <weft/waitgroup.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
@@ -571,6 +574,67 @@ TEST(pinned_task_is_woken_as_its_worker_falls_asleep)
 			.quiet = true};
 
 	CHECK_EQ(weft_sim_explore(&sim, wake_one_that_is_pinned, NULL), 0);
+}
+
+/* ---- descriptors: who looks, and who is woken for what ---- */
+
+typedef struct {
+	int ends[2];
+} channel;
+
+static channel channels[2];
+
+static void wait_for_byte(void *channel_)
+{
+	const channel *c = channel_;
+	char byte;
+
+	while (read(c->ends[0], &byte, 1) != 1)
+		CHECK_EQ(weft_wait_fd(NULL, c->ends[0], POLLIN), POLLIN);
+	weft_atomic_add(&woken, 1, release);
+}
+
+static void *wait_for_byte_in_thread(void *channel_)
+{
+	wait_for_byte(channel_);
+	return NULL;
+}
+
+/*
+ * A task and a thread wait, and are told by whoever looks: a worker that is awake,
+ * one that watches, the monitor, the thread that hands over. Meanwhile the one
+ * that watches is to run a task.
+ */
+static int tell_all_who_wait(void *unused)
+{
+	pthread_t thread;
+
+	(void)unused;
+	for (int i = 0; i < 2; i++)
+		if (pipe2(channels[i].ends, O_NONBLOCK | O_CLOEXEC) != 0)
+			return 1;
+	if (pthread_create(&thread, NULL, wait_for_byte_in_thread,
+			   &channels[0]) != 0 ||
+	    weft_go(wait_for_byte, &channels[1]) != 0)
+		return 1;
+	for (int i = 0; i < 2; i++) {
+		usleep(weft_sim_choose(3) * 100);	/* all may sleep by now */
+		if (weft_go(run_one, NULL) != 0)
+			return 1;
+		CHECK_EQ(write(channels[i].ends[1], "x", 1), 1);
+	}
+	while (weft_atomic_load(&woken, acquire) != 2 ||
+	       weft_atomic_load(&ran, acquire) != 2)
+		usleep(100);
+	pthread_join(thread, NULL);
+	for (int i = 0; i < 4; i++)
+		CHECK_EQ(weft_fd_close(channels[i / 2].ends[i % 2]), 0);
+	return 0;
+}
+
+TEST(who_waits_for_a_descriptor_is_told_whoever_looks)
+{
+	explore(tell_all_who_wait);
 }
 
 /* ---- once, wait group, cond, contexts, loops, flights ---- */

@@ -610,6 +610,145 @@ TEST(run_ends_the_thread_that_waited_for_descriptors)
 	}
 }
 
+/* ---- who looks ---- */
+
+static void count_one(void *count)
+{
+	weft_atomic_add((uint32_t *)count, 1, release);
+}
+
+static void doze(void)
+{
+	usleep(2000);	/* no wait of ours, so that all workers sleep */
+}
+
+/* Its sleep is one for descriptors, and has to end for everything else. */
+TEST(a_worker_that_watches_descriptors_is_woken_for_tasks)
+{
+	uint32_t ran = 0, woken = 0;
+	int ends[2];
+	wait_for w = {.events = POLLIN, .wanted = POLLIN, .woken = &woken};
+
+	one_worker();
+	open_pipe(ends);
+	w.fd = ends[0];
+	test_start_task(wait_here, &w);
+	test_until(weft__poller_count(w.fd) == 1);
+	for (uint32_t i = 1; i <= 50; i++) {
+		if (i % 2 == 0)
+			doze();
+		test_start_task(count_one, &ran);
+		test_until(load(&ran) == i);
+	}
+	CHECK_EQ(load(&woken), 0);
+	put_byte(ends[1]);
+	test_join_all();
+	close_both(ends);
+}
+
+static void nap_ten_times(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 10; i++)
+		CHECK_EQ(weft_sleep(NULL, WEFT_MS(1)), 0);
+}
+
+TEST(a_worker_that_watches_descriptors_is_woken_by_its_timers)
+{
+	int ends[2];
+	wait_for w = {.events = POLLIN, .wanted = POLLIN};
+
+	one_worker();
+	open_pipe(ends);
+	w.fd = ends[0];
+	test_start_task(wait_here, &w);
+	test_until(weft__poller_count(w.fd) == 1);
+	test_start_task(nap_ten_times, NULL);
+	test_until(weft_task_count() == 1);
+	put_byte(ends[1]);
+	test_join_all();
+	close_both(ends);
+}
+
+/* Nobody is awake who would look, nor has any of them slept for descriptors. */
+TEST(a_thread_that_waits_while_all_workers_sleep_is_told)
+{
+	uint32_t ran = 0;
+	int ends[2];
+	wait_for w = {.events = POLLIN, .wanted = POLLIN};
+
+	one_worker();
+	open_pipe(ends);
+	w.fd = ends[0];
+	test_start_task(count_one, &ran);
+	test_join_all();
+	for (int i = 0; i < 20; i++) {
+		usleep(i == 0 ? 50000 : 2000);	/* the monitor sleeps, too */
+		test_start_thread(wait_here, &w);
+		test_until(weft__poller_count(w.fd) == 1);
+		doze();
+		put_byte(ends[1]);
+		test_join_all();
+		get_byte(ends[0]);
+	}
+	close_both(ends);
+}
+
+typedef struct {
+	uint32_t *woken;
+	int out;
+	bool sleeps;	/* while it is told */
+} teller;
+
+static int tell_in_a_run(void *arg)
+{
+	teller *t = arg;
+	uint32_t before = load(t->woken);
+
+	put_byte(t->out);
+	while (load(t->woken) == before)
+		if (t->sleeps)
+			weft_sleep(NULL, WEFT_MS(1));
+		else
+			weft_yield();
+	return 0;
+}
+
+static int wait_for_one_who_waits(void *fd)
+{
+	while (weft__poller_count(*(int *)fd) == 0)
+		weft_yield();
+	return 0;
+}
+
+/* It begins to wait and is told before, in and after a run, in all ways. */
+TEST(a_thread_waits_for_a_descriptor_whether_a_runtime_comes_or_goes)
+{
+	uint32_t woken = 0;
+	int ends[2];
+	wait_for w = {.events = POLLIN, .wanted = POLLIN, .woken = &woken};
+	teller t = {.woken = &woken};
+
+	open_pipe(ends);
+	w.fd = ends[0];
+	t.out = ends[1];
+	for (uint32_t i = 0; i < 40; i++) {
+		t.sleeps = i % 4 == 1;
+		test_start_thread(wait_here, &w);
+		if (i % 8 != 7)
+			CHECK_EQ(weft_run(wait_for_one_who_waits, &ends[0]), 0);
+		test_until(weft__poller_count(w.fd) == 1);
+		if (i % 2 == 0)
+			put_byte(ends[1]);
+		else
+			CHECK_EQ(weft_run(tell_in_a_run, &t), 0);
+		test_join_all();
+		CHECK_EQ(load(&woken), i + 1);
+		get_byte(ends[0]);
+	}
+	close_both(ends);
+}
+
 static int ends_of_leaked[2];
 
 static int leak(void *arg)

@@ -425,11 +425,14 @@ bool weft__sim_block(const void *key, weft_time deadline, const char *reason)
 	return woken;
 }
 
-void weft__sim_block_epoll(int epoll)
+bool weft__sim_block_epoll(int epoll, weft_time deadline)
 {
+	bool woken;
+
 	machine.inside = true;
-	(void)block(NULL, WEFT_NEVER, epoll, "descriptors");
+	woken = block(NULL, deadline, epoll, "descriptors");
 	machine.inside = false;
+	return woken;
 }
 
 static weft__sim_thread *sleeper(const void *key, uint32_t which)

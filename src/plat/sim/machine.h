@@ -90,8 +90,8 @@ _Noreturn void weft__sim_exit(void *result);
 
 /* Sleep until a wake of key or the deadline. False: that has passed. */
 bool weft__sim_block(const void *key, weft_time deadline, const char *reason);
-/* Sleep until that epoll set has something to tell. */
-void weft__sim_block_epoll(int epoll);
+/* The same until that epoll set has something to tell. */
+bool weft__sim_block_epoll(int epoll, weft_time deadline);
 /* Wake at most count of those who sleep on key. */
 void weft__sim_wake(const void *key, uint32_t count);
 /* Others may have to run before the caller can go on. */

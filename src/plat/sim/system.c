@@ -142,14 +142,16 @@ void *weft__thread_data(void)
 
 /* ---- descriptors ---- */
 
-int weft__pollset_wait(weft__pollset *p, weft__pollset_event *events, int max)
+int weft__pollset_wait(weft__pollset *p, weft__pollset_event *events, int max,
+		       weft_time deadline)
 {
 	struct epoll_event e[WEFT__POLLSET_MAX];
 	int n;
 
 	weft_sim_point();
 	while ((n = epoll_wait(p->epoll, e, max, 0)) == 0)
-		weft__sim_block_epoll(p->epoll);
+		if (deadline == 0 || !weft__sim_block_epoll(p->epoll, deadline))
+			return 0;
 	for (int i = 0; i < n; i++)
 		events[i] = (weft__pollset_event){
 			.tag = e[i].data.u64,

@@ -174,6 +174,28 @@ void weft__block_flush(weft__worker *w)
 	(void)w;
 }
 
+/* Nobody waits for a descriptor: that is watch.c. */
+bool weft__poller_has_duty(void)
+{
+	return false;
+}
+
+bool weft__poller_wanted(void)
+{
+	return false;
+}
+
+bool weft__poller_look(void)
+{
+	return false;
+}
+
+bool weft__poller_neglected(weft_duration age, weft_time now)
+{
+	(void)age, (void)now;
+	return false;
+}
+
 /* What else the files name, and nobody comes to. */
 const uint32_t weft__layout[1];
 uint32_t weft__fork_mark;
@@ -194,7 +216,12 @@ NEVER_CALLED(void, weft__fault_install, weft__fault_describe *describe)
 NEVER_CALLED(void, weft__dump_prepare, void)
 NEVER_CALLED(void, weft__dump_if_asked, void)
 NEVER_CALLED(void, weft__deadlock_look, void)
+NEVER_CALLED(void, weft__poller_hand_over, void)
 NEVER_CALLED(void, weft__poller_stop, void)
+NEVER_CALLED(bool, weft__poller_watch_begin, void)
+NEVER_CALLED(bool, weft__poller_watch_wait, weft_time deadline)
+NEVER_CALLED(void, weft__poller_watch_end, void)
+NEVER_CALLED(void, weft__poller_ring, void)
 
 /* ---- the tasks ---- */
 
