@@ -49,7 +49,8 @@ WEFT_BEGIN
 /*
  * Wait until fd is ready for one of events, which are poll(2)'s (POLLIN,
  * POLLOUT, POLLPRI, POLLRDHUP); POLLERR and POLLHUP need not be asked for. A
- * descriptor that is ready costs one system call and nothing else.
+ * descriptor that is ready costs one system call and nothing else; but where
+ * waits before found that it was not, it is told like one that becomes ready.
  *
  * A regular file is always ready, as for poll(2). To keep a slow disk from
  * holding up others see weft_blocking_begin().

@@ -7,9 +7,9 @@
 
 static const weft__why why = {.text = "descriptor", .object = WEFT__OF_DESCRIPTOR};
 
-static int wait_until_ready(weft_ctx *ctx, int fd, uint32_t events)
+static int wait_until_ready(weft_ctx *ctx, int fd, uint32_t events, bool looked)
 {
-	weft__fd_waiter w = {.fd = fd, .events = events};
+	weft__fd_waiter w = {.fd = fd, .events = events, .looked = looked};
 	int err;
 
 	weft__waiter_init(&w.waiter, &why);
@@ -25,14 +25,15 @@ static int wait_until_ready(weft_ctx *ctx, int fd, uint32_t events)
 int weft_wait_fd(weft_ctx *ctx, int fd, short events)
 {
 	uint32_t wanted = (unsigned short)events;
-	int revents = weft__poll_now(fd, wanted);
+	bool looks = !weft__poller_is_tried(fd);
+	int revents = looks ? weft__poll_now(fd, wanted) : 0;
 	int err;
 
 	if (revents != 0)
 		return revents;
 	err = weft_ctx_err(ctx);
 	if (err == 0)
-		err = wait_until_ready(ctx, fd, wanted);
+		err = wait_until_ready(ctx, fd, wanted, looks);
 	if (err != -ECANCELED && err != -ETIMEDOUT)
 		return err;
 	/* It may have become ready before ctx was done. */

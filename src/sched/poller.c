@@ -70,10 +70,11 @@ typedef struct {
 	weft__lock lock;
 	uint32_t generation;
 	bool known;		/* probably in the set: try change first */
+	uint32_t tried;		/* atomic: waits that need no look first */
 } record;
 
 /* Records come in chunks, each twice as large as the one before. */
-enum { FIRST_CHUNK = 64, CHUNKS = 26 };
+enum { FIRST_CHUNK = 64, CHUNKS = 26, TRIED = 15 };
 
 /* Whose it is to look: the thread's, or the workers'. F7 */
 enum { OURS, ASKED, THEIRS };
@@ -438,6 +439,20 @@ static void leave(void)
 	weft__lock_drop(&poller.life);
 }
 
+bool weft__poller_is_tried(int fd)
+{
+	int chunk;
+	record *r;
+	uint32_t tried;
+
+	if (fd < 0 || weft__forked() || (r = find(fd, &chunk)) == NULL)
+		return false;
+	tried = weft_atomic_load(&r->tried, relaxed);
+	if (tried > 0)
+		weft_atomic_store(&r->tried, tried - 1, relaxed);
+	return tried > 0;
+}
+
 int weft__poller_begin(weft__fd_waiter *w)
 {
 	weft__wakeups wakeups = {0};
@@ -446,6 +461,8 @@ int weft__poller_begin(weft__fd_waiter *w)
 
 	if (r == NULL)
 		return err;
+	if (w->looked)
+		weft_atomic_store(&r->tried, TRIED, relaxed);
 	weft__lock_take(&r->lock);
 	/* A number that was closed by mistake may be ours now: F6. */
 	err = weft__pollset_owns(&poller.set, w->fd)

@@ -14,6 +14,7 @@ typedef struct weft__fd_waiter {
 	weft__link link;	/* in its descriptor's list, under its lock */
 	int fd;
 	uint32_t events;
+	bool looked;		/* in vain, before */
 } weft__fd_waiter;
 
 /*
@@ -23,6 +24,12 @@ typedef struct weft__fd_waiter {
  */
 int weft__poller_begin(weft__fd_waiter *w);
 void weft__poller_end(weft__fd_waiter *w);
+
+/*
+ * Who waits has mostly tried before, and to look first is in vain: it is taken to
+ * be so for some more waits when it was once. Counts one of them.
+ */
+bool weft__poller_is_tried(int fd);
 
 /* How many wait for fd now. */
 size_t weft__poller_count(int fd);

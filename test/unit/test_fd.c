@@ -138,6 +138,25 @@ TEST_FLAVOURS(wait_fd_that_is_cancelled_after_it_was_ready_says_so)
 		is_ready_and_cancelled(3);
 }
 
+/* Who found it not ready once has tried before each wait, it is thought. */
+TEST_FLAVOURS(wait_fd_of_what_is_always_ready_comes_to_look_first_again)
+{
+	int ends[2];
+	wait_for w = {.events = POLLIN, .wanted = POLLIN};
+
+	open_pipe(ends);
+	w.fd = ends[0];
+	test_start(wait_here, &w);
+	test_until(weft__poller_count(w.fd) == 1);
+	put_byte(ends[1]);
+	test_join_all();
+	CHECK(weft__poller_is_tried(w.fd));
+	for (int i = 0; i < 20; i++)
+		CHECK_EQ(weft_wait_fd(NULL, w.fd, POLLIN), POLLIN);
+	CHECK(!weft__poller_is_tried(w.fd));
+	close_both(ends);
+}
+
 TEST_FLAVOURS(wait_fd_of_a_file_is_ready_at_once)
 {
 	int fd = open("/proc/self/exe", O_RDONLY);
