@@ -68,6 +68,8 @@ const struct bench benches[] = {
 	TASKS(chan_buffered128),
 	TASKS(select_pingpong),
 	TASKS(skynet),
+	TASKS(fd_pingpong),
+	TASKS(fd_echo100),
 	TASKS(flight_solo),
 	TASKS(flight_keys),
 	TASKS(flight_hot),

@@ -144,6 +144,10 @@ ROWS = [
         row("select_pingpong", 500_000, (*BOTH, "bare"), goals=(goal(0.25, "go"),)),
     ),
     *rows(
+        "Descriptors",
+        *(row(bench, 20_000, (*BOTH, "pthread", "bare")) for bench in ("fd_pingpong", "fd_echo100")),
+    ),
+    *rows(
         "Plain threads",
         row("thread_once", 100 * M, ("tbb", "nsync", "glib", "pthread"), n_of={"nsync": 20 * M, "pthread": 20 * M},
             goals=(goal(1.0, "nsync", "pthread"),)),

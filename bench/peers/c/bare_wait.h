@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The rows of the subject "bare" in which tasks wait, and those of threads. */
+/* What bare_wait.c, bare_fd.c and bare_thread.c have of the subject "bare". */
 #ifndef BARE_WAIT_H
 #define BARE_WAIT_H
 
@@ -11,6 +11,9 @@ double bare_cond_barrier(long n);
 double bare_chan_pingpong(long n);
 double bare_chan_buffered(long n);
 double bare_select_pingpong(long n);
+
+double bare_fd_pingpong(long n);
+double bare_fd_echo100(long n);
 
 double bare_thread_sema(long n);
 double bare_thread_sema_pingpong(long n);

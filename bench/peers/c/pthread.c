@@ -5,6 +5,7 @@
  * with threads: a million of them, or a primitive that glibc does not have.
  */
 #include "bench.h"
+#include "sockets.h"
 
 #include <gnu/libc-version.h>
 #include <semaphore.h>
@@ -357,6 +358,47 @@ static double thread_sema_pingpong(long n)
 	return bench_per_op(start, r.each * 2);
 }
 
+/* sockets */
+
+static void *talk(void *arg)
+{
+	struct bench_sockets *s = arg;
+	int me = __atomic_fetch_add(&s->seats, 1, __ATOMIC_RELAXED);
+	int end = s->ends[me];
+	bool asks = me < s->askers;
+	for (long i = s->each; i; i--) {
+		if (asks)
+			bench_write_byte(end);
+		bench_read_byte(end);
+		if (!asks)
+			bench_write_byte(end);
+	}
+	return NULL;
+}
+
+static double talk_all(struct bench_sockets *s)
+{
+	int64_t start = bench_now();
+	bench_threads(s->count, talk, s);
+	double ns = bench_per_op(start, bench_round_trips(s));
+	bench_sockets_end(s, close);
+	return ns;
+}
+
+static double fd_pingpong(long n)
+{
+	struct bench_sockets s;
+	bench_pairs(&s, n, 1, 0);
+	return talk_all(&s);
+}
+
+static double fd_echo100(long n)
+{
+	struct bench_sockets s;
+	bench_pairs(&s, n, BENCH_CONNECTIONS, 0);
+	return talk_all(&s);
+}
+
 /* From nothing to the end of the first thread. */
 static void *nothing(void *arg)
 {
@@ -380,6 +422,8 @@ const struct bench benches[] = {
 	{"cond_pingpong", cond_pingpong, .cold = false},
 	{"cond_barrier32", cond_barrier32, .cold = false},
 	{"cond_barrier1000", cond_barrier1000, .cold = false},
+	{"fd_pingpong", fd_pingpong, .cold = false},
+	{"fd_echo100", fd_echo100, .cold = false},
 	{"start", start, .cold = true},
 	{"thread_once", thread_once, .threads = true},
 	{"thread_mutex", thread_mutex, .threads = true},

@@ -52,6 +52,8 @@ var benches = map[string]bench{
 	"chan_buffered128":    {run: chanBuffered128},
 	"select_pingpong":     {run: selectPingpong},
 	"skynet":              {run: skynet},
+	"fd_pingpong":         {run: fdPingpong},
+	"fd_echo100":          {run: fdEcho100},
 	"flight_solo":         {run: flightSolo},
 	"flight_keys":         {run: flightKeys},
 	"flight_hot":          {run: flightHot},

@@ -11,6 +11,7 @@
 
 mod chan;
 mod ctx;
+mod fd;
 mod growth;
 mod lag;
 mod lock;
@@ -21,7 +22,7 @@ use measure::{Bench, Row};
 use std::process::exit;
 
 fn rows() -> Vec<Row> {
-    [task::rows(), lock::rows(), chan::rows(), ctx::rows(), growth::rows(), lag::rows()].concat()
+    [task::rows(), lock::rows(), chan::rows(), ctx::rows(), fd::rows(), growth::rows(), lag::rows()].concat()
 }
 
 fn usage() -> ! {

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* Bytes there and back over sockets; one operation is one round trip. */
+#include "sockets.h"
+#include "weft_bench.h"
+
+#include <poll.h>
+
+static void read_byte(int fd)
+{
+	char byte;
+	ssize_t got;
+	while ((got = read(fd, &byte, 1)) < 0) {
+		BENCH_CHECK(weft_errno() == EAGAIN);
+		BENCH_CHECK(weft_wait_fd(NULL, fd, POLLIN) > 0);
+	}
+	BENCH_CHECK(got == 1);
+}
+
+static void talk(void *arg)
+{
+	struct bench_sockets *s = arg;
+	int me = __atomic_fetch_add(&s->seats, 1, __ATOMIC_RELAXED);
+	int end = s->ends[me];
+	bool asks = me < s->askers;
+	for (long i = s->each; i; i--) {
+		if (asks)
+			bench_write_byte(end);
+		read_byte(end);
+		if (!asks)
+			bench_write_byte(end);
+	}
+}
+
+static double talk_all(struct bench_sockets *s)
+{
+	int64_t start = bench_now();
+	bench_tasks(s->count, talk, s);
+	double ns = bench_per_op(start, bench_round_trips(s));
+	bench_sockets_end(s, weft_fd_close);
+	return ns;
+}
+
+double fd_pingpong(long n)
+{
+	struct bench_sockets s;
+	bench_pairs(&s, n, 1, SOCK_NONBLOCK);
+	return talk_all(&s);
+}
+
+double fd_echo100(long n)
+{
+	struct bench_sockets s;
+	bench_pairs(&s, n, BENCH_CONNECTIONS, SOCK_NONBLOCK);
+	return talk_all(&s);
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+
+//! Bytes there and back over sockets; one operation is one round trip.
+
+use crate::measure::*;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+
+const CONNECTIONS: usize = 100;
+
+pub fn rows() -> Vec<Row> {
+    vec![
+        row("fd_pingpong", |n| Box::pin(echo_between(n, 1))),
+        row("fd_echo100", |n| Box::pin(echo_between(n, CONNECTIONS))),
+    ]
+}
+
+/// With room for more: a read that fills less tells tokio that nothing is left, which saves it a
+/// call that would have to find that out.
+async fn read_byte(stream: &mut UnixStream) {
+    assert_eq!(stream.read(&mut [0; 16]).await.unwrap(), 1);
+}
+
+async fn write_byte(stream: &mut UnixStream) {
+    stream.write_all(&[0]).await.unwrap();
+}
+
+fn ask(mut stream: UnixStream, count: usize, returned: Arc<Countdown>) {
+    tokio::spawn(async move {
+        for _ in 0..count {
+            write_byte(&mut stream).await;
+            read_byte(&mut stream).await;
+        }
+        returned.done();
+    });
+}
+
+fn echo(mut stream: UnixStream, count: usize, returned: Arc<Countdown>) {
+    tokio::spawn(async move {
+        for _ in 0..count {
+            read_byte(&mut stream).await;
+            write_byte(&mut stream).await;
+        }
+        returned.done();
+    });
+}
+
+async fn echo_between(n: usize, pairs: usize) -> f64 {
+    let each = n / pairs;
+    let returned = Countdown::new(2 * pairs);
+    let sockets: Vec<_> = (0..pairs).map(|_| UnixStream::pair().unwrap()).collect();
+    let start = Instant::now();
+    for (near, far) in sockets {
+        ask(near, each, returned.clone());
+        echo(far, each, returned.clone());
+    }
+    returned.wait().await;
+    per_op(start, each * pairs)
+}
