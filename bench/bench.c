@@ -11,6 +11,7 @@ int bench_procs = 1;
 long bench_resident_each;
 long bench_kept_each = -1;
 static struct bench_lags all_lags;
+static cpu_set_t all_cpus; /* empty: not pinned */
 
 void bench_fail(const char *what)
 {
@@ -105,15 +106,21 @@ static void report_lags(void)
 
 void bench_pin(void)
 {
-	cpu_set_t all, some;
-	BENCH_CHECK(!sched_getaffinity(0, sizeof all, &all));
+	cpu_set_t some;
+	BENCH_CHECK(!sched_getaffinity(0, sizeof all_cpus, &all_cpus));
 	CPU_ZERO(&some);
 	for (int cpu = 0, left = bench_procs; cpu < CPU_SETSIZE && left; cpu++)
-		if (CPU_ISSET(cpu, &all)) {
+		if (CPU_ISSET(cpu, &all_cpus)) {
 			CPU_SET(cpu, &some);
 			left--;
 		}
 	BENCH_CHECK(!sched_setaffinity(0, sizeof some, &some));
+}
+
+void bench_unpin(void)
+{
+	if (CPU_COUNT(&all_cpus))
+		sched_setaffinity(0, sizeof all_cpus, &all_cpus);
 }
 
 void bench_threads(int count, void *(*fn)(void *), void *arg)

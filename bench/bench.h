@@ -87,6 +87,9 @@ void bench_threads(int count, void *(*fn)(void *), void *arg);
 /* This process may use bench_procs of its CPUs: what P means for threads. */
 void bench_pin(void);
 
+/* The calling thread may use all that it could before that. */
+void bench_unpin(void);
+
 static inline int64_t bench_now(void)
 {
 	struct timespec t;

@@ -53,3 +53,10 @@ double fd_echo100(long n)
 	bench_pairs(&s, n, BENCH_CONNECTIONS, SOCK_NONBLOCK);
 	return talk_all(&s);
 }
+
+double fd_serve100(long n)
+{
+	struct bench_sockets s;
+	bench_clients(&s, n, SOCK_NONBLOCK);
+	return talk_all(&s);
+}

@@ -70,6 +70,7 @@ const struct bench benches[] = {
 	TASKS(skynet),
 	TASKS(fd_pingpong),
 	TASKS(fd_echo100),
+	TASKS(fd_serve100),
 	TASKS(flight_solo),
 	TASKS(flight_keys),
 	TASKS(flight_hot),

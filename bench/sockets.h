@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* What C subjects share of the rows in which bytes go over sockets. */
+/*
+ * What C subjects share of the rows in which bytes go over sockets: between two
+ * tasks of the subject, or between one and the clients of clients.c.
+ */
 #ifndef BENCH_SOCKETS_H
 #define BENCH_SOCKETS_H
 
 #include "bench.h"
 
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 enum { BENCH_CONNECTIONS = 100 };
@@ -17,11 +21,16 @@ struct bench_sockets {
 	int askers;
 	int seats;	/* how many tasks have taken their end */
 	long each;	/* round trips over each connection */
+	pid_t clients;	/* 0: none, both ends are here */
 };
 
 /* flags: SOCK_NONBLOCK or 0. ends[i] is to ask ends[pairs + i]. */
 void bench_pairs(struct bench_sockets *s, long n, int pairs, int flags);
 
+/* The same where clients ask, who have begun with it. */
+void bench_clients(struct bench_sockets *s, long n, int flags);
+
+/* Close all ends; clients must have had all their answers. */
 void bench_sockets_end(struct bench_sockets *s, int (*close_end)(int fd));
 
 static inline long bench_round_trips(const struct bench_sockets *s)

@@ -18,7 +18,7 @@ bench_fn thread_sema, thread_sema_pingpong;
 bench_fn cond_pingpong, cond_barrier32, cond_barrier1000,
 	thread_cond_pingpong;
 bench_fn chan_pingpong, chan_buffered128, select_pingpong, skynet;
-bench_fn fd_pingpong, fd_echo100;
+bench_fn fd_pingpong, fd_echo100, fd_serve100;
 bench_fn flight_solo, flight_keys, flight_hot, flight_stampede;
 bench_fn thread_chan, thread_flight;
 bench_fn ctx_cancel_fan;

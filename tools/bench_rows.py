@@ -145,7 +145,7 @@ ROWS = [
     ),
     *rows(
         "Descriptors",
-        *(row(bench, 20_000, (*BOTH, "pthread", "bare")) for bench in ("fd_pingpong", "fd_echo100")),
+        *(row(bench, 20_000, (*BOTH, "pthread", "bare")) for bench in ("fd_pingpong", "fd_echo100", "fd_serve100")),
     ),
     *rows(
         "Plain threads",

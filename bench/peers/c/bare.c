@@ -186,6 +186,7 @@ const struct bench benches[] = {
 	{"select_pingpong", bare_select_pingpong, .cold = false},
 	{"fd_pingpong", bare_fd_pingpong, .cold = false},
 	{"fd_echo100", bare_fd_echo100, .cold = false},
+	{"fd_serve100", bare_fd_serve100, .cold = false},
 	{"thread_sema", bare_thread_sema, .threads = true},
 	{"thread_sema_pingpong", bare_thread_sema_pingpong, .threads = true},
 	{NULL, NULL, .cold = false},

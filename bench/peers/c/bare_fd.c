@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What bytes over sockets cost the machine: a single thread that does the calls
- * of both ends, in an order in which no read has to wait.
+ * of both ends, in an order in which no read has to wait; and one that asks the
+ * kernel which of its connections have something, and echoes that.
  */
 #include "bare_wait.h"
 
 #include "sockets.h"
+
+#include <sys/epoll.h>
 
 static double go_and_return(long n, int pairs)
 {
@@ -33,4 +36,31 @@ double bare_fd_pingpong(long n)
 double bare_fd_echo100(long n)
 {
 	return go_and_return(n, BENCH_CONNECTIONS);
+}
+
+double bare_fd_serve100(long n)
+{
+	struct bench_sockets s;
+	struct epoll_event events[BENCH_CONNECTIONS];
+	int epoll = epoll_create1(EPOLL_CLOEXEC), ready;
+	BENCH_CHECK(epoll >= 0);
+	bench_clients(&s, n, 0);
+	int64_t start = bench_now();
+	for (int i = 0; i < s.count; i++) {
+		events[i] = (struct epoll_event){EPOLLIN, {.fd = s.ends[i]}};
+		BENCH_CHECK(!epoll_ctl(epoll, EPOLL_CTL_ADD, s.ends[i],
+				       &events[i]));
+	}
+	for (long left = bench_round_trips(&s); left; left -= ready) {
+		ready = epoll_wait(epoll, events, BENCH_CONNECTIONS, -1);
+		BENCH_CHECK(ready > 0);
+		for (int i = 0; i < ready; i++) {
+			bench_read_byte(events[i].data.fd);
+			bench_write_byte(events[i].data.fd);
+		}
+	}
+	double ns = bench_per_op(start, bench_round_trips(&s));
+	close(epoll);
+	bench_sockets_end(&s, close);
+	return ns;
 }

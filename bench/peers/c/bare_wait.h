@@ -14,6 +14,7 @@ double bare_select_pingpong(long n);
 
 double bare_fd_pingpong(long n);
 double bare_fd_echo100(long n);
+double bare_fd_serve100(long n);
 
 double bare_thread_sema(long n);
 double bare_thread_sema_pingpong(long n);

@@ -399,6 +399,13 @@ static double fd_echo100(long n)
 	return talk_all(&s);
 }
 
+static double fd_serve100(long n)
+{
+	struct bench_sockets s;
+	bench_clients(&s, n, 0);
+	return talk_all(&s);
+}
+
 /* From nothing to the end of the first thread. */
 static void *nothing(void *arg)
 {
@@ -424,6 +431,7 @@ const struct bench benches[] = {
 	{"cond_barrier1000", cond_barrier1000, .cold = false},
 	{"fd_pingpong", fd_pingpong, .cold = false},
 	{"fd_echo100", fd_echo100, .cold = false},
+	{"fd_serve100", fd_serve100, .cold = false},
 	{"start", start, .cold = true},
 	{"thread_once", thread_once, .threads = true},
 	{"thread_mutex", thread_mutex, .threads = true},

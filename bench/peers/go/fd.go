@@ -3,8 +3,11 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"os"
+	"os/exec"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -74,6 +77,42 @@ func echoBetween(n, pairs int) float64 {
 	for _, pair := range conns {
 		pair[0].Close()
 		pair[1].Close()
+	}
+	return ns
+}
+
+// The same where the ones who ask are in another process: ../../clients.c.
+func fdServe100(n int) float64 {
+	program := os.Getenv("BENCH_CLIENTS")
+	if program == "" {
+		fail("BENCH_CLIENTS does not say where bench-clients is")
+	}
+	name := fmt.Sprint("weft-bench-", os.Getpid())
+	listener, err := net.Listen("unix", "@"+name)
+	must(err)
+	each := n / connections
+	clients := exec.Command(program, name, strconv.Itoa(connections), strconv.Itoa(each))
+	clients.Stderr = os.Stderr
+	must(clients.Start())
+	conns := make([]net.Conn, connections)
+	for i := range conns {
+		conns[i], err = listener.Accept()
+		must(err)
+	}
+	listener.Close()
+	for _, conn := range conns {
+		writeByte(conn, []byte{0})
+	}
+	var wg sync.WaitGroup
+	start := time.Now()
+	for _, conn := range conns {
+		wg.Go(func() { echo(conn, each) })
+	}
+	wg.Wait()
+	ns := perOp(start, each*connections)
+	must(clients.Wait())
+	for _, conn := range conns {
+		conn.Close()
 	}
 	return ns
 }

@@ -54,6 +54,7 @@ var benches = map[string]bench{
 	"skynet":              {run: skynet},
 	"fd_pingpong":         {run: fdPingpong},
 	"fd_echo100":          {run: fdEcho100},
+	"fd_serve100":         {run: fdServe100},
 	"flight_solo":         {run: flightSolo},
 	"flight_keys":         {run: flightKeys},
 	"flight_hot":          {run: flightHot},

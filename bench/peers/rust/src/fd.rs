@@ -3,10 +3,12 @@
 //! Bytes there and back over sockets; one operation is one round trip.
 
 use crate::measure::*;
+use std::env::var;
+use std::process::{Command, id};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
+use tokio::net::{UnixListener, UnixStream};
 
 const CONNECTIONS: usize = 100;
 
@@ -14,6 +16,7 @@ pub fn rows() -> Vec<Row> {
     vec![
         row("fd_pingpong", |n| Box::pin(echo_between(n, 1))),
         row("fd_echo100", |n| Box::pin(echo_between(n, CONNECTIONS))),
+        row("fd_serve100", |n| Box::pin(serve(n))),
     ]
 }
 
@@ -58,4 +61,31 @@ async fn echo_between(n: usize, pairs: usize) -> f64 {
     }
     returned.wait().await;
     per_op(start, each * pairs)
+}
+
+/// The same where the ones who ask are in another process: ../../clients.c.
+async fn serve(n: usize) -> f64 {
+    let each = n / CONNECTIONS;
+    let name = format!("weft-bench-{}", id());
+    let listener = UnixListener::bind(format!("\0{name}")).unwrap();
+    let program = var("BENCH_CLIENTS").expect("BENCH_CLIENTS says where bench-clients is");
+    let arguments = [name, CONNECTIONS.to_string(), each.to_string()];
+    let mut clients = Command::new(program).args(arguments).spawn().unwrap();
+    let mut streams = Vec::with_capacity(CONNECTIONS);
+    for _ in 0..CONNECTIONS {
+        let (stream, _) = listener.accept().await.unwrap();
+        streams.push(stream);
+    }
+    for stream in &mut streams {
+        write_byte(stream).await;
+    }
+    let returned = Countdown::new(CONNECTIONS);
+    let start = Instant::now();
+    for stream in streams {
+        echo(stream, each, returned.clone());
+    }
+    returned.wait().await;
+    let ns = per_op(start, each * CONNECTIONS);
+    assert!(clients.wait().unwrap().success());
+    ns
 }
