@@ -112,6 +112,10 @@ int weft_sim_run(const weft_sim *sim, int (*fn)(void *), void *arg);
  *
  * Returns   0            all runs succeeded
  *           1            one has failed
+ *           -EOVERFLOW   EXHAUSTIVE: none has failed, but some were left out:
+ *                        those that part after 2^20 choices or turn more than
+ *                        256 times, or a run did not go as it was planned,
+ *                        since fn looks at what is outside of its world
  *           -errno       a child could not be had
  *           With WEFT_SIM set: what weft_sim_run() returns.
  * Context   as weft_sim_run(), in a process that has one thread and in which

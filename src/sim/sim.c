@@ -17,6 +17,9 @@
  *     What a thread does while nobody else can run counts too, so choices
  *     with one alternative are logged: whom it conflicts with may have been
  *     preempted before he slept.
+ * X4  What a search leaves out it tells: a choice that does not fit into the
+ *     log, a turn that does not fit into the plan, a run that did not take the
+ *     turns of its plan. Then it has not shown that no run fails.
  */
 #include "plat/sim/child.h"
 #include "plat/sim/choice.h"
@@ -25,6 +28,7 @@
 #include <weft/sim.h>
 #include <weft/task.h>
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +39,7 @@ enum {
 	DEPTH = 3,
 	TURNS = 2,
 	LENGTH = 200,		/* PCT: of the first run, in points: a guess */
-	PLAN_BYTES = 4096,
+	PLAN_BYTES = 6 + WEFT__SIM_TURNS * sizeof "4294967295.4294967295",
 };
 
 /* ---- who waits for what ---- */
@@ -151,6 +155,8 @@ typedef struct {
 	const weft_sim *sim;
 	uint64_t runs;
 	uint64_t longest;	/* run, in points */
+	bool cut;		/* there are more runs than it may make */
+	const char *left_out;	/* X4; NULL: nothing */
 	char how[128];
 } exploration;
 
@@ -180,6 +186,20 @@ static void tell_failure(const exploration *x)
 		x->runs, x->how, text);
 }
 
+/* X4 */
+static int tell_success(const exploration *x)
+{
+	if (x->left_out != NULL)
+		fprintf(stderr,
+			"weft-sim: %" PRIu64 " runs, none failed, but some were "
+			"left out: %s\n",
+			x->runs, x->left_out);
+	else if (!x->sim->quiet)
+		fprintf(stderr, "weft-sim: %" PRIu64 " runs, none failed%s\n",
+			x->runs, x->cut ? "; there are more" : "");
+	return x->left_out != NULL ? -EOVERFLOW : 0;
+}
+
 static int explore_by_chance(exploration *x)
 {
 	uint64_t runs = x->sim->runs != 0 ? x->sim->runs : RUNS;
@@ -201,14 +221,17 @@ static int explore_by_chance(exploration *x)
 
 /* ---- exhaustively ---- */
 
-/* Who has accessed an address: a bit for each of 32 threads. */
+/* Who has accessed an address: a bit for each of 31 threads, and one more. */
 typedef struct {
 	uintptr_t address;
 	uint32_t readers;
 	uint32_t writers;
 } access_set;
 
-enum { ACCESSES = 1 << 16 };	/* addresses; when it is full all conflict */
+enum {
+	ACCESSES = 1 << 16,	/* addresses; when it is full all conflict */
+	OTHERS = 31,		/* the bit of all threads from that one on */
+};
 
 typedef struct {
 	access_set sets[ACCESSES];
@@ -220,7 +243,8 @@ static bool in_conflict(const access_set *s)
 {
 	uint32_t all = s->readers | s->writers;
 
-	return s->writers != 0 && (all & (all - 1)) != 0;
+	return s->writers != 0 &&
+	       ((all & (all - 1)) != 0 || all >> OTHERS != 0);
 }
 
 static access_set *find_access(accesses *a, uintptr_t address)
@@ -232,23 +256,28 @@ static access_set *find_access(accesses *a, uintptr_t address)
 	return &a->sets[i];
 }
 
+static bool is_full(const accesses *a)
+{
+	return a->used > ACCESSES / 2;
+}
+
 static void note_access(accesses *a, const weft__sim_entry *e)
 {
+	uint32_t bit = 1u << (e->thread < OTHERS ? e->thread : OTHERS);
 	access_set *s;
 	bool before;
 
-	if (e->kind != WEFT__SIM_PREEMPT || e->address == 0 ||
-	    a->used > ACCESSES / 2)
+	if (e->kind != WEFT__SIM_PREEMPT || e->address == 0 || is_full(a))
 		return;
 	s = find_access(a, e->address);
 	a->used += s->address == 0;
 	s->address = e->address;
 	before = in_conflict(s);
 	if (e->writes)
-		s->writers |= 1u << e->thread % 32;
+		s->writers |= bit;
 	else
-		s->readers |= 1u << e->thread % 32;
-	a->grown |= !before && in_conflict(s);
+		s->readers |= bit;
+	a->grown |= (!before && in_conflict(s)) || is_full(a);
 }
 
 /* X3 */
@@ -256,8 +285,7 @@ static bool may_matter(accesses *a, const weft__sim_entry *e)
 {
 	if (e->kind == WEFT__SIM_YIELD)
 		return false;
-	if (e->kind != WEFT__SIM_PREEMPT || e->address == 0 ||
-	    a->used > ACCESSES / 2)
+	if (e->kind != WEFT__SIM_PREEMPT || e->address == 0 || is_full(a))
 		return true;
 	return in_conflict(find_access(a, e->address));
 }
@@ -286,7 +314,7 @@ static uint32_t turns_before(uint64_t end)
 }
 
 /* X2. False: there is none. */
-static bool plan_next(accesses *a, uint32_t bound)
+static bool plan_next(exploration *x, accesses *a, uint32_t bound)
 {
 	weft__sim_plan *plan = &weft__sim_planned;
 	uint64_t i = count_logged();
@@ -301,13 +329,27 @@ static bool plan_next(accesses *a, uint32_t bound)
 			plan->turn_count--;
 		if (e->pick + 1 == e->n ||
 		    (e->kind != WEFT__SIM_VALUE && used == bound) ||
-		    !may_matter(a, e) || plan->turn_count == WEFT__SIM_TURNS)
+		    !may_matter(a, e))
 			continue;
+		if (plan->turn_count == WEFT__SIM_TURNS) {
+			x->left_out = "those with more than 256 turns";
+			continue;
+		}
 		plan->turns[plan->turn_count++] = (weft__sim_turn){
 			.at = (uint32_t)i, .pick = e->pick + 1u};
 		return true;
 	}
 	return false;
+}
+
+/* X4 */
+static void note_left_out(exploration *x)
+{
+	if (weft__sim_logged->count > WEFT__SIM_ENTRIES)
+		x->left_out = "those that part after 2^20 choices";
+	if (weft__sim_logged->turned < weft__sim_planned.turn_count)
+		x->left_out = "one did not go as it was planned, so it depends "
+			      "on what is outside of its world";
 }
 
 static int explore_round(exploration *x, accesses *a, uint32_t bound)
@@ -317,12 +359,14 @@ static int explore_round(exploration *x, accesses *a, uint32_t bound)
 	weft__sim_planned.turn_count = 0;
 	a->grown = false;
 	do {
-		if (enough(x))
+		x->cut = enough(x);
+		if (x->cut)
 			return 0;
 		err = run_child(x);
+		note_left_out(x);
 		for (uint64_t i = 0; i < count_logged(); i++)
 			note_access(a, &weft__sim_logged->entries[i]);
-	} while (err == 0 && plan_next(a, bound));
+	} while (err == 0 && plan_next(x, a, bound));
 	return err;
 }
 
@@ -338,7 +382,7 @@ static int explore_all(exploration *x)
 	for (uint32_t turns = 0; err == 0 && turns <= bound; turns++) {
 		do
 			err = explore_round(x, a, turns);
-		while (err == 0 && a->grown && !enough(x));
+		while (err == 0 && a->grown && !x->cut);
 	}
 	free(a);
 	return err;
@@ -362,8 +406,7 @@ int weft_sim_explore(const weft_sim *sim, int (*fn)(void *), void *arg)
 						 : explore_by_chance(&x);
 	if (err > 0)
 		tell_failure(&x);
-	else if (err == 0 && !x.sim->quiet)
-		fprintf(stderr, "weft-sim: %" PRIu64 " runs, none failed\n",
-			x.runs);
+	else if (err == 0)
+		err = tell_success(&x);
 	return err;
 }

@@ -264,6 +264,26 @@ TEST(exhaustive_knows_what_one_did_alone)
 	CHECK(strstr(text, "exit status 1") != NULL);
 }
 
+/* In the sets of who has accessed what, those two are far apart. */
+static int write_alone_beside_many(void *unused)
+{
+	pthread_t thread;
+
+	for (int i = 0; i < 31; i++) {
+		pthread_create(&thread, NULL, read_in_order, NULL);
+		pthread_join(thread, NULL);
+	}
+	return write_alone(unused);
+}
+
+TEST(exhaustive_tells_thread_32_from_thread_0)
+{
+	weft_sim sim = {.mode = WEFT_SIM_EXHAUSTIVE, .turns = 1, .thread = true};
+
+	CHECK_EQ(explore(sim, write_alone_beside_many, NULL), 1);
+	CHECK(strstr(text, "exit status 1") != NULL);
+}
+
 TEST(explore_reports_a_deadlock_with_who_waits_for_what)
 {
 	for (int i = 0; i < MODES; i++) {
@@ -418,6 +438,74 @@ TEST(exhaustive_tries_each_value_that_is_chosen)
 	CHECK_EQ(explore(sim, choose_two, NULL), 0);
 	for (int i = 0; i < 6; i++)
 		CHECK_LE(1, seen[i]);
+}
+
+static int choose_of_many(void *n)
+{
+	return weft_sim_choose(*(uint32_t *)n) == 2;
+}
+
+TEST(exhaustive_tries_values_of_more_than_16_bits)
+{
+	weft_sim sim = {.mode = WEFT_SIM_EXHAUSTIVE, .thread = true};
+	uint32_t n = 65536 + 2;
+
+	CHECK_EQ(explore(sim, choose_of_many, &n), 1);
+	CHECK(strstr(text, "run 3 failed") != NULL);
+}
+
+/* ---- what an exhaustive search leaves out ---- */
+
+static int choose_late(void *points)
+{
+	for (int i = 0; i < *(int *)points; i++)
+		weft_sim_point();
+	return weft_sim_choose(2) == 1;
+}
+
+/* 0 at once, or 1 each time: as many turns from what is usual. */
+static int choose_often(void *times)
+{
+	for (int i = 0; i < *(int *)times; i++)
+		if (weft_sim_choose(2) == 0)
+			return 0;
+	return 1;
+}
+
+static int choose_now_and_then(void *unused)
+{
+	(void)unused;
+	if (seen[0]++ % 2 == 0)
+		return weft_sim_choose(2) != 0;
+	weft_sim_point();
+	return 0;
+}
+
+static void check_left_out(int (*fn)(void *), int n, const char *what)
+{
+	weft_sim sim = {.mode = WEFT_SIM_EXHAUSTIVE, .thread = true,
+			.quiet = true};
+
+	CHECK_EQ(explore(sim, fn, &n), -EOVERFLOW);
+	CHECK(strstr(text, "none failed, but some were left out: ") != NULL);
+	CHECK(strstr(text, what) != NULL);
+}
+
+TEST(exhaustive_says_what_it_has_left_out)
+{
+	weft_sim sim = {.mode = WEFT_SIM_EXHAUSTIVE, .thread = true};
+
+	seen = mmap(NULL, sizeof *seen, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(seen != MAP_FAILED);
+	CHECK_EQ(explore(sim, choose_late, &(int){1000000}), 1);
+	check_left_out(choose_late, 1050000, "after 2^20 choices");
+	CHECK_EQ(explore(sim, choose_often, &(int){256}), 1);
+	check_left_out(choose_often, 257, "more than 256 turns");
+	check_left_out(choose_now_and_then, 0, "did not go as it was planned");
+	sim.runs = 1;
+	CHECK_EQ(explore(sim, choose_two, NULL), 0);
+	CHECK(strstr(text, "1 runs, none failed; there are more\n") != NULL);
 }
 
 TEST(choose_outside_of_a_world_is_0)

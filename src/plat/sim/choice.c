@@ -19,7 +19,7 @@ static struct {
 	uint64_t random;
 	uint64_t noise;		/* what the program itself draws comes from it */
 	uint32_t count;		/* choices made */
-	uint32_t turn;		/* EXHAUSTIVE: the next in turns */
+	uint32_t turn;		/* EXHAUSTIVE: the next in turns: so many it has taken */
 	uint32_t one_in;	/* RANDOM */
 	uint64_t changes[DEPTH_MAX];	/* PCT: at these points */
 	uint64_t lowest;	/* PCT: below every priority given so far */
@@ -59,7 +59,8 @@ void weft__sim_choice_begin(void)
 		state.changes[i] =
 			plan->length > 0 ? 1 + draw() % plan->length : 0;
 	if (weft__sim_logged != NULL)
-		weft__sim_logged->count = weft__sim_logged->points = 0;
+		weft__sim_logged->count = weft__sim_logged->points =
+			weft__sim_logged->turned = 0;
 }
 
 bool weft__sim_chance(uint32_t one_in)
@@ -150,9 +151,10 @@ static uint32_t pick(const weft__sim_alternatives *a)
 		return a->kind == WEFT__SIM_VALUE ? below(a->n) : highest(a);
 	default:
 		if (state.turn == plan->turn_count ||
-		    plan->turns[state.turn].at != state.count)
+		    plan->turns[state.turn].at != state.count ||
+		    plan->turns[state.turn].pick >= a->n)
 			return 0;
-		return plan->turns[state.turn++].pick % a->n;
+		return plan->turns[state.turn++].pick;
 	}
 }
 
@@ -168,12 +170,13 @@ static void note(const weft__sim_alternatives *a, uint32_t picked)
 		log->entries[state.count] = (weft__sim_entry){
 			.address = a->address,
 			.thread = weft__sim_self()->id,
-			.n = (uint16_t)a->n,
-			.pick = (uint16_t)picked,
+			.n = a->n,
+			.pick = picked,
 			.kind = (uint8_t)a->kind,
 			.writes = a->writes,
 		};
 	log->count = state.count + 1;
+	log->turned = state.turn;
 }
 
 uint32_t weft__sim_choose(const weft__sim_alternatives *a)

@@ -84,8 +84,8 @@ void weft__sim_choice_begin(void);
 typedef struct {
 	uintptr_t address;
 	uint32_t thread;	/* who ran; for a choice between threads */
-	uint16_t n;
-	uint16_t pick;
+	uint32_t n;
+	uint32_t pick;
 	uint8_t kind;
 	uint8_t writes;
 } weft__sim_entry;
@@ -95,6 +95,7 @@ enum { WEFT__SIM_ENTRIES = 1 << 20 };
 typedef struct {
 	uint64_t points;
 	uint64_t count;		/* of choices, though not all may be here */
+	uint32_t turned;	/* as was planned, so often */
 	weft__sim_entry entries[WEFT__SIM_ENTRIES];
 } weft__sim_log;
 
