@@ -171,7 +171,7 @@ TEST(explore_finds_nothing_where_nothing_is)
 static void check_race(const weft_sim *mode)
 {
 	CHECK_EQ(explore(*mode, race, NULL), 1);
-	CHECK(strstr(text, "exit status 1") != NULL);
+	CHECK(strstr(text, "it returned 1") != NULL);
 	setenv("WEFT_SIM", plan_told(), 1);
 	/* In this process now, as in a debugger. */
 	CHECK_EQ(explore((weft_sim){0}, race, NULL), 1);
@@ -229,7 +229,7 @@ TEST(exhaustive_finds_what_one_reads_while_one_writes)
 	weft_sim sim = {.mode = WEFT_SIM_EXHAUSTIVE, .turns = 1, .thread = true};
 
 	CHECK_EQ(explore(sim, reader_and_writer, NULL), 1);
-	CHECK(strstr(text, "exit status 1") != NULL);
+	CHECK(strstr(text, "it returned 1") != NULL);
 }
 
 static int looked_at;
@@ -261,7 +261,7 @@ TEST(exhaustive_knows_what_one_did_alone)
 	weft_sim sim = {.mode = WEFT_SIM_EXHAUSTIVE, .turns = 1, .thread = true};
 
 	CHECK_EQ(explore(sim, write_alone, NULL), 1);
-	CHECK(strstr(text, "exit status 1") != NULL);
+	CHECK(strstr(text, "it returned 1") != NULL);
 }
 
 /* In the sets of who has accessed what, those two are far apart. */
@@ -281,7 +281,7 @@ TEST(exhaustive_tells_thread_32_from_thread_0)
 	weft_sim sim = {.mode = WEFT_SIM_EXHAUSTIVE, .turns = 1, .thread = true};
 
 	CHECK_EQ(explore(sim, write_alone_beside_many, NULL), 1);
-	CHECK(strstr(text, "exit status 1") != NULL);
+	CHECK(strstr(text, "it returned 1") != NULL);
 }
 
 TEST(explore_reports_a_deadlock_with_who_waits_for_what)
@@ -602,6 +602,41 @@ TEST(explore_reports_a_death)
 	CHECK_EQ(explore((weft_sim){0}, die, NULL), 1);
 	CHECK(strstr(text, "run 1 failed: killed by signal 9") != NULL);
 	CHECK(strstr(text, "WEFT_SIM=random:0\n") != NULL);
+}
+
+static int exit_with(void *status)
+{
+	exit(*(int *)status);
+}
+
+static int exit_at_once(void *status)
+{
+	_exit(*(int *)status);
+}
+
+static int return_it(void *result)
+{
+	return *(int *)result;
+}
+
+TEST(explore_reports_an_exit_whatever_its_status)
+{
+	for (int status = 0; status <= 3; status += 3) {
+		CHECK_EQ(explore((weft_sim){0}, exit_with, &status), 1);
+		CHECK(strstr(text, status == 0 ? "it exited, with status 0"
+					       : "it exited, with status 3") !=
+		      NULL);
+		CHECK_EQ(explore((weft_sim){.thread = true}, exit_at_once,
+				 &status),
+			 1);
+	}
+}
+
+TEST(explore_reports_what_a_run_returned)
+{
+	CHECK_EQ(explore((weft_sim){0}, return_it, &(int){256}), 1);
+	CHECK(strstr(text, "it returned 256") != NULL);
+	CHECK_EQ(explore((weft_sim){.runs = 3}, return_it, &(int){0}), 0);
 }
 
 TEST(run_refuses_a_plan_that_is_none)

@@ -20,30 +20,52 @@ void *weft__sim_share(size_t size_bytes)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+/* What the child says to its parent before it exits. */
+typedef struct {
+	bool returned;
+	int result;
+} ending;
+
+static _Noreturn void be_child(int (*fn)(void *), void *arg, ending *e)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	e->result = fn(arg);
+	e->returned = true;
+	fflush(NULL);
+	_exit(EXIT_SUCCESS);
+}
+
 int weft__sim_child(int (*fn)(void *), void *arg, char *how, size_t size)
 {
-	int status, result;
+	static ending *e;
+	int status;
 	pid_t child;
 
+	if (e == NULL)
+		e = weft__sim_share(sizeof *e);
+	if (e == NULL)
+		return -ENOMEM;
+	e->returned = false;
 	fflush(NULL);
 	child = fork();
 	if (child < 0)
 		return -errno;
-	if (child == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		result = fn(arg);
-		fflush(NULL);
-		_exit(result != 0 ? EXIT_FAILURE : EXIT_SUCCESS);
-	}
+	if (child == 0)
+		be_child(fn, arg, e);
 	while (waitpid(child, &status, 0) < 0)
 		if (errno != EINTR)
 			return -errno;
 	if (WIFSIGNALED(status))
 		snprintf(how, size, "killed by signal %d, %s", WTERMSIG(status),
 			 strsignal(WTERMSIG(status)));
+	else if (!e->returned || WEXITSTATUS(status) != 0)
+		snprintf(how, size, "it exited, with status %d",
+			 WEXITSTATUS(status));
+	else if (e->result != 0)
+		snprintf(how, size, "it returned %d", e->result);
 	else
-		snprintf(how, size, "exit status %d", WEXITSTATUS(status));
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : 1;
+		return 0;
+	return 1;
 }
 
 static void (*abort_function)(void);

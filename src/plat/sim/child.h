@@ -9,9 +9,9 @@
 void *weft__sim_share(size_t size_bytes);
 
 /*
- * Run fn(arg) in a child, which exits with what it returns. Returns 0 when that
- * is 0, 1 when it is not or the child has died, and then how tells it; or a
- * negative errno value.
+ * Run fn(arg) in a child. Returns 0 when it returns 0; 1 when it returns
+ * something else, or does not return because the child has exited or died, and
+ * then how tells it; or a negative errno value.
  */
 int weft__sim_child(int (*fn)(void *), void *arg, char *how, size_t size);
 
