@@ -58,7 +58,7 @@
  *     the flight may be freed when they have returned. Who was cancelled, and
  *     finds the call ENDED when it comes to leave, therefore waits for DONE:
  *     that is a moment. What the end touches after that it reaches through
- *     references or through addresses that it does not look into.
+ *     references, or has claimed.
  *
  * F5  drop(value) runs once: at the end, if nobody will be given the value
  *     (F3), and then value is NULL; else when refs falls to zero. The task of
@@ -67,10 +67,19 @@
  *     But for a release, drop is called in the middle of something, whose rest
  *     others wait for: so it is called apart, and cannot but return.
  *
- * F6  A sleeper may be woken for no reason: forget wakes those who sleep on a
- *     call that it holds no reference to, and the end, for fini's sake, those
- *     who sleep on a shard; by then the address may be that of another one. So
- *     all who sleep look again.
+ * F6  A wake finds sleepers by an address, and goes to those of the object that
+ *     is meant: they are taken out of the queue while it cannot be gone, since
+ *     who comes to sleep there needs the bucket. The end of a call has a
+ *     reference, its task's or its first caller's, or those of the callers who
+ *     wait for DONE, until it has set that, under the bucket. The call that
+ *     forget finds, and the shard that a fini waits for, are there as long as
+ *     the shard is locked: the call has not ended, and its end needs the lock;
+ *     so does the fini, to see that nothing runs. The sleepers go on when it is
+ *     dropped: who is claimed stays until then (P4 of waiter.h). So a wake means
+ *     what was waited for, and nobody on a call has to look again.
+ *     Tempting and wrong: to wake by the address when the lock is dropped, as
+ *     "a sleeper may be woken for no reason". By then the memory may be a
+ *     semaphore, or a lock, whose sleeper takes the wake for a unit.
  *
  * F7  Whoever waits for a call waits for the one that runs it to go on. A caller
  *     whose mark is the call's is that one: it would wait for itself, and is
@@ -411,40 +420,44 @@ static WEFT_PRIV_COLD void trace(const call *c, bool begins)
 static const weft__why why_flight = {.text = "flight", .tell = tell};
 static const weft__why why_behind = {.text = "flight, a dying call", .tell = tell};
 
+static void get_up(const void *address, weft__waiter *w)
+{
+	weft__bucket *b = weft__lot_lock(address);
+
+	if (weft__lot_queued(w))
+		weft__lot_remove(b, w);
+	weft__lot_unlock(b);
+}
+
 /* Sleep until c's state has one of bits, or ctx is done. 0 or ctx's error. */
 static int sleep_on(call *c, weft_ctx *ctx, uint32_t bits, const weft__why *why)
 {
-	for (;;) {
-		weft__bucket *b = weft__lot_lock(c);
-		weft__waiter w;
-		int err;
+	weft__bucket *b = weft__lot_lock(c);
+	weft__waiter w;
+	int err;
 
-		if (has(c, bits)) {
-			weft__lot_unlock(b);
-			return 0;
-		}
-		weft__waiter_init(&w, why);
-		weft__lot_push(b, c, &w);
+	if (has(c, bits)) {
 		weft__lot_unlock(b);
-		err = weft__ctx_park(&w, ctx);
-		if (err != 0) {
-			b = weft__lot_lock(c);
-			if (weft__lot_queued(&w))
-				weft__lot_remove(b, &w);
-			weft__lot_unlock(b);
-			return err;
-		}
+		return 0;
 	}
+	weft__waiter_init(&w, why);
+	weft__lot_push(b, c, &w);
+	weft__lot_unlock(b);
+	err = weft__ctx_park(&w, ctx);
+	if (err != 0)
+		get_up(c, &w);
+	return err; /* 0: F6 */
 }
 
-/* Wake all who sleep on an address; nothing is read from there. */
-static void rouse(const void *address)
+/* Drop s's lock, and wake all who slept on an address until then: F6. */
+static WEFT_PRIV_COLD void drop_and_rouse(shard *s, const void *address)
 {
 	weft__bucket *b = weft__lot_lock(address);
 	weft__wakeups wakeups = {0};
 
 	weft__lot_wake_all(b, address, 0, &wakeups);
 	weft__lot_unlock(b);
+	weft__lock_drop(&s->lock);
 	weft__wake(&wakeups);
 }
 
@@ -637,7 +650,7 @@ static void finish(const ending *e)
 {
 	call *c = e->call, *out = NULL;
 	shard *s = c->shard;
-	bool abandoned, unheard, listened, awaited, fini_waits, kept = false;
+	bool abandoned, unheard, listened, awaited, kept = false;
 	weft_time now = 0;
 
 	if (unlikely(weft__spans))
@@ -670,11 +683,12 @@ static void finish(const ending *e)
 	}
 	s->abandoned -= abandoned;
 	s->running--;
-	fini_waits = s->fini_waits && s->running == 0;
-	weft__lock_drop(&s->lock); /* F4: the shard may be gone from here on */
+	if (unlikely(s->fini_waits) && s->running == 0)
+		drop_and_rouse(s, s);
+	else
+		weft__lock_drop(&s->lock);
+	/* F4: the shard may be gone from here on. */
 
-	if (unlikely(fini_waits))
-		rouse(s);
 	if (unlikely(unheard))
 		weft__panic_report(e->panic, "every caller had left a flight's "
 					     "function that panicked");
@@ -1158,10 +1172,11 @@ static bool forget(weft_flight *f, weft_key key, uint32_t most)
 			c->old = NULL;
 		}
 	}
-	weft__lock_drop(&q.shard->lock);
-	weft__keep_put_all(out);
 	if (behind)
-		rouse(c); /* F6 */
+		drop_and_rouse(q.shard, c);
+	else
+		weft__lock_drop(&q.shard->lock);
+	weft__keep_put_all(out);
 	return forgotten;
 }
 
@@ -1220,20 +1235,16 @@ static int drain(shard *s, weft_ctx *ctx)
 {
 	for (;;) {
 		weft__waiter w;
-		weft__bucket *b;
 		int err;
 
 		weft__waiter_init(&w, &why_fini);
 		if (idle_or_queue(s, &w))
 			return 0;
 		err = weft__ctx_park(&w, ctx);
-		if (err == 0)
-			continue;
-		b = weft__lot_lock(s);
-		if (weft__lot_queued(&w))
-			weft__lot_remove(b, &w);
-		weft__lot_unlock(b);
-		return err;
+		if (err != 0) {
+			get_up(s, &w);
+			return err;
+		}
 	}
 }
 

@@ -1093,8 +1093,9 @@ static void *forget(void *unused)
 }
 
 /*
- * A call that all have left is forgotten, and wakes who waits behind it: by an
- * address at which the next call may be by then, with others who wait for it.
+ * A call that all have left is forgotten as it ends, which wakes who waits behind
+ * it, and nobody else: at its address may be the next call by then, with others who
+ * wait for it.
  */
 static int forget_a_dying_call(void *unused)
 {
@@ -1118,7 +1119,7 @@ static int forget_a_dying_call(void *unused)
 	return 0;
 }
 
-TEST(flight_sleeper_woken_for_no_reason_sleeps_on)
+TEST(flight_forget_wakes_nobody_who_waits_for_another_call)
 {
 	explore_more(forget_a_dying_call, test_long() ? 1 : 16);
 }

@@ -494,6 +494,73 @@ TEST_FLAVOURS(flight_forgets_the_old_value_with_its_refresh)
 	end(&s);
 }
 
+/* Who sleeps where the call was that is forgotten, when that is over. */
+static struct {
+	scene *scene;
+	const void *place;
+	size_t others;	/* tasks that are not the call's */
+	weft__waiter waiter;
+} later;
+
+static void drop_and_sleep_there(void *value)
+{
+	static const weft__why why = {.text = "test"};
+	weft__bucket *b;
+
+	drop(value);
+	weft_atomic_store(&later.scene->go, true, release);
+	test_until(weft_task_count() == later.others);
+	weft__waiter_init(&later.waiter, &why);
+	b = weft__lot_lock(later.place);
+	weft__lot_push(b, later.place, &later.waiter);
+	weft__lot_unlock(b);
+}
+
+static void refresh_and_leave(void *ctx)
+{
+	weft_result r = weft_flight_do_ctx(&later.scene->flight, ctx, key(), load,
+					   later.scene);
+
+	CHECK_EQ(r.err, -ECANCELED);
+}
+
+/* Two ask for a new value, which takes longer than the old one lasts, and leave. */
+static void begin_in_vain(scene *s)
+{
+	weft_ctx ctx;
+
+	weft_ctx_init(&ctx, NULL);
+	make_stale(s);
+	test_start(refresh_and_leave, &ctx);
+	test_until(weft_atomic_load(&s->running, acquire));
+	weft__flight_shift_clock(LONG);
+	test_start(refresh_and_leave, &ctx);
+	later.place = weft__flight_address(&s->flight, key());
+	test_until(queue_length(later.place) == 2);
+	weft_ctx_cancel(&ctx, 0);
+	test_join_all();
+	weft_ctx_fini(&ctx);
+}
+
+TEST_FLAVOURS(flight_forget_wakes_nobody_who_came_when_the_call_was_gone)
+{
+	scene s = {.flight = {.drop = drop_and_sleep_there, .ttl = LONG,
+			      .stale = LONG}};
+	weft__bucket *b;
+
+	later.scene = &s;
+	later.others = weft_task_count();
+	begin_in_vain(&s);
+	s.err = -EIO;
+	weft_flight_forget(&s.flight, key()); /* and its old value is dropped */
+	CHECK_EQ(live, 0);
+	b = weft__lot_lock(later.place);
+	CHECK(weft__lot_queued(&later.waiter));
+	weft__lot_remove(b, &later.waiter);
+	weft__lot_unlock(b);
+	end(&s);
+}
+
 TEST_FLAVOURS(flight_do_chan_sends_what_is_kept)
 {
 	scene s = {.flight = {.drop = drop, .ttl = LONG}};

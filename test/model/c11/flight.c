@@ -8,7 +8,9 @@
  * one's context; with FORGETS another thread forgets the key. With FRESH the
  * flight has no table before. With KEEPS results are kept, one for the key too: 1,
  * it is fresh, so nothing runs; 2, it is stale, so whoever comes first refreshes it
- * in a task (K1 of flight_keep.c).
+ * in a task (K1 of flight_keep.c). With HURRIES another thread cancels the first
+ * caller's context and then that of a first try to end the flight; when it has ended
+ * its memory is something else's, for which somebody sleeps.
  */
 #include "explore.h"
 #include "machine/machine.h"
@@ -30,12 +32,16 @@ enum {
 	USERS = CALLERS + FORGETS,	/* … and those who use the flight */
 };
 
+#ifndef HURRIES
+#define HURRIES 0
+#endif
+
 typedef struct {
 	int n;		/* plain, as all here */
 } thing;
 
 static weft_flight *f;
-static weft_ctx ctx;
+static weft_ctx ctx, patience;
 static int running;		/* plain: F1 */
 static uint32_t forgotten;
 static uint32_t users = USERS;
@@ -119,12 +125,37 @@ static weft_result ask(weft_ctx *with)
 	return weft_flight_do(f, key, function, NULL);
 }
 
+static weft__waiter other;
+
+/* Where the key's shard was. */
+static void sleep_there(const void *address)
+{
+	static const weft__why why = {.text = "other"};
+	weft__bucket *b = weft__lot_lock(address);
+
+	weft__waiter_init(&other, &why);
+	weft__lot_push(b, address, &other);
+	weft__lot_unlock(b);
+}
+
+/* F4: nobody comes to it any more. */
+static void end(void)
+{
+	uint64_t key = 1, hash = weft__flight_hash(&key, sizeof key);
+	const void *shard = weft__flight_shard_of(f->priv_table, hash);
+
+	if (!HURRIES || weft_flight_fini_ctx(f, &patience) != 0)
+		weft_flight_fini(f);
+	model_free(f, sizeof *f);
+	if (HURRIES)
+		sleep_there(shard);
+}
+
 static void leave_for_good(void)
 {
 	if (weft_atomic_sub(&users, 1, acq_rel) != 1)
 		return;
-	weft_flight_fini(f);	/* F4: nobody comes to it any more */
-	model_free(f, sizeof *f);
+	end();
 	model_check(weft_atomic_load(&made, relaxed) ==
 		    weft_atomic_load(&dropped, relaxed));
 	if (KEEPS && !FORGETS)	/* K1: one refreshes, if at all */
@@ -171,6 +202,13 @@ static void *forgetter(void *unused)
 	return unused;
 }
 
+static void *hurrier(void *unused)
+{
+	weft_ctx_cancel(&ctx, -ECANCELED);
+	weft_ctx_cancel(&patience, -ECANCELED);
+	return unused;
+}
+
 static void call_before(uint64_t key)
 {
 	weft_result r = weft_flight_do(f, weft_key_u64(key), function, NULL);
@@ -180,12 +218,13 @@ static void call_before(uint64_t key)
 
 int main(void)
 {
-	pthread_t threads[CALLERS + TASKS + FORGETS];
+	pthread_t threads[CALLERS + TASKS + FORGETS + HURRIES];
 	int n = 0;
 
 	f = model_new(sizeof *f);
 	f->drop = drop;
 	weft_ctx_init(&ctx, NULL);
+	weft_ctx_init(&patience, NULL);
 	if (KEEPS)
 		f->ttl = f->stale = 1000;
 	if (!FRESH)
@@ -196,14 +235,18 @@ int main(void)
 		now += 1500;
 	for (int i = 0; i < CALLERS; i++)
 		pthread_create(&threads[n++], NULL, caller,
-			       i < CANCELS ? &ctx : NULL);
+			       i < CANCELS + HURRIES ? &ctx : NULL);
 	for (int i = 0; i < TASKS; i++)
 		pthread_create(&threads[n++], NULL, runner,
 			       (void *)(uintptr_t)i);
 	for (int i = 0; i < FORGETS; i++)
 		pthread_create(&threads[n++], NULL, forgetter, NULL);
+	for (int i = 0; i < HURRIES; i++)
+		pthread_create(&threads[n++], NULL, hurrier, NULL);
 	for (int i = 0; i < n; i++)
 		pthread_join(threads[i], NULL);
+	if (HURRIES)
+		model_check(weft__lot_queued(&other)); /* F6 */
 	return 0;
 }
 
