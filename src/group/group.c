@@ -281,13 +281,22 @@ static inline void left(const running *r)
 		exited(r->group, r->arg, r->has_slot);
 }
 
+/* A task may be asked for that as long as it runs: see task.h. */
+static inline void mark(weft__task *self, bool has_slot)
+{
+	self->flags |= has_slot ? WEFT__TASK_OF_GROUP | WEFT__TASK_HAS_SLOT
+				: WEFT__TASK_OF_GROUP;
+}
+
 static inline void run_fn(weft__task *task, bool has_slot)
 {
 	__attribute__((cleanup(left))) running r = {task->object, task->arg,
 						    has_slot, false};
 	weft_group_fn fn = __extension__(weft_group_fn) task->fn;
-	int err = fn(weft_group_ctx(r.group), r.arg);
+	int err;
 
+	mark(task, has_slot);
+	err = fn(weft_group_ctx(r.group), r.arg);
 	r.returned = true;
 	finish(r.group, err, r.arg, has_slot);
 }
@@ -361,7 +370,10 @@ static void run_block(weft__task *task, bool has_slot)
 	job *j = weft__container(task, job, task);
 	__attribute__((cleanup(finish_job))) running_job r = {
 		j, WEFT_ERR_EXITED, has_slot};
+	weft__task *self = weft__task_self();	/* stands for that in *j */
 
+	if (self != NULL)
+		mark(self, has_slot);
 	r.err = j->catches ? call_and_catch(j) : call(j);
 }
 
@@ -380,8 +392,7 @@ static bool is_nested(const weft_group *g)
 	const weft__task *self = weft__task_self();
 
 	return self != NULL && self->object == g &&
-	       (self->entry == run_with_slot ||
-		self->entry == run_job_with_slot);
+	       (self->flags & WEFT__TASK_HAS_SLOT);
 }
 
 static bool is_own(const weft_group *g)
@@ -389,7 +400,7 @@ static bool is_own(const weft_group *g)
 	const weft__task *self = weft__task_self();
 
 	return self != NULL && self->object == g &&
-	       (self->entry == run || self->entry == run_job || is_nested(g));
+	       (self->flags & WEFT__TASK_OF_GROUP);
 }
 
 /* ---- starting ---- */

@@ -162,7 +162,7 @@ enum {
 	WEFT__WORKERS_MAX = 256,
 	WEFT__COLOURS = 8,		/* of stacks: see weft__stack_at() */
 	WEFT__COLOUR_BYTES = 128,
-	WEFT__TASK_EMBEDDED = 1,	/* not ours to free */
+	WEFT__TASK_EMBEDDED = 1,	/* not ours to free; then task.h's marks */
 	WEFT__TASK_PIN = 0x100,		/* times how often it is pinned */
 };
 

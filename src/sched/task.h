@@ -7,9 +7,10 @@
 
 /*
  * Start entry(task) as a task, with room for what its starter has to say:
- * object is the caller's to use until the task ends, fn and arg until entry lets
- * it wait or calls what may. site is where the user started
- * it, __builtin_return_address(0) of the public function. Returns 0 or
+ * object is the caller's to use until the task ends; entry, fn and arg until entry
+ * lets it wait or calls what may, for a sleep takes their place (T3). What has
+ * to be known of a task for longer it says by marks. site is where the user
+ * started it, __builtin_return_address(0) of the public function. Returns 0 or
  * -ENOMEM. Never switches tasks.
  */
 int weft__task_start(weft__task_entry *entry, void *object, void *fn, void *arg,
@@ -37,5 +38,11 @@ bool weft__task_help(size_t count);
 
 /* The calling task, NULL on a plain thread. Compare it, do not keep it. */
 weft__task *weft__task_self(void);
+
+/* In flags: what its entry says of the calling task, until it ends. */
+enum {
+	WEFT__TASK_OF_GROUP = 2,	/* its object is the group */
+	WEFT__TASK_HAS_SLOT = 4,	/* of that group's limit */
+};
 
 #endif

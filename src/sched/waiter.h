@@ -109,12 +109,13 @@ struct weft__task {
 			void *fn;	/* the starter's, with arg and object */
 			void *arg;
 		};
-		weft__alarm nap;	/* begun, and asleep: T3 in timer.c */
+		weft__alarm nap;	/* begun, and asleep: T3 in timer.c.
+					   Nothing above is there after it. */
 	};
 	void *object;
 	struct weft__stack *stack;	/* while it is started: where it is */
 	void *site;
-	uint32_t flags;		/* WEFT__TASK_*, the scheduler's */
+	uint32_t flags;		/* WEFT__TASK_*: sched.h, marks in task.h */
 	uint32_t number;	/* only if traced: trace.h */
 };
 

@@ -459,6 +459,54 @@ TEST_FLAVOURS(group_is_not_waited_for_by_its_own_tasks)
 	CHECK_EQ(weft_group_wait(&g), 0);
 }
 
+/* Asleep, a task has another use for what it was started with. */
+static int sleep_and_wait_for_own(weft_ctx *ctx, void *group)
+{
+	CHECK_EQ(weft_sleep(NULL, WEFT_MS(1)), 0);
+	return wait_for_own(ctx, group);
+}
+
+static int sleep_and_wait_for_that(weft_ctx *ctx, void *copy)
+{
+	return sleep_and_wait_for_own(ctx, *(weft_group **)copy);
+}
+
+TEST_FLAVOURS(group_is_not_waited_for_by_its_own_tasks_that_have_slept)
+{
+	weft_group g = {0}, *copy = &g;
+
+	for (int i = 0; i < 2; i++) {
+		weft_group_go(&g, sleep_and_wait_for_own, &g);
+		weft_group_go_copy(&g, sleep_and_wait_for_that, &copy,
+				   sizeof copy);
+		weft_group_set_limit(&g, 2);
+	}
+	CHECK_EQ(weft_group_wait(&g), 0);
+}
+
+static int sleep_and_nest(weft_ctx *ctx, void *arg)
+{
+	CHECK_EQ(weft_sleep(NULL, WEFT_MS(1)), 0);
+	return nest(ctx, arg);
+}
+
+static int sleep_and_nest_in_that(weft_ctx *ctx, void *copy)
+{
+	return sleep_and_nest(ctx, *(struct nest **)copy);
+}
+
+TEST_FLAVOURS(group_tells_a_task_that_has_slept_that_no_slot_will_come)
+{
+	struct nest n = {.go = true}, *copy = &n;
+
+	weft_group_set_limit(&n.group, 1);
+	weft_group_go(&n.group, sleep_and_nest, &n);
+	weft_group_go_copy(&n.group, sleep_and_nest_in_that, &copy, sizeof copy);
+	CHECK_EQ(weft_group_wait(&n.group), 0);
+	CHECK_EQ(n.refused, 2);
+	CHECK_EQ(n.ran, 0);
+}
+
 /* ---- results and copies, with a context ---- */
 
 static int double_it(weft_ctx *ctx, void *number, void **value)
