@@ -15,8 +15,9 @@
  * A1  State and link change under the bucket lock of the address in priv_ctx,
  *     not under the lock in the context: the timer and weft_ctx_after_stop()
  *     cannot know whether the context still exists. It does as long as an
- *     after-func is linked, because weft_ctx_fini() unlinks them all under the
- *     bucket's lock; and in no other case do they touch it. The tempting wrong
+ *     after-func is linked, because weft_ctx_fini() and weft__ctx_detach()
+ *     unlink them all under the bucket's lock; and in no other case do they
+ *     touch it. The tempting wrong
  *     version uses the context's lock: the timer reads ARMED, the owner
  *     finishes the context and frees it, the timer takes a lock that is no
  *     more.

@@ -298,7 +298,7 @@ void weft_ctx_cancel(weft_ctx *c, int cause)
 	weft__after_run(&k.afters);
 }
 
-void weft__ctx_detach(weft_ctx *c)
+static void leave_parent(weft_ctx *c)
 {
 	weft_ctx *parent = c->priv_parent;
 
@@ -309,6 +309,25 @@ void weft__ctx_detach(weft_ctx *c)
 		weft__list_remove(&c->priv_sibling);
 	parent->priv_child_count--;
 	weft__ctx_unlock(parent);
+}
+
+/*
+ * One that has expired still has them: their timers are late. It gets no more
+ * once somebody has had its lock since, a canceller too: no need to take it.
+ */
+static void take_afters(weft_ctx *c, weft__link *afters)
+{
+	if (c->priv_flags & WEFT__CTX_AFTERS)
+		weft__after_take(c, afters);
+}
+
+void weft__ctx_detach(weft_ctx *c)
+{
+	weft__link afters = {0};
+
+	take_afters(c, &afters);
+	leave_parent(c);
+	weft__after_run(&afters);
 }
 
 void weft_ctx_fini(weft_ctx *c)
@@ -322,16 +341,14 @@ void weft_ctx_fini(weft_ctx *c)
 	awaited = !weft__list_empty(&c->priv_waiters);
 	if (!parent && !awaited) {
 		end_one(c, &k);
-		/* One that has expired still has them: their timers are late. */
-		if (c->priv_flags & WEFT__CTX_AFTERS)
-			weft__after_take(c, &k.afters);
+		take_afters(c, &k.afters);
 	}
 	weft__ctx_unlock(c);
 	if (parent)
 		weft_panic("context: finished before its children");
 	if (awaited)
 		weft_panic("context: finished while it is waited for");
-	weft__ctx_detach(c);
+	leave_parent(c);
 	c->priv_flags &= ~(uint32_t)WEFT__CTX_ATTACHED;
 	weft__after_run(&k.afters);
 }

@@ -83,9 +83,11 @@ bool weft__ctx_enlist(weft_ctx *c, weft__waiter *w);
 void weft__ctx_delist(weft_ctx *c, weft__waiter *w);
 
 /*
- * Take c, which is done, out of the tree of its parent, if it is in one: after
- * this the parent may be finished and freed. Once for a context; then it needs
- * no weft_ctx_fini(), and contexts below it may outlive this.
+ * After weft_ctx_cancel(c): take c out of the tree of its parent, if it is in
+ * one, so that the parent may be finished and freed. And start the after-funcs
+ * that a late timer has left on c, since they do not look whether c is still
+ * there (A1). Once for a context; then it needs no weft_ctx_fini(), and contexts
+ * below it may outlive this.
  */
 void weft__ctx_detach(weft_ctx *c);
 
@@ -128,7 +130,7 @@ int weft__ctx_expire(weft_ctx *c);
  */
 extern const weft__why weft__ctx_proxy;
 
-/* Move what hangs on c, which is locked and done, to the list. */
+/* Move what hangs on c, which is done, to the list: see take_afters(). */
 void weft__after_take(weft_ctx *c, weft__link *afters);
 /* Start what was taken. With no lock held. */
 void weft__after_run(weft__link *afters);

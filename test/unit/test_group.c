@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { CROWD = 12 };
@@ -258,6 +259,44 @@ TEST_FLAVOURS(group_of_a_parent_that_is_done_is_done)
 	weft_group_go(&g, run_job, &j); /* it runs nevertheless */
 	CHECK_EQ(weft_group_wait(&g), 0);
 	CHECK_EQ(j.ended, 1);
+	weft_ctx_fini(&parent);
+}
+
+static void count_up(void *count)
+{
+	weft_atomic_add((int *)count, 1, seq_cst);
+}
+
+/* What waits for its context's end. */
+struct last_wish {
+	weft_ctx_after after;
+	int count;
+};
+
+static int until_the_deadline(weft_ctx *ctx, void *arg)
+{
+	struct last_wish *w = arg;
+
+	CHECK_EQ(weft_ctx_after_start(&w->after, ctx, count_up, &w->count), 0);
+	test_until(weft_ctx_done(ctx));
+	return 0;
+}
+
+/* Whoever sees first that the time is over, a timer or those who ask. */
+TEST_FLAVOURS(group_context_starts_its_after_funcs_before_it_is_gone)
+{
+	struct last_wish w = {.count = 0};
+	weft_group *g = malloc(sizeof *g);
+	weft_ctx parent;
+
+	CHECK(g != NULL);
+	weft_ctx_init_timeout(&parent, NULL, WEFT_MS(1));
+	weft_group_init(g, &parent);
+	weft_group_go(g, until_the_deadline, &w);
+	CHECK_EQ(weft_group_wait(g), 0);
+	free(g);
+	CHECK(!weft_ctx_after_stop(&w.after));
+	test_until(weft_atomic_load(&w.count, seq_cst) == 1);
 	weft_ctx_fini(&parent);
 }
 
