@@ -38,17 +38,25 @@
  * G4  Taking a limit away adds MANY units instead of letting the word alone
  *     say so: whoever is queued for one then is let in.
  *
- * G5  A nested go, one by a task of the group that has a slot, is counted in
- *     priv_nested before it waits for another slot. Each such task has a slot
- *     of its own, so priv_nested <= slots of tasks <= limit - slots granted and
- *     not yet started with. So if priv_nested reaches the limit no slot is free
- *     or on its way, and all who could give one back wait for one.
+ * G5  At most limit - 1 nested goes, those by tasks of the group that have a
+ *     slot, are queued for another one. Each of those tasks keeps its slot as
+ *     long as it waits. So if as many as the limit waited, no slot would be free
+ *     or on its way, ever: all who could give one back would wait for one. With
+ *     one fewer there is a slot that others give back, or have.
  *     Tempting and wrong: to compare with the number of tasks. One that was
  *     started and has not come to its own go yet will end.
- *     The limit may also come down to those who wait. Who counts itself reads
- *     the limit after that, who changes the limit reads the count after that
- *     (both seq_cst): so one of the two sees it, and refuses as many as it is
- *     too many.
+ *     The limit may also come down to those who wait. Who is about to queue
+ *     looks at it with the queue locked, and who has changed it looks at the
+ *     queue after that, so none is overlooked: S5 of the semaphore. And so one
+ *     is refused by the limit that is, not by one that was set before it.
+ *     Tempting and wrong: to count in, look at the limit, and then queue. The
+ *     limit is 2 and nobody else is nested: a task looks, and may wait. The
+ *     limit becomes 1; one is counted, but none is queued that could be told.
+ *     The task queues, and waits for its own slot.
+ *     priv_nested counts the goes that have come so far and not returned, before
+ *     they queue. It only spares looks: where it is less than the limit no more
+ *     can be queued, and where who has changed the limit finds it 0 (seq_cst),
+ *     those who come see the change (seq_cst).
  */
 #include "base/alloc.h"
 #include "base/trap.h"
@@ -113,9 +121,24 @@ void weft_group_init(weft_group *g, weft_ctx *parent)
 /* ---- the limit ---- */
 
 static const weft__why why_go = {.text = "group go", .tell = weft__sema_tell};
-/* By a task of the group, which can be refused: G5. */
-static const weft__why why_nested_go = {.text = "nested group go",
-					.tell = weft__sema_tell};
+
+/* G5 */
+static int64_t most_nested(const weft_sema *slots)
+{
+	const weft_group *g = weft__container(slots, weft_group, priv_slots);
+	int64_t limit = weft_atomic_load(&g->priv_limit, seq_cst);
+
+	if (limit == UNLIMITED ||
+	    weft_atomic_load(&g->priv_nested, seq_cst) < limit - 1)
+		return INT64_MAX;
+	return limit - 2;
+}
+
+static const weft__sema_bound nested_go = {
+	.why = {.text = "nested group go", .tell = weft__sema_tell},
+	.most = most_nested,
+	.refused = -EDEADLK,
+};
 
 static long units_of(int64_t limit)
 {
@@ -126,13 +149,10 @@ void weft_group_set_limit(weft_group *g, int n)
 {
 	int64_t limit = n < 0 ? UNLIMITED : (int64_t)n + 1;
 	int64_t old = weft_atomic_xchg(&g->priv_limit, limit, seq_cst);
-	int64_t nested;
 
 	weft__sema_adjust(&g->priv_slots, units_of(limit) - units_of(old));
-	nested = weft_atomic_load(&g->priv_nested, seq_cst);
-	if (n >= 0 && nested > 0 && nested >= n)	/* G5 */
-		weft__sema_refuse(&g->priv_slots, &why_nested_go, nested - n + 1,
-				  -EDEADLK);
+	if (weft_atomic_load(&g->priv_nested, seq_cst) > 0)	/* G5 */
+		weft__sema_refuse(&g->priv_slots, &nested_go);
 }
 
 static bool is_limited(weft_group *g)
@@ -155,8 +175,14 @@ static void pass_on(void *arg)
 	weft_waitgroup_done(&e->passed_on);
 }
 
+static int acquire(weft_sema *slots, weft_ctx *ctx, bool nested)
+{
+	return nested ? weft__sema_acquire_bound(slots, ctx, &nested_go)
+		      : weft__sema_acquire_for(slots, ctx, &why_go);
+}
+
 static int acquire_until_either(weft_sema *slots, weft_ctx *one, weft_ctx *two,
-				const weft__why *why)
+				bool nested)
 {
 	either e = {0};
 	int err;
@@ -165,7 +191,7 @@ static int acquire_until_either(weft_sema *slots, weft_ctx *one, weft_ctx *two,
 	weft_waitgroup_add(&e.passed_on, 1);
 	err = weft_ctx_after_start(&e.after, two, pass_on, &e);
 	if (err == 0) {
-		err = weft__sema_acquire_for(slots, &e.ctx, why);
+		err = acquire(slots, &e.ctx, nested);
 		if (!weft_ctx_after_stop(&e.after))
 			weft_waitgroup_wait(&e.passed_on);
 	}
@@ -178,25 +204,21 @@ static int acquire_until_either(weft_sema *slots, weft_ctx *one, weft_ctx *two,
 /* Is the caller a task of g's that has a slot? Defined with the entries. */
 static bool is_nested(const weft_group *g);
 
-static int wait_for_slot(weft_group *g, weft_ctx *ctx, const weft__why *why)
+static int wait_for_slot(weft_group *g, weft_ctx *ctx, bool nested)
 {
 	weft_ctx *own = weft_group_ctx(g);
 
 	if (ctx == NULL || own == NULL)
-		return weft__sema_acquire_for(&g->priv_slots,
-					      ctx != NULL ? ctx : own, why);
-	return acquire_until_either(&g->priv_slots, ctx, own, why);
+		return acquire(&g->priv_slots, ctx != NULL ? ctx : own, nested);
+	return acquire_until_either(&g->priv_slots, ctx, own, nested);
 }
 
-/* G5 */
-static int take_nested_slot(weft_group *g, weft_ctx *ctx)
+static int wait_for_nested_slot(weft_group *g, weft_ctx *ctx)
 {
-	int64_t nested = weft_atomic_add(&g->priv_nested, 1, seq_cst) + 1;
-	int64_t limit = weft_atomic_load(&g->priv_limit, seq_cst);
-	int err = -EDEADLK;
+	int err;
 
-	if (limit == UNLIMITED || nested < limit - 1)
-		err = wait_for_slot(g, ctx, &why_nested_go);
+	weft_atomic_add(&g->priv_nested, 1, seq_cst);	/* G5 */
+	err = wait_for_slot(g, ctx, true);
 	weft_atomic_sub(&g->priv_nested, 1, acq_rel);
 	return err;
 }
@@ -215,8 +237,8 @@ static int take_slot(weft_group *g, weft_ctx *ctx)
 		if (weft_sema_try_acquire(&g->priv_slots, 1))
 			return 0;
 	} while (ctx == NULL && help_those_with_slots(g));
-	return is_nested(g) ? take_nested_slot(g, ctx)
-			    : wait_for_slot(g, ctx, &why_go);
+	return is_nested(g) ? wait_for_nested_slot(g, ctx)
+			    : wait_for_slot(g, ctx, false);
 }
 
 /* ---- the end of a task ---- */

@@ -27,6 +27,13 @@
  * S4  With the bucket locked, QUEUED without a queue, or a queue without
  *     QUEUED, is proof that this is a copy, or has been written over (Q2). A
  *     copy that was made while nobody was queued is a semaphore like any other.
+ * S5  Whenever the bucket is unlocked, no more than most() are queued with a
+ *     bound, unless a refusal is to come that was called for by the change of
+ *     most(). Both who queues and who refuses ask it with the bucket locked. If
+ *     the refusal has it later, it finds the other one queued; if sooner, the
+ *     change happens before the other one asks.
+ *     Tempting and wrong: to ask before the bucket is locked. Between that and
+ *     the queueing most() sinks, and the refusal finds nobody.
  */
 #include "sync/sema.h"
 
@@ -189,10 +196,13 @@ bool weft_sema_try_acquire_slow(weft_sema *s, long n, int64_t word)
 	return false;
 }
 
-/* Queue w for n units, or take them if they are there. True for the latter. */
-static bool take_or_queue(weft_sema *s, weft__waiter *w, long n)
+/*
+ * Queue w for n units, or take them if they are there; b is locked. True for the
+ * latter.
+ */
+static inline bool take_or_push(weft__bucket *b, weft_sema *s, weft__waiter *w,
+				long n)
 {
-	weft__bucket *b = weft__lot_lock(s);
 	int64_t word = weft_atomic_load(&s->priv_word, relaxed);
 	int64_t want;
 
@@ -203,8 +213,16 @@ static bool take_or_queue(weft_sema *s, weft__waiter *w, long n)
 	while (!weft_atomic_cas(&s->priv_word, &word, want, acquire, relaxed));
 	if (want & QUEUED)
 		weft__lot_push(b, s, w);
-	weft__lot_unlock(b);
 	return !(want & QUEUED);
+}
+
+static bool take_or_queue(weft_sema *s, weft__waiter *w, long n)
+{
+	weft__bucket *b = weft__lot_lock(s);
+	bool took = take_or_push(b, s, w, n);
+
+	weft__lot_unlock(b);
+	return took;
 }
 
 /* S2. If a release has unlinked w, it has granted to those behind w. */
@@ -269,23 +287,77 @@ int weft__sema_acquire_for(weft_sema *s, weft_ctx *ctx, const weft__why *why)
 	return weft_sema_try_acquire(s, 1) ? 0 : acquire_slow(s, ctx, 1, why);
 }
 
-void weft__sema_refuse(weft_sema *s, const weft__why *why, long most,
-		       int result)
+/* Does w wait with that why, and is not on its way out? */
+static bool waits_for(const weft__waiter *w, const weft__why *why)
+{
+	return w->why == why && weft_atomic_load(&w->state, relaxed) <=
+					WEFT__PARKED_THREAD;
+}
+
+/* Is one more with that bound too many? With b locked: S5. */
+static bool is_full(weft__bucket *b, const weft_sema *s,
+		    const weft__sema_bound *bound)
+{
+	int64_t room = bound->most(s);
+	const weft__waiter *w = weft__lot_first(b, s);
+
+	if (room == INT64_MAX)
+		return false;
+	for (; w != NULL && room > 0; w = w->next)
+		room -= waits_for(w, &bound->why);
+	return room <= 0;
+}
+
+/* False: there is no unit, and one more must not wait for it. */
+static bool take_or_queue_bound(weft_sema *s, weft__waiter *w,
+				const weft__sema_bound *bound, bool *took)
 {
 	weft__bucket *b = weft__lot_lock(s);
-	weft__waiter *w = weft__lot_first(b, s), *next;
-	weft__wakeups wakeups = {0};
-	bool queued = w != NULL;
+	int64_t word = weft_atomic_load(&s->priv_word, relaxed);
+	bool may = (!(word & QUEUED) && units(word) > 0) ||
+		   !is_full(b, s, bound);
 
-	for (; w != NULL && most > 0; w = next) {
-		next = w->next;
-		if (w->why != why)
+	*took = may && take_or_push(b, s, w, 1);
+	weft__lot_unlock(b);
+	return may;
+}
+
+int weft__sema_acquire_bound(weft_sema *s, weft_ctx *ctx,
+			     const weft__sema_bound *bound)
+{
+	weft__waiter w;
+	bool took;
+	int error;
+
+	if (weft_sema_try_acquire(s, 1))
+		return 0;
+	weft__waiter_init(&w, &bound->why);
+	w.data = (void *)(intptr_t)1;
+	if (!take_or_queue_bound(s, &w, bound, &took))
+		return bound->refused;
+	if (took)
+		return 0;
+	error = weft__ctx_park(&w, ctx);
+	return error == 0 ? w.result : leave(s, &w, error);
+}
+
+/* From the last of the queue on: so many stay, and those before them do not. */
+void weft__sema_refuse(weft_sema *s, const weft__sema_bound *bound)
+{
+	weft__bucket *b = weft__lot_lock(s);
+	weft__waiter *first = weft__lot_first(b, s), *w, *before;
+	int64_t room = first != NULL ? bound->most(s) : 0;	/* S5 */
+	weft__wakeups wakeups = {0};
+
+	for (w = first != NULL ? first->last : NULL; w != NULL; w = before) {
+		before = w->prev;
+		if (!waits_for(w, &bound->why) || room-- > 0)
 			continue;
 		weft__lot_remove(b, w);
-		w->result = result;
-		most -= weft__claim(w, WEFT__NOTIFIED, &wakeups) != WEFT__LOST;
+		w->result = bound->refused;
+		weft__claim(w, WEFT__NOTIFIED, &wakeups);
 	}
-	if (queued)
+	if (first != NULL)
 		move_up(b, s, &wakeups);
 	weft__lot_unlock(b);
 	weft__wake(&wakeups);

@@ -15,18 +15,28 @@
  */
 void weft__sema_adjust(weft_sema *s, long delta);
 
-/*
- * As weft_sema_acquire_ctx() of one unit, a wait of another kind. Returns also
- * what refuse says.
- */
+/* As weft_sema_acquire_ctx() of one unit, a wait of another kind. */
 int weft__sema_acquire_for(weft_sema *s, weft_ctx *ctx, const weft__why *why);
 
 /*
- * Have at most most of those who wait with that why, the first of them, return
- * result, without a unit.
+ * Waits of one kind of which only so many may be at a time: most(s) says how
+ * many, whenever it is asked, with the queue locked.
  */
-void weft__sema_refuse(weft_sema *s, const weft__why *why, long most,
-		       int result);
+typedef struct {
+	weft__why why;
+	int64_t (*most)(const weft_sema *s);	/* INT64_MAX: any number */
+	int refused;	/* what is returned to one too many */
+} weft__sema_bound;
+
+/* As weft__sema_acquire_for(); returns bound->refused as well, without a unit. */
+int weft__sema_acquire_bound(weft_sema *s, weft_ctx *ctx,
+			     const weft__sema_bound *bound);
+
+/*
+ * bound->most(s) has become less: refuse those who are too many now, the first
+ * of them. Who is about to wait sees the new bound, or is seen here (S5).
+ */
+void weft__sema_refuse(weft_sema *s, const weft__sema_bound *bound);
 
 /* What is known of such a wait. */
 void weft__sema_tell(const weft__waiter *w, weft__told *told);

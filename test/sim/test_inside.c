@@ -12,6 +12,7 @@
 #include <weft/ctx.h>
 #include <weft/fd.h>
 #include <weft/flight.h>
+#include <weft/group.h>
 #include <weft/loop.h>
 #include <weft/mutex.h>
 #include <weft/once.h>
@@ -729,6 +730,56 @@ static int two_wait_for_two(void *unused)
 TEST(waitgroup_forgets_nobody)
 {
 	explore(two_wait_for_two);
+}
+
+static weft_group crew;
+static uint32_t begun; /* the task that comes to wait */
+
+static int hold_a_slot(weft_ctx *ctx, void *held)
+{
+	(void)ctx;
+	weft_sema_acquire(held, 1);
+	return 0;
+}
+
+static int do_nothing(weft_ctx *ctx, void *unused)
+{
+	(void)ctx;
+	(void)unused;
+	return 0;
+}
+
+static int start_another(weft_ctx *ctx, void *unused)
+{
+	int err;
+
+	weft_atomic_store(&begun, 1, release);
+	err = weft_group_go_ctx(&crew, NULL, do_nothing, unused);
+	(void)ctx;
+	return err == -EDEADLK ? 0 : err;
+}
+
+/* One comes to wait for the slot that the limit takes away meanwhile. */
+static int limit_falls_to_one_who_comes(void *unused)
+{
+	weft_sema held = {0};
+
+	(void)unused;
+	begun = 0;
+	memset((void *)&crew, 0, sizeof crew);
+	weft_group_set_limit(&crew, 2);
+	weft_group_go(&crew, hold_a_slot, &held);
+	weft_group_go(&crew, start_another, NULL);
+	while (weft_atomic_load(&begun, acquire) == 0)
+		weft_yield();
+	weft_group_set_limit(&crew, 1);
+	weft_sema_release(&held, 1);
+	return weft_group_wait(&crew);
+}
+
+TEST(group_whose_limit_falls_forgets_nobody_who_comes)
+{
+	explore(limit_falls_to_one_who_comes);
 }
 
 static uint32_t tickets;

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * src/sync/sema.c, on the real lot and waiters: S1 … S4. There are UNITS, and a
+ * src/sync/sema.c, on the real lot and waiters: S1 … S5. There are UNITS, and a
  * task for each of WANTS, which acquires that many and gives them back. Who has
  * all of them writes, others read, so that each acquire is checked to see what
  * the releases before it did. Whoever has all units and knows the others to have
  * had theirs frees the semaphore at once, else the last one that has returned.
  * With CANCELS the first task's context is cancelled; it then goes without. With
  * TRIES the last task only tries. With SHRINKS another thread takes a unit by an
- * adjustment, and puts it back. With REFUSES another refuses so many of the tasks
- * if they wait, for one unit each; they go without.
+ * adjustment, and puts it back. With REFUSES the tasks wait for one unit each, as
+ * many as like, until another one lets only fewer than REFUSES wait: the rest goes
+ * without. If some may, it then looks how many do, and puts in a unit for them.
  */
 #include "explore.h"
 #include "machine/machine.h"
@@ -22,17 +23,26 @@ enum { TASKS = sizeof wants / sizeof wants[0] };
 static weft_sema *s;
 static weft_ctx ctx;
 static int value;		/* plain */
-static const weft__why why_refusable = {.text = "refusable"};
+static int64_t most = INT64_MAX;	/* who may wait with the bound */
 static uint32_t to_come = TASKS + SHRINKS;
 static uint32_t users = TASKS + SHRINKS + (REFUSES > 0);
 static uint32_t refused;
 
+static int64_t may_wait(const weft_sema *unused)
+{
+	(void)unused;
+	return weft_atomic_load(&most, relaxed);
+}
+
+static const weft__sema_bound bound = {{.text = "bound"}, may_wait, -EDEADLK};
+
 static bool acquire_unless_refused(weft_ctx *with)
 {
-	int err = weft__sema_acquire_for(s, with, &why_refusable);
+	int err = weft__sema_acquire_bound(s, with, &bound);
 
 	if (err == -EDEADLK)
-		model_check(weft_atomic_add(&refused, 1, relaxed) < REFUSES);
+		model_check(weft_atomic_add(&refused, 1, relaxed) <=
+			    TASKS - REFUSES);
 	return err == 0;
 }
 
@@ -90,9 +100,25 @@ static void *shrinker(void *unused)
 	return unused;
 }
 
+static int waiting(void)
+{
+	weft__bucket *b = weft__lot_lock(s);
+	int n = 0;
+
+	for (weft__waiter *w = weft__lot_first(b, s); w != NULL; w = w->next)
+		n++;
+	weft__lot_unlock(b);
+	return n;
+}
+
 static void *refuser(void *unused)
 {
-	weft__sema_refuse(s, &why_refusable, REFUSES, -EDEADLK);
+	weft_atomic_store(&most, REFUSES - 1, relaxed);
+	weft__sema_refuse(s, &bound);
+	if (REFUSES > 1) {
+		model_check(waiting() < REFUSES);	/* S5 */
+		weft_sema_release(s, 1);
+	}
 	leave_for_good();
 	return unused;
 }
