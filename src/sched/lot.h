@@ -126,6 +126,16 @@ static inline weft__waiter *weft__lot_first(weft__bucket *b, const void *address
 	return w;
 }
 
+/*
+ * Q2: is the object's mark right? If not, somebody has copied an object that
+ * was waited for.
+ */
+static inline bool weft__lot_agrees(weft__bucket *b, const void *address,
+				    bool marked)
+{
+	return marked == (weft__lot_first(b, address) != NULL);
+}
+
 static inline bool weft__lot_queued(const weft__waiter *w)
 {
 	return w->address != NULL;

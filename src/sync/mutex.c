@@ -119,7 +119,7 @@ static bool take_spinning(weft_mutex *m, uint32_t our_wake)
 static void check_not_copied(weft__bucket *b, const weft_mutex *m,
 			     uint32_t word)
 {
-	if (unlikely(!(word & PARKED) != !weft__lot_first(b, m)))
+	if (unlikely(!weft__lot_agrees(b, m, word & PARKED)))
 		weft__fatal("sync: inconsistent mutex state");
 }
 

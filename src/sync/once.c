@@ -117,7 +117,7 @@ static bool begin(weft_once *o)
 static void check_not_copied(weft__bucket *b, const weft_once *o,
 			     uint32_t state)
 {
-	if (unlikely(!(state & WAITERS) != !weft__lot_first(b, o)))
+	if (unlikely(!weft__lot_agrees(b, o, state & WAITERS)))
 		weft__fatal("sync: inconsistent Once state");
 }
 

@@ -128,6 +128,12 @@ static weft__waiter *first_of(weft__bucket *b, const weft_rwmutex *m,
 	return weft__lot_first(b, queue_of(m, mark));
 }
 
+static bool agrees(weft__bucket *b, const weft_rwmutex *m, uint32_t mark,
+		   uint32_t word)
+{
+	return weft__lot_agrees(b, queue_of(m, mark), word & mark);
+}
+
 static void check_room_for_readers(uint32_t word)
 {
 	if (unlikely((word & COUNT) == COUNT))
@@ -138,8 +144,7 @@ static void check_room_for_readers(uint32_t word)
 static void check_not_copied(weft__bucket *b, const weft_rwmutex *m,
 			     uint32_t word)
 {
-	if (unlikely(!(word & WRITERS) != !first_of(b, m, WRITERS) ||
-		     !(word & READERS) != !first_of(b, m, READERS)))
+	if (unlikely(!agrees(b, m, WRITERS, word) || !agrees(b, m, READERS, word)))
 		weft__fatal("sync: inconsistent RWMutex state");
 }
 

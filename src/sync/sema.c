@@ -80,7 +80,7 @@ static bool add(int64_t word, int64_t delta, int64_t *sum)
 /* S4 */
 static void check_not_copied(weft__bucket *b, const weft_sema *s, int64_t word)
 {
-	if (unlikely(!(word & QUEUED) != !weft__lot_first(b, s)))
+	if (unlikely(!weft__lot_agrees(b, s, word & QUEUED)))
 		weft__fatal("sync: inconsistent semaphore state");
 }
 

@@ -127,7 +127,7 @@ void weft_waitgroup_add_slow(weft_waitgroup *wg, int delta, uint64_t old)
 static void check_not_copied(weft__bucket *b, const weft_waitgroup *wg,
 			     uint64_t word)
 {
-	if (unlikely(!waiters_of(word) != !weft__lot_first(b, wg)))
+	if (unlikely(!weft__lot_agrees(b, wg, waiters_of(word) != 0)))
 		weft__fatal("sync: inconsistent WaitGroup state");
 }
 
