@@ -23,12 +23,14 @@
  *     destructor: it follows the task to its next thread.
  *   - In the child of a fork(2) made after the first task, no tasks run. What
  *     needs none works there: exec, and every call that does not have to wait.
- *     Starting or waking a task there, a wait, a yield or the return of the
- *     task that has called fork, or waiting for a descriptor, stop the child
- *     with "weft: used in the child of a fork".
+ *     Starting a task there, waking one through a channel or a context, a
+ *     wait, a yield or the return of the task that has called fork, or waiting
+ *     for a descriptor, stop the child with "weft: used in the child of a fork".
  *     Plain threads of the child may wait for each other; an object that some
  *     other thread was using at the moment of the fork stays as it was then,
- *     as a pthread_mutex_t would. vfork and posix_spawn are not affected.
+ *     as a pthread_mutex_t would, and those who waited for it are not there. A
+ *     child that a signal handler has forked must not return into a wait.
+ *     vfork and posix_spawn are not affected.
  *   - exit() may be called while tasks run, also by one: nothing is stopped or
  *     freed for it. A shared object that brought this library along may be
  *     unloaded: the library itself stays.

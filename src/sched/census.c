@@ -79,6 +79,14 @@ void weft__census_leave(weft__parked_thread *t)
 	weft__lock_drop(&s->lock);
 }
 
+void weft__census_in_child(void)
+{
+	for (size_t i = 0; i < SHARDS; i++) {
+		shards[i].lock = (weft__lock){0};
+		shards[i].parked = (weft__link){0};
+	}
+}
+
 uint64_t weft__census_entered(void)
 {
 	uint64_t sum = 0;

@@ -97,6 +97,9 @@ void weft__census_enter(weft__parked_thread *t, weft__waiter *w,
 			weft_time deadline);
 void weft__census_leave(weft__parked_thread *t);
 
+/* In the child of a fork: none is parked, and nothing locked. */
+void weft__census_in_child(void);
+
 /* How many plain threads have parked, ever. */
 uint64_t weft__census_entered(void);
 

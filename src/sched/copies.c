@@ -10,10 +10,14 @@
  *
  * Nothing is taken out: an object that ends leaves its place to one of the same
  * type, of which a copy there is not noticed.
+ *
+ * In the child of a fork that found the table locked it may be half changed: it
+ * is not used any more.
  */
 #include "base/alloc.h"
 #include "plat/address.h"
 #include "plat/lock.h"
+#include "sched/fork.h"
 #include "sched/panic.h"
 
 #include <string.h>
@@ -28,6 +32,7 @@ static struct {
 	place *places;
 	size_t size;	/* a power of two, or 0 */
 	size_t count;
+	bool broken;
 } known;
 
 static bool is_at(const place *p, const void *object, const char *type)
@@ -84,7 +89,7 @@ static bool note(const void *object, size_t size_bytes, const char *type)
 	place *p;
 
 	weft__lock_take(&known.lock);
-	if (grow()) {
+	if (!known.broken && grow()) {
 		p = find(object, type);
 		fits = p->object != NULL || is_zero(object, size_bytes);
 		known.count += p->object == NULL;
@@ -98,6 +103,12 @@ void weft_debug_used(const void *object, size_t size_bytes, const char *type)
 {
 	if (object != NULL && !note(object, size_bytes, type))
 		weft_panic("%s is copied, or was not zero at first", type);
+}
+
+void weft__copies_in_child(void)
+{
+	known.broken |= known.lock.word != 0;
+	known.lock = (weft__lock){0};
 }
 
 void weft_debug_fresh(void *object, const char *type)

@@ -2,41 +2,56 @@
 #include "sched/fork.h"
 
 #include "base/trap.h"
+#include "sched/census.h"
+#include "sched/lot.h"
 #include "sched/sched.h"
 
 #include <errno.h>
 
 uint32_t weft__fork_mark;
+static bool heard;		/* we hear of forks */
+static uint32_t watched;	/* atomic */
 
 /*
- * In the child, on the thread or task that has called fork(). A task that
+ * What was in the parent is not to be had here. A task that
  * waits, yields or ends looks whether its worker is stuck before it goes on,
  * and is caught there: that costs the others nothing. Who starts a task or
  * wakes one looks whether there is room for another worker, and that the
  * runtime runs.
  */
-static void in_child(void)
+static void lose_runtime(void)
 {
 	weft__stack *self = weft__stack_self();
 
 	weft_atomic_store(&weft__fork_mark, 1, relaxed);
 	weft_atomic_store(&weft__rt.running, 0, relaxed);
 	weft_atomic_store(&weft__rt.room, 0, relaxed);
+	weft__rt.lock = (weft__lock){0};	/* for who counts */
 	weft__rt.traced = false;
 	if (self != NULL)
 		weft_atomic_store(&self->worker->stuck, 1, relaxed);
 }
 
+/* In the child, on the thread or task that has called fork(). */
+static void in_child(void)
+{
+	weft__lot_in_child();	/* K1 */
+	weft__census_in_child();
+	weft__copies_in_child();
+	if (weft_atomic_load(&watched, relaxed))
+		lose_runtime();
+}
+
+/* Before main(): plain threads can wait here though no task was ever started. */
+__attribute__((constructor)) static void hear_of_forks(void)
+{
+	heard = weft__thread_at_fork(in_child) == 0;
+}
+
 int weft__fork_watch(void)
 {
-	static weft__lock lock;
-	static bool watched;
-
-	weft__lock_take(&lock);
-	if (!watched)
-		watched = weft__thread_at_fork(in_child) == 0;
-	weft__lock_drop(&lock);
-	return watched ? 0 : -ENOMEM;
+	weft_atomic_store(&watched, 1, relaxed);
+	return heard ? 0 : -ENOMEM;
 }
 
 void weft__fork_fail(void)

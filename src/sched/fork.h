@@ -3,6 +3,17 @@
  * The child of a fork has one thread, and a copy of queues whose workers are
  * in the parent. It may do everything that needs no runtime; the rest stops it
  * with one line instead of a wait for ever.
+ *
+ * K1  What all share and nobody owns, the parking lot, the list of parked
+ *     threads and the table of copies, is made new in the child: another thread
+ *     may have had its lock, or be half through a change; and who is in a list
+ *     lies on a stack that the C library gives to the next thread.
+ *     Tempting, and not done: to take those locks before the fork, and to drop
+ *     them after it. The parent then sleeps for ever where a handler that
+ *     interrupted their owner forks, to run a debugger say; and those who are
+ *     gone would still be in the lists.
+ * K2  So an object's mark may say that somebody waits where nobody is queued
+ *     (Q2): who looks is content with that in the child.
  */
 #ifndef WEFT_SRC_SCHED_FORK_H
 #define WEFT_SRC_SCHED_FORK_H
@@ -11,8 +22,14 @@
 
 extern uint32_t weft__fork_mark;	/* atomic */
 
-/* Notice a fork from now on. 0 or -ENOMEM. Cheap when called again. */
+/*
+ * There will be tasks, or a thread of ours: a child of a fork is without from
+ * now on. 0, or -ENOMEM where forks are not heard of.
+ */
 int weft__fork_watch(void);
+
+/* K1, for the table in copies.c. */
+void weft__copies_in_child(void);
 
 static inline bool weft__forked(void)
 {

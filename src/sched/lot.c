@@ -14,6 +14,8 @@ static weft__lot_table first_table = {
 };
 
 weft__lot_table *weft__lot_current = &first_table;
+bool weft__lot_bereft;
+static uint32_t growing;
 
 static size_t bucket_count(const weft__lot_table *t)
 {
@@ -94,8 +96,6 @@ static void grow(weft__lot_table *old)
 /* One at a time tries: the memory of the others' attempts would be wasted. */
 void weft__lot_grow(weft__lot_table *old)
 {
-	static uint32_t growing;
-
 	if (weft_atomic_xchg(&growing, 1, acquire) != 0)
 		return;
 	grow(old);
@@ -214,4 +214,20 @@ size_t weft__lot_wake_all(weft__bucket *b, const void *address, int result,
 		count += weft__claim(w, WEFT__NOTIFIED, wakeups) != WEFT__LOST;
 	}
 	return count;
+}
+
+/* What lies in a locked one may be half changed: nothing is looked at. */
+void weft__lot_in_child(void)
+{
+	weft__lot_table *t = weft_atomic_load(&weft__lot_current, relaxed);
+
+	for (size_t i = 0; i < bucket_count(t); i++) {
+		weft__bucket *b = &t->buckets[i];
+
+		if (b->lock.word == 0 && b->chain == NULL)
+			continue;
+		*b = (weft__bucket){0};
+		weft__lot_bereft = true;
+	}
+	weft_atomic_store(&growing, 0, relaxed);
 }

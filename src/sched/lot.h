@@ -128,12 +128,16 @@ static inline weft__waiter *weft__lot_first(weft__bucket *b, const void *address
 
 /*
  * Q2: is the object's mark right? If not, somebody has copied an object that
- * was waited for.
+ * was waited for; or this is the child of a fork, and those who waited are not
+ * here.
  */
+extern bool weft__lot_bereft;	/* some were left behind at a fork */
+
 static inline bool weft__lot_agrees(weft__bucket *b, const void *address,
 				    bool marked)
 {
-	return marked == (weft__lot_first(b, address) != NULL);
+	return marked == (weft__lot_first(b, address) != NULL) ||
+	       (marked && weft__lot_bereft);
 }
 
 static inline bool weft__lot_queued(const weft__waiter *w)
@@ -163,5 +167,8 @@ bool weft__lot_wake_one(weft__bucket *b, const void *address, int result,
 /* The same for all of them. Returns how many were claimed. */
 size_t weft__lot_wake_all(weft__bucket *b, const void *address, int result,
 			  weft__wakeups *wakeups);
+
+/* In the child of a fork: nobody is queued, and nothing locked. */
+void weft__lot_in_child(void);
 
 #endif

@@ -2,14 +2,17 @@
 /* fork, exec, exit and dlclose while tasks run. */
 #define _GNU_SOURCE
 #include "child.h"
+#include "door.h"
 #include "proc.h"
 #include "test.h"
 
 #include <weft/chan.h>
 #include <weft/ctx.h>
+#include <weft/dump.h>
 #include <weft/fd.h>
 #include <weft/mutex.h>
 #include <weft/once.h>
+#include <weft/rwmutex.h>
 #include <weft/sema.h>
 #include <weft/waitgroup.h>
 
@@ -148,6 +151,147 @@ TEST(threads_in_the_child_of_a_fork_may_wait_for_each_other)
 	be_busy();
 	check_ended_well(in_child(wait_for_threads, NULL));
 	stop_being_busy();
+}
+
+/* ---- fork, in the middle of something ---- */
+
+static bool is_waited_for(const void *object)
+{
+	weft__bucket *b = weft__lot_lock(object);
+	bool waited_for = weft__lot_first(b, object) != NULL;
+
+	weft__lot_unlock(b);
+	return waited_for;
+}
+
+static void acquire_one(void *s)
+{
+	weft_sema_acquire(s, 1);
+}
+
+static void see_nobody(const weft__person *p, void *unused)
+{
+	CHECK_EQ(p->mark, 0);
+	(void)unused;
+}
+
+/* In the bucket that was locked. */
+static void wait_in_vain(void *s)
+{
+	weft__person scratch;
+	weft_ctx soon;
+
+	weft__census_threads(&scratch, see_nobody, NULL);
+	weft_ctx_init_timeout(&soon, NULL, WEFT_MS(1));
+	CHECK_EQ(weft_sema_acquire_ctx(s, &soon, 1), -ETIMEDOUT);
+	weft_ctx_fini(&soon);
+}
+
+/* Of one that has never had a task. */
+TEST(the_child_of_a_fork_is_not_held_up_by_who_is_not_there)
+{
+	weft_sema s = {0}, others = {0};
+	weft__bucket *b;
+	int status;
+
+	test_start_thread(acquire_one, &others);
+	test_until(is_waited_for(&others));
+	b = weft__lot_lock(&s);
+	status = in_child(wait_in_vain, &s);
+	weft__lot_unlock(b);
+	check_ended_well(status);
+	weft_sema_release(&others, 1);
+}
+
+static void count_workers(void *arg)
+{
+	weft_stats stats;
+
+	weft_stats_get(&stats);
+	CHECK_LE(1, stats.workers);
+	(void)arg;
+}
+
+TEST(the_child_of_a_fork_may_count_while_a_worker_falls_asleep)
+{
+	int status;
+
+	be_busy();
+	weft__lock_take(&weft__rt.lock);
+	status = in_child(count_workers, NULL);
+	weft__lock_drop(&weft__rt.lock);
+	check_ended_well(status);
+	stop_being_busy();
+}
+
+typedef struct {
+	weft_mutex mutex;
+	weft_rwmutex rwmutex;
+	weft_sema sema;
+	weft_waitgroup wg;
+} held;
+
+static void want_mutex(void *arg)
+{
+	held *h = arg;
+
+	weft_mutex_lock(&h->mutex);
+	weft_mutex_unlock(&h->mutex);
+}
+
+static void want_rwmutex(void *arg)
+{
+	held *h = arg;
+
+	weft_rwmutex_lock(&h->rwmutex);
+	weft_rwmutex_unlock(&h->rwmutex);
+}
+
+static void want_sema(void *arg)
+{
+	acquire_one(&((held *)arg)->sema);
+}
+
+static void want_waitgroup(void *arg)
+{
+	weft_waitgroup_wait(&((held *)arg)->wg);
+}
+
+static void let_go(void *arg)
+{
+	held *h = arg;
+
+	weft_mutex_unlock(&h->mutex);
+	weft_rwmutex_unlock(&h->rwmutex);
+	weft_sema_release(&h->sema, 1);
+	weft_waitgroup_done(&h->wg);
+}
+
+static void let_go_and_take_again(void *arg)
+{
+	held *h = arg;
+
+	let_go(h);
+	CHECK(weft_mutex_try_lock(&h->mutex));
+	CHECK(weft_rwmutex_try_lock(&h->rwmutex));
+}
+
+TEST_FLAVOURS(the_child_of_a_fork_may_let_go_of_what_others_wait_for)
+{
+	held h = {0};
+
+	weft_mutex_lock(&h.mutex);
+	weft_rwmutex_lock(&h.rwmutex);
+	weft_waitgroup_add(&h.wg, 1);
+	test_start(want_mutex, &h);
+	test_start(want_rwmutex, &h);
+	test_start(want_sema, &h);
+	test_start(want_waitgroup, &h);
+	test_until(is_waited_for(&h.mutex) && is_waited_for(&h.rwmutex) &&
+		   is_waited_for(&h.sema) && is_waited_for(&h.wg));
+	check_ended_well(in_child(let_go_and_take_again, &h));
+	let_go(&h);
+	test_join_all();
 }
 
 static int start_nothing(void *arg)
