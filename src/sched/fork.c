@@ -5,6 +5,7 @@
 #include "sched/census.h"
 #include "sched/lot.h"
 #include "sched/sched.h"
+#include "sched/span.h"
 
 #include <errno.h>
 
@@ -27,7 +28,7 @@ static void lose_runtime(void)
 	weft_atomic_store(&weft__rt.running, 0, relaxed);
 	weft_atomic_store(&weft__rt.room, 0, relaxed);
 	weft__rt.lock = (weft__lock){0};	/* for who counts */
-	weft__rt.traced = false;
+	weft__rt.traced = weft__spans = false;
 	if (self != NULL)
 		weft_atomic_store(&self->worker->stuck, 1, relaxed);
 }

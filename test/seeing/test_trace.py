@@ -205,6 +205,7 @@ class Ends(unittest.TestCase):
 
     def test_the_child_of_a_fork_writes_nothing(self):
         events = self.check_end("fork", 0)
+        self.assertNotIn("key of the child", {e["name"] for e in events})
         ends = [e["args"]["task"] for e in events if e["ph"] == "X" and e["args"]["until"] == "returned"]
         self.assertEqual(len(ends), len(set(ends)))
 

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { WORKERS = 20, LEAVES = 100, VALUES = 300, CALLERS = 5, BUSY = 64 };
+enum { WORKERS = 20, LEAVES = 100, VALUES = 300, CALLERS = 5, BUSY = 64, FLIGHTS = 20000 };
 
 static weft_chan chan;
 static weft_flight flight;
@@ -155,13 +155,34 @@ static void end_badly(void *arg)
 		exit(0);
 }
 
-/* A child must not write what is its parent's. */
+static int nothing(weft_ctx *ctx, void *arg, void **value)
+{
+	(void)ctx;
+	(void)arg;
+	(void)value;
+	return 0;
+}
+
+/* More than there is room for in memory. */
+static void fly_often(void)
+{
+	for (int i = 0; i < FLIGHTS; i++) {
+		weft_result r = weft_flight_do(
+			&flight, weft_key_str("of the child"), nothing, NULL);
+
+		weft_result_release(&r);
+	}
+}
+
+/* A child must not write what is its parent's, nor among it. */
 static void fork_and_exit(void)
 {
 	pid_t child = fork();
 
-	if (child == 0)
+	if (child == 0) {
+		fly_often();
 		exit(0);
+	}
 	waitpid(child, NULL, 0);
 }
 
