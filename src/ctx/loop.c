@@ -226,9 +226,11 @@ static int wait_for(weft_loop *l, call *c, weft_ctx *ctx)
 int weft_loop_call_ctx(weft_loop *l, weft_ctx *ctx, weft_fn fn, void *arg)
 {
 	call c = {.fn = fn, .arg = arg};
-	int err = 0;
+	int err = weft_ctx_err(ctx);
 
 	check_not_copied(l);
+	if (err != 0)
+		return err;
 	if (weft_atomic_load(&l->priv_stepper, relaxed) == weft__flow_mark()) {
 		make(&c);
 	} else {

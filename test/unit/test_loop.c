@@ -223,6 +223,31 @@ TEST_FLAVOURS(loop_call_ctx_gives_up_what_has_not_begun)
 	weft_loop_fini(&s.loop);
 }
 
+static weft_ctx cancelled_before;
+
+static void call_too_late(void *arg)
+{
+	scene *s = arg;
+
+	for (int i = 0; i < 100; i++)
+		CHECK_EQ(weft_loop_call_ctx(&s->loop, &cancelled_before, count,
+					    s),
+			 -ECANCELED);
+}
+
+/* However soon the step comes: in it there is no waiting, elsewhere little. */
+TEST_FLAVOURS(loop_call_ctx_that_is_done_before_calls_nothing)
+{
+	scene s;
+
+	weft_ctx_cancel(&cancelled_before, 0);
+	begin(&s);
+	CHECK_EQ(weft_loop_call(&s.loop, call_too_late, &s), 0);
+	call_too_late(&s);
+	CHECK_EQ(s.calls, 0);
+	end(&s);
+}
+
 static weft_ctx cancelled_inside;
 
 static void cancel_caller(void *unused)
