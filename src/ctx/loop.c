@@ -57,7 +57,8 @@ int weft_loop_init(weft_loop *l)
 static void check_not_copied(const weft_loop *l)
 {
 	if (unlikely(l->priv_stamp != weft__stamp(l)))
-		weft_panic("weft_loop is copied");
+		weft_panic("weft_loop is %s", l->priv_stamp != 0 ?
+				   "copied" : "not initialised");
 }
 
 void weft_loop_fini(weft_loop *l)

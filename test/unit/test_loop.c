@@ -369,3 +369,10 @@ TEST_TRAP(loop_finished_while_calls_wait, "panic: loop: finished while calls wai
 	test_until(waiting(&s) == 1);
 	weft_loop_fini(&s.loop);
 }
+
+TEST_TRAP(loop_that_was_not_initialised, "panic: weft_loop is not initialised")
+{
+	static weft_loop loop;
+
+	weft_loop_step(&loop);
+}
