@@ -4,9 +4,11 @@
 
 Installs into an empty folder, then compiles the program that README.md shows with what pkg-config
 says, shared and static, and compares its output with the one that README.md shows after it. The
-same with examples/fleet.c where libweft-fleet was built, and the comment at its end.
+same with examples/fleet.c where libweft-fleet was built, and the comment at its end. Then the flags
+with which meson compiles a program whose subproject weft is.
 """
 
+import json
 import os
 import pathlib
 import re
@@ -82,6 +84,30 @@ def check_fleet(tally, folder, installed, pc_folder):
     check(tally, "fleet_program_runs_with_the_static_library", static)
 
 
+SUBPROJECT_USER = """project('user', 'c')
+foreach name : ['weft', 'weft-sim', 'weft-fleet']
+  executable('uses-' + name, 'user.c', dependencies: dependency(name, fallback: 'weft'))
+endforeach
+"""
+
+
+def check_subproject(tally, folder, root):
+    def carries_fexceptions():
+        (folder / "subprojects").mkdir(parents=True)
+        (folder / "subprojects" / "weft").symlink_to(root.resolve())
+        (folder / "meson.build").write_text(SUBPROJECT_USER)
+        (folder / "user.c").write_text("int main(void) { return 0; }\n")
+        disabled = [f"-Dweft:{name}=disabled" for name in ("cli", "vet", "cases", "redis")]
+        left_out = ["-Dweft:tests=false", "-Dweft:bench=false"]
+        run("meson", "setup", *disabled, *left_out, folder / "build", folder)
+        commands = json.loads((folder / "build" / "compile_commands.json").read_text())
+        users = [command for command in commands if command["file"].endswith("user.c")]
+        without = [command["output"] for command in users if "-fexceptions" not in command["command"].split()]
+        return [] if len(users) == 3 and not without else [f"{len(users)} programs; without it: {without}"]
+
+    check(tally, "subproject_carries_fexceptions", carries_fexceptions)
+
+
 def main():
     build = sys.argv[1]
     root = pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else pathlib.Path(__file__).parents[1])
@@ -112,6 +138,7 @@ def main():
         check(tally, "readme_program_runs_with_the_static_library", static)
         if (pc_folder / "weft-fleet.pc").exists():
             check_fleet(tally, folder, installed, pc_folder)
+        check_subproject(tally, folder / "user", pathlib.Path(root))
     return tally.finish()
 
 
