@@ -20,6 +20,7 @@
  */
 #include "sched/dump.h"
 #include "sched/poller.h"
+#include "sched/trace.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,8 +111,10 @@ static void report(void)
 	weft__dump_all(&out, true);
 	weft__graph_print(&out, true);
 	weft__print_flush(&out);
-	if (policy == ABORT)
+	if (policy == ABORT) {
+		weft__trace_close();
 		abort();
+	}
 }
 
 /* K2 */

@@ -12,6 +12,7 @@
 #include "sched/census.h"
 #include "sched/dump.h"
 #include "sched/poller.h"
+#include "sched/trace.h"
 
 enum {
 	TICK_NS = 1000000,
@@ -122,8 +123,10 @@ static void sleep_deeply(weft_time then)
 	/* seq_cst, before timers.next is read: see weft__monitor_rouse(). */
 	weft_atomic_store(&weft__rt.monitor_word, deep, seq_cst);
 	weft__lock_drop(&weft__rt.lock);
-	if (deep)
+	if (deep) {
+		weft__trace_flush();
 		weft__deadlock_look();
+	}
 	while (weft_atomic_load(&weft__rt.monitor_word, acquire) == 1) {
 		timer = weft__timers_next();
 		if (!weft__futex_wait(&weft__rt.monitor_word, 1,
@@ -166,6 +169,7 @@ void *weft__monitor_main(void *unused)
 			weft__futex_wait(&weft__rt.monitor_stop, 0, next_look());
 		}
 		weft__dump_if_asked();
+		weft__trace_tick(weft_now());
 		while (weft__timers_run(&weft__rt.timers, weft_now()))
 			;
 		look_around(weft_now());

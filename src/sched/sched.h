@@ -77,9 +77,8 @@ typedef struct {
 
 /* What a trace has to remember of a task: trace.h. */
 typedef struct {
-	weft_time since;	/* it runs, or waits, since then … */
-	const char *reason;	/* … for that reason … */
-	const void *object;	/* … for that */
+	weft_time since;	/* it runs since then … */
+	const char *reason;	/* … or waits, for that */
 	uint64_t wakes;		/* how often it was woken … */
 	bool woken;		/* … and that it was, just now */
 } weft__trace_state;

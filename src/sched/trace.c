@@ -19,11 +19,13 @@ enum {
 	LINE_BYTES = 1024,	/* the most that an event takes */
 	NAMES = 256,		/* of functions, remembered */
 	OUTSIDE = 1000000,	/* the track of plain threads */
+	INTERVAL_NS = 100 * 1000000,	/* from writing to writing: R5 */
 };
 
 typedef enum {
-	RUN,		/* from at to until */
-	WAIT,		/* likewise */
+	RUN,		/* from at to until, and then it waits */
+	END,		/* likewise, and then it is over */
+	WAITED,
 	START,
 	BEGIN,		/* because of START */
 	WAKE,
@@ -40,6 +42,7 @@ typedef struct {
 	weft_time until;
 	uint64_t number;
 	const void *object;
+	const void *waits_for;
 	const void *fn;		/* the task's, for its name */
 	const char *text;
 	char name[40];
@@ -211,20 +214,29 @@ static void add_run(const buffer *b, const event *e)
 	add("}}");
 }
 
-/* A span of the task's own track, where it is not on any worker's. */
+/* One end of a span of the task's own track, where it is not on any worker's. */
+static void begin_wait(const buffer *b, const event *e, const char *phase,
+		       weft_time at)
+{
+	begin(phase, b, at);
+	add(",\"cat\":\"wait\",\"id\":\"task %" PRIu32 "\",\"name\":", e->task);
+	add_string(e->text);
+}
+
+/* R5 */
 static void add_wait(const buffer *b, const event *e)
 {
-	begin("b", b, e->at);
-	add(",\"cat\":\"wait\",\"id\":\"task %" PRIu32 "\",\"name\":", e->task);
-	add_string(e->text);
+	begin_wait(b, e, "b", e->until);
 	add(",\"args\":{\"task\":");
 	add_name(e);
-	if (e->object != NULL)
-		add(",\"object\":\"%p\"", e->object);
+	if (e->waits_for != NULL)
+		add(",\"object\":\"%p\"", e->waits_for);
 	add("}}");
-	begin("e", b, e->until);
-	add(",\"cat\":\"wait\",\"id\":\"task %" PRIu32 "\",\"name\":", e->task);
-	add_string(e->text);
+}
+
+static void add_waited(const buffer *b, const event *e)
+{
+	begin_wait(b, e, "e", e->at);
 	add("}");
 }
 
@@ -259,9 +271,13 @@ static void add_event(const buffer *b, const event *e)
 	switch (e->kind) {
 	case RUN:
 		add_run(b, e);
-		break;
-	case WAIT:
 		add_wait(b, e);
+		break;
+	case END:
+		add_run(b, e);
+		break;
+	case WAITED:
+		add_waited(b, e);
 		break;
 	case START:
 	case BEGIN:
@@ -376,52 +392,48 @@ void weft__trace_run(weft__stack *self)
 	record(self->worker, &e);
 }
 
-static void stop(weft__stack *self, const char *reason, const void *object)
+static void stop(weft__stack *self, event_kind kind, const char *reason,
+		 const void *waits_for)
 {
-	event e = event_of(self, RUN);
+	event e = event_of(self, kind);
 
 	e.until = e.at;
 	e.at = self->trace.since;
 	e.text = reason;
 	e.object = self->task->object;
-	self->trace.since = e.until;
+	e.waits_for = waits_for;
 	self->trace.reason = reason;
-	self->trace.object = object;
 	record(self->worker, &e);
 }
 
 void weft__trace_end(weft__stack *self, const char *how)
 {
-	stop(self, how, NULL);
+	stop(self, END, how, NULL);
 }
 
 void weft__trace_park(weft__stack *self, const weft__waiter *w)
 {
-	stop(self, w->why->text,
+	stop(self, RUN, w->why->text,
 	     w->why->object == WEFT__OF_ADDRESS ? w->address : w->data);
 }
 
 void weft__trace_yield(weft__stack *self)
 {
-	stop(self, "yield", NULL);
+	stop(self, RUN, "yield", NULL);
 }
 
 void weft__trace_go_on(weft__stack *self)
 {
-	event e = event_of(self, WAIT);
-	weft_time now = e.at;
+	event e = {.kind = WAITED, .task = self->task->number,
+		   .at = weft_now(), .text = self->trace.reason};
 
-	e.until = now;
-	e.at = self->trace.since;
-	e.text = self->trace.reason;
-	e.object = self->trace.object;
 	record(self->worker, &e);
-	self->trace.since = now;
+	self->trace.since = e.at;
 	if (!self->trace.woken)
 		return;
 	self->trace.woken = false;
-	e = (event){.kind = GO_ON, .task = self->task->number, .at = now,
-		    .number = self->trace.wakes};
+	e.kind = GO_ON;
+	e.number = self->trace.wakes;
 	record(self->worker, &e);
 }
 
@@ -480,6 +492,17 @@ void weft__trace_flush(void)
 	weft__lock_take(&file.lock);
 	write_all();
 	weft__lock_drop(&file.lock);
+}
+
+/* R5 */
+void weft__trace_tick(weft_time now)
+{
+	static weft_time next;
+
+	if (!weft__rt.traced || now < next)
+		return;
+	next = now + INTERVAL_NS;
+	weft__trace_flush();
 }
 
 void weft__trace_close(void)

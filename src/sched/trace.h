@@ -14,6 +14,9 @@
  *     and at the end of the process one thread can write out all.
  * R4  A chunk that cannot be written whole is taken back, and was the last: the
  *     file is then closed as if it ended there.
+ * R5  A signal that ends the process, or a debugger that does, asks nobody. So
+ *     the monitor writes out what there is, some times a second and before it
+ *     sleeps; and a wait is written when it begins, since it may never end.
  */
 #ifndef WEFT_SRC_SCHED_TRACE_H
 #define WEFT_SRC_SCHED_TRACE_H
@@ -27,8 +30,10 @@ void weft__trace_open(void);
 void weft__trace_worker(weft__worker *w);
 /* No more events; write out those there are. At the end of the process. */
 void weft__trace_close(void);
-/* Write out what there is. Nothing runs. */
+/* Write out what there is, for those who end the process otherwise: R5. */
 void weft__trace_flush(void);
+/* The same at times: the monitor's, while others run. */
+void weft__trace_tick(weft_time now);
 
 /* All that follow: only if weft__rt.traced. */
 

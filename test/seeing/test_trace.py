@@ -15,7 +15,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
+import unittest.mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
 from tally import run_unittests  # noqa: E402
@@ -23,6 +25,7 @@ from tally import run_unittests  # noqa: E402
 PROGRAM = None
 PLAIN_THREADS = 1000000
 # What traced.c starts: the first task, workers with leaves, callers, receiver, leaver, busy, last one.
+STUCK = 20
 TASKS = 1 + 20 * (1 + 100) + 5 + 1 + 1 + 64 + 1
 
 
@@ -106,7 +109,8 @@ class Trace(unittest.TestCase):
         for event in self.by_phase["X"]:
             spans[event["args"]["task"]].append((start(event), end(event)))
         begun = {}
-        for event in (e for e in self.events if e.get("cat") == "wait"):
+        # Those of one task in the order of time, and not of the buffers that they were in.
+        for event in sorted((e for e in self.events if e.get("cat") == "wait"), key=start):
             task = int(event["id"].removeprefix("task "))
             if event["ph"] == "b":
                 begun[task] = (event["name"], start(event))
@@ -199,6 +203,34 @@ class Ends(unittest.TestCase):
 
     def test_the_file_is_whole_after_a_fatal_error(self):
         self.check_end("fatal", signal.SIGABRT)
+
+    def stuck(self, events):
+        waits = [e for e in events if e.get("cat") == "wait" and e["ph"] == "b" and e["args"]["task"] == "stuck"]
+        return [e["name"] for e in waits]
+
+    def test_the_file_is_whole_after_a_deadlock(self):
+        with unittest.mock.patch.dict(os.environ, WEFT_DEADLOCK="abort"):
+            events = self.check_end("deadlock", signal.SIGABRT)
+        self.assertEqual(self.stuck(events), ["mutex lock"] * STUCK)
+
+    def hang_until_the_waits_are_written(self):
+        env = {**os.environ, "WEFT_TRACE": str(self.path), "WEFT_PROCS": "2"}
+        process = subprocess.Popen([PROGRAM, "hang"], env=env, stdin=subprocess.DEVNULL)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        limit = time.monotonic() + 20
+        while not self.path.exists() or self.path.read_bytes().count(b'{"task":"stuck"') < STUCK:
+            self.assertLess(time.monotonic(), limit)
+            time.sleep(0.01)
+        return process
+
+    def test_a_signal_costs_no_more_than_the_end_of_the_list(self):
+        process = self.hang_until_the_waits_are_written()
+        process.terminate()
+        self.assertEqual(process.wait(), -signal.SIGTERM)
+        events = json.loads(self.path.read_text() + "]")
+        self.assertGreater(len(events), TASKS)
+        self.assertEqual(self.stuck(events), ["mutex lock"] * STUCK)
 
     def test_the_file_is_whole_after_exit_by_a_task(self):
         self.check_end("exit", 0)

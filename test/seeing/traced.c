@@ -9,7 +9,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { WORKERS = 20, LEAVES = 100, VALUES = 300, CALLERS = 5, BUSY = 64, FLIGHTS = 20000 };
+enum {
+	WORKERS = 20,
+	LEAVES = 100,
+	VALUES = 300,
+	CALLERS = 5,
+	BUSY = 64,
+	STUCK = 20,
+	FLIGHTS = 20000,
+};
 
 static weft_chan chan;
 static weft_flight flight;
@@ -155,6 +163,27 @@ static void end_badly(void *arg)
 		exit(0);
 }
 
+static void get_stuck(void *arg)
+{
+	weft_task_name("stuck");
+	weft_mutex_lock(&mutex);
+	weft_mutex_unlock(&mutex);
+	(void)arg;
+}
+
+/* All wait for ever; so does main, in weft or where it could be woken. */
+static void hang(void)
+{
+	weft_mutex_lock(&mutex);
+	for (int i = 0; i < STUCK; i++)
+		if (weft_go(get_stuck, NULL) != 0)
+			abort();
+	if (strcmp(how, "deadlock") == 0)
+		weft_mutex_lock(&mutex);
+	for (;;)
+		pause();
+}
+
 static int nothing(weft_ctx *ctx, void *arg, void **value)
 {
 	(void)ctx;
@@ -195,6 +224,8 @@ int main(int argc, char **argv)
 		fork_and_exit();
 	go_and_wait(leaf);
 	wait_for_the_end_of_all();
+	if (strcmp(how, "deadlock") == 0 || strcmp(how, "hang") == 0)
+		hang();
 	if (*how != 0 && strcmp(how, "fork") != 0)
 		go_and_wait(end_badly);
 	return 0;
