@@ -7,13 +7,36 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-int weft__file_create(const char *path)
+/* What is no file, a pipe or a terminal, is for all. */
+static bool is_taken(int fd)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	struct stat file;
 
-	return fd >= 0 ? fd : -errno;
+	return fstat(fd, &file) == 0 && S_ISREG(file.st_mode) &&
+	       flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
+
+int weft__file_create(char *path, size_t size)
+{
+	const int flags = O_WRONLY | O_CREAT | O_CLOEXEC;
+	int fd = open(path, flags, 0666);
+	size_t length = strlen(path);
+
+	if (fd >= 0 && is_taken(fd)) {
+		close(fd);
+		snprintf(path + length, size - length, ".%d", (int)getpid());
+		fd = open(path, flags, 0666);
+	}
+	if (fd < 0)
+		return -errno;
+	weft__file_cut(fd, 0);
+	return fd;
 }
 
 /* A descriptor of others' may be non-blocking. */

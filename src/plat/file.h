@@ -5,8 +5,12 @@
 
 #include "base/base.h"
 
-/* Create the file, or empty it. A descriptor or a negative errno value. */
-int weft__file_create(const char *path);
+/*
+ * Create the file, or empty it. One that another process has from here is left
+ * alone: then the number of this one is appended to the path, which has room
+ * for size bytes. A descriptor or a negative errno value.
+ */
+int weft__file_create(char *path, size_t size);
 
 /* All of it. 0 or a negative errno value, after which nobody knows how much. */
 int weft__file_write(int fd, const void *bytes, size_t size_bytes);

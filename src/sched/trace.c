@@ -72,7 +72,7 @@ static struct {
 	char text[TEXT_BYTES];
 	weft__symbols symbols;
 	function_name names[NAMES];
-	char path[256];
+	char path[4096];
 } file = {.fd = -1};
 
 /* R2 */
@@ -529,7 +529,7 @@ void weft__trace_open(void)
 	tried = true;
 	snprintf(file.path, sizeof file.path, "%s", path);
 	outside = weft__pages_map(sizeof *outside);
-	file.fd = weft__file_create(path);
+	file.fd = weft__file_create(file.path, sizeof file.path);
 	if (file.fd < 0 || outside == NULL) {
 		fprintf(stderr, "weft: WEFT_TRACE=%s: %s\n", path,
 			file.fd < 0 ? strerror(-file.fd) : "no memory");

@@ -191,10 +191,11 @@ class Ends(unittest.TestCase):
         self.addCleanup(self.folder.cleanup)
         self.path = pathlib.Path(self.folder.name) / "trace.json"
 
-    def check_end(self, how, signal_number):
+    def check_end(self, how, signal_number, name="trace.json"):
         result = run(self.path, how)
         self.assertEqual(result.returncode, -signal_number if signal_number else 0, result.stderr)
-        events = load(self.path)
+        (path,) = self.path.parent.glob(name)
+        events = load(path)
         self.assertGreater(len(events), TASKS)
         return events
 
@@ -231,6 +232,13 @@ class Ends(unittest.TestCase):
         events = json.loads(self.path.read_text() + "]")
         self.assertGreater(len(events), TASKS)
         self.assertEqual(self.stuck(events), ["mutex lock"] * STUCK)
+
+    def test_a_process_leaves_the_file_of_another_alone(self):
+        process = self.hang_until_the_waits_are_written()
+        self.check_end("", 0, "trace.json.*")
+        process.terminate()
+        process.wait()
+        self.assertGreater(len(json.loads(self.path.read_text() + "]")), TASKS)
 
     def test_the_file_is_whole_after_exit_by_a_task(self):
         self.check_end("exit", 0)
