@@ -281,8 +281,11 @@ WEFT_API void weft_once_value_init_drop(weft_once_value *v,
 /* As weft_once_func_fini(). The value is left alone. */
 WEFT_API void weft_once_value_fini(weft_once_value *v);
 
-/* Out of line: runs *value, a weft_once_value. Do not call it. */
-WEFT_API WEFT_PRIV_COLD void weft_once_value_run(void *value);
+/* The out-of-line rest of the functions below. Do not call these. */
+WEFT_API WEFT_PRIV_COLD void *weft_once_value_call_slow(weft_once_value *v);
+WEFT_API WEFT_PRIV_COLD int weft_once_value_call_ctx_slow(weft_once_value *v,
+							  weft_ctx *ctx,
+							  void **value);
 
 /*
  * The value of *v: computed now, by this caller, if nobody did before.
@@ -292,7 +295,7 @@ WEFT_API WEFT_PRIV_COLD void weft_once_value_run(void *value);
 WEFT_PRIV_INLINE void *weft_once_value_call(weft_once_value *v)
 {
 	if (WEFT_PRIV_UNLIKELY(!weft_once_done(&v->priv_call.priv_once)))
-		weft_once_call_slow(&v->priv_call, weft_once_value_run, v);
+		return weft_once_value_call_slow(v);
 	return v->priv_value;
 }
 
@@ -305,13 +308,8 @@ WEFT_PRIV_INLINE void *weft_once_value_call(weft_once_value *v)
 WEFT_PRIV_INLINE WEFT_PRIV_WARN_UNUSED int
 weft_once_value_call_ctx(weft_once_value *v, weft_ctx *ctx, void **value)
 {
-	if (WEFT_PRIV_UNLIKELY(!weft_once_done(&v->priv_call.priv_once))) {
-		int error = weft_once_call_ctx_slow(&v->priv_call, ctx,
-						    weft_once_value_run, v);
-
-		if (error != 0)
-			return error;
-	}
+	if (WEFT_PRIV_UNLIKELY(!weft_once_done(&v->priv_call.priv_once)))
+		return weft_once_value_call_ctx_slow(v, ctx, value);
 	*value = v->priv_value;
 	return 0;
 }

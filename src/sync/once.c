@@ -30,7 +30,8 @@
  *     flag and the lock are one.
  * O3  The runner touches *o for the last time in the step that writes DONE or
  *     NEW. After that it uses the bucket and the waiters, by address. So a
- *     caller that has seen DONE, or was claimed, may free *o.
+ *     caller that has seen DONE, or was claimed, may free *o, with the
+ *     value that it is a part of: the runner returns what it has on its stack.
  *     Tempting and wrong: to wake all and then to write DONE, "so that nobody
  *     finds it done before those who waited longest". The last of them returns
  *     and frees *o before the store. (Who waits in weft_once_do() looks once
@@ -374,6 +375,13 @@ void weft_once_value_init_drop(weft_once_value *v, void *(*fn)(void *),
 	v->priv_drop = drop;
 }
 
+/* What the runner has on its stack: O3. */
+typedef struct {
+	weft_once_value *once;
+	bool ran;
+	void *value;
+} computing;
+
 static void drop_value_arg(weft_once_value **value)
 {
 	weft_once_value *v = *value;
@@ -384,12 +392,33 @@ static void drop_value_arg(weft_once_value **value)
 		weft__call_apart(drop, v->priv_arg);
 }
 
-void weft_once_value_run(void *value)
+static void compute(void *arg)
 {
-	__attribute__((cleanup(drop_value_arg))) weft_once_value *v = value;
+	computing *c = arg;
+	__attribute__((cleanup(drop_value_arg))) weft_once_value *v = c->once;
 
 	weft__check_fn(v->priv_fn != NULL);
-	v->priv_value = v->priv_fn(v->priv_arg);
+	c->value = v->priv_value = v->priv_fn(v->priv_arg);
+	c->ran = true;
+}
+
+int weft_once_value_call_ctx_slow(weft_once_value *v, weft_ctx *ctx,
+				  void **value)
+{
+	computing c = {.once = v};
+	int error = weft_once_call_ctx_slow(&v->priv_call, ctx, compute, &c);
+
+	if (error == 0)
+		*value = c.ran ? c.value : v->priv_value;
+	return error;
+}
+
+void *weft_once_value_call_slow(weft_once_value *v)
+{
+	void *value = NULL;
+
+	(void)weft_once_value_call_ctx_slow(v, NULL, &value);
+	return value;
 }
 
 void weft_once_value_fini(weft_once_value *v)

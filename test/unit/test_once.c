@@ -436,3 +436,39 @@ TEST_FLAVOURS(once_may_end_while_its_runner_returns)
 		test_join_all();
 	}
 }
+
+/* The same with a value. */
+static uint32_t value_runner;
+
+static void *tell_runner(void *arg)
+{
+	weft_yield();
+	value_runner = weft__flow_mark();
+	return arg;
+}
+
+static void get_and_bury(void *arg)
+{
+	weft_once_value *v = arg;
+	void *value = NULL;
+
+	if (test_random() % 2 == 0)
+		value = weft_once_value_call(v);
+	else
+		CHECK_EQ(weft_once_value_call_ctx(v, NULL, &value), 0);
+	CHECK(value == &value_runner);
+	if (value_runner != weft__flow_mark())
+		grave_close(v);
+}
+
+TEST_FLAVOURS(once_value_may_end_while_its_runner_returns)
+{
+	for (int i = 0; i < grave_rounds(); i++) {
+		weft_once_value *v = grave_open();
+
+		weft_once_value_init(v, tell_runner, &value_runner);
+		test_start(get_and_bury, v);
+		get_and_bury(v);
+		test_join_all();
+	}
+}

@@ -4,7 +4,8 @@
  * waiters: O1 … O5. CALLERS call; each sees what the function did; the last of
  * those that did not run it frees the once at once. With TRIES the function
  * fails that often first; with FAILS always, and the callers leave it at that;
- * with CANCELS the first caller's context is cancelled.
+ * with CANCELS the first caller's context is cancelled. With VALUES it is a value's
+ * once, and the function gives the value.
  */
 #include "explore.h"
 #include "machine/machine.h"
@@ -14,8 +15,12 @@
 #ifndef FAILS
 #define FAILS 0
 #endif
+#ifndef VALUES
+#define VALUES 0
+#endif
 
 static weft_once *o;
+static weft_once_value *v;	/* that *o is of, with VALUES */
 static weft_ctx ctx;
 static int value;		/* plain: what the function makes */
 static uint32_t runs;
@@ -78,13 +83,30 @@ static void function_once(void *unused)
 	function(unused);
 }
 
+static void *function_of_value(void *of)
+{
+	function(NULL);
+	return of;
+}
+
+static void ask_for_value(weft_ctx *with)
+{
+	void *found = NULL;
+
+	if (with == NULL || weft_once_value_call_ctx(v, with, &found) != 0)
+		found = weft_once_value_call(v);
+	model_check(found == &value);
+}
+
 static void call(weft_ctx *with)
 {
 	bool calm = with == NULL;
 
 	if (FAILS && weft_once_try(o, function, NULL) != 0)
 		return;
-	if (TRIES > 0)
+	if (VALUES)
+		ask_for_value(with);
+	else if (TRIES > 0)
 		while (weft_once_try(o, function, NULL) != 0)
 			;
 	else if (calm || weft_once_do_ctx(o, with, function_once, NULL) != 0)
@@ -97,7 +119,7 @@ static void *caller(void *with)
 {
 	call(with);
 	if (!ran[model_self()] && weft_atomic_sub(&others, 1, acq_rel) == 1)
-		model_free(o, sizeof *o);	/* O3 */
+		model_free(o, VALUES ? sizeof *v : sizeof *o);	/* O3 */
 	return NULL;
 }
 
@@ -111,7 +133,11 @@ int main(void)
 {
 	pthread_t threads[CALLERS + CANCELS];
 
-	o = model_new(sizeof *o);
+	o = model_new(VALUES ? sizeof *v : sizeof *o);
+	if (VALUES) {
+		v = (weft_once_value *)o;
+		weft_once_value_init(v, function_of_value, &value);
+	}
 	for (int i = 0; i < CALLERS; i++)
 		pthread_create(&threads[i], NULL, caller,
 			       i < CANCELS ? &ctx : NULL);
