@@ -62,7 +62,6 @@
 
 #include <weft/once.h>
 
-#include <limits.h>
 #include <string.h>
 
 _Static_assert(sizeof(weft_once) == 8, "documented");
@@ -78,15 +77,15 @@ enum {
 	BROKEN = 8,
 };
 
-/* What those are told who wait for an attempt that did not return. */
-#define ABANDONED INT_MIN
-
 static bool is_final(const weft_once *o)
 {
 	return weft_atomic_load(&o->priv_state, acquire) & (DONE | BROKEN);
 }
 
-/* The runner's last step: everybody may go on. result is for those who wait. */
+/*
+ * The runner's last step: everybody may go on. result is the error for those who
+ * wait, or 0: they look at the state again.
+ */
 static void finish(weft_once *o, uint32_t state, int result)
 {
 	uint32_t alone = RUNNING;
@@ -193,7 +192,7 @@ static int approach(weft_once *o, weft_ctx *ctx, enum role *role)
 		if (error != 0 && (error = leave(o, &w, error)) != 0)
 			return error;
 		*role = WITNESS;
-		if (error == 0 && w.result != 0 && w.result != ABANDONED)
+		if (error == 0 && w.result != 0)
 			return w.result; /* O5 */
 	}
 	*role = LATE;
@@ -238,20 +237,22 @@ void weft_once_do_slow(weft_once *o, weft_fn fn, void *arg)
 
 typedef struct {
 	weft_once *once;
+	bool returned;
 	int error;
 } running;
 
 static void finish_attempt(running *r)
 {
-	finish(r->once, r->error == 0 ? DONE : NEW, r->error);
+	finish(r->once, r->returned && r->error == 0 ? DONE : NEW, r->error);
 }
 
 static int attempt(weft_once *o, int (*fn)(void *), void *arg)
 {
-	__attribute__((cleanup(finish_attempt))) running r = {o, ABANDONED};
+	__attribute__((cleanup(finish_attempt))) running r = {.once = o};
 
 	weft__check_fn(fn != NULL);
 	r.error = fn(arg);
+	r.returned = true;
 	return r.error;
 }
 

@@ -6,6 +6,8 @@
 #include <weft/ctx.h>
 #include <weft/once.h>
 
+#include <limits.h>
+
 enum { CROWD = 16 };
 
 static struct {
@@ -228,14 +230,18 @@ TEST(once_try_latches_on_success_only)
 
 TEST_FLAVOURS(once_try_waiters_get_the_error_of_the_attempt_they_waited_for)
 {
-	slow s = {.outcome = 42};
+	int outcomes[] = {42, -1, INT_MIN, INT_MAX};
 
-	start_both(&s, runner_try, waiter_try);
-	weft_atomic_store(&s.go, true, release);
-	test_join_all();
-	CHECK_EQ(s.waiters_result, 42);
-	CHECK_EQ(s.attempts, 1);
-	CHECK_EQ(s.once.priv_state, 0);
+	for (size_t i = 0; i < sizeof outcomes / sizeof *outcomes; i++) {
+		slow s = {.outcome = outcomes[i]};
+
+		start_both(&s, runner_try, waiter_try);
+		weft_atomic_store(&s.go, true, release);
+		test_join_all();
+		CHECK_EQ(s.waiters_result, outcomes[i]);
+		CHECK_EQ(s.attempts, 1);
+		CHECK_EQ(s.once.priv_state, 0);
+	}
 }
 
 TEST_FLAVOURS(once_try_waiters_share_the_success)
