@@ -40,7 +40,9 @@
  *     one CAS under the bucket's lock, so the runner's CAS from RUNNING alone
  *     fails, and it takes that lock and finds the waiter queued.
  * O5  Who waits for an attempt that failed learns it from its own claim, not
- *     from the state, where the next attempt may have begun already.
+ *     from the state, where the next attempt may have begun already. Without a
+ *     claim there is nothing to learn: the result of one who left may have been
+ *     written all the same.
  * O6  A caller that finds its own mark in priv_owner is called by the function
  *     that it would wait for. The mark is written by the runner, after its CAS,
  *     and taken away before its last step, so a caller reads its own mark only
@@ -188,12 +190,15 @@ static int approach(weft_once *o, weft_ctx *ctx, enum role *role)
 		if (!queue(o, &w))
 			continue;
 		error = weft__ctx_park(&w, ctx);
-		*role = LEFT;
-		if (error != 0 && (error = leave(o, &w, error)) != 0)
-			return error;
-		*role = WITNESS;
-		if (error == 0 && w.result != 0)
+		if (error != 0) {
+			*role = LEFT;
+			error = leave(o, &w, error);
+			if (error != 0)
+				return error;
+		} else if (w.result != 0) {
+			*role = WITNESS;
 			return w.result; /* O5 */
+		}
 	}
 	*role = LATE;
 	return 0;

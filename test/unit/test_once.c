@@ -269,6 +269,55 @@ TEST_FLAVOURS(once_try_ctx_waiter_leaves)
 	weft_ctx_fini(&s.ctx);
 }
 
+static bool is_waited_with(weft_ctx *c)
+{
+	bool any;
+
+	weft__ctx_lock(c);
+	any = !weft__list_empty(&c->priv_waiters);
+	weft__ctx_unlock(c);
+	return any;
+}
+
+/* Whoever waits with s->ctx leaves before this attempt fails. */
+static int fail_when_nobody_waits(void *arg)
+{
+	slow *s = arg;
+
+	weft_atomic_store(&s->running, true, release);
+	test_until(weft_atomic_load(&s->go, acquire) && is_waited_with(&s->ctx));
+	weft_ctx_cancel(&s->ctx, 0);
+	return 42;
+}
+
+static int succeed(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+static void fail_and_succeed(void *arg)
+{
+	slow *s = arg;
+
+	CHECK_EQ(weft_once_try(&s->once, fail_when_nobody_waits, s), 42);
+	CHECK_EQ(weft_once_try(&s->once, succeed, s), 0);
+}
+
+TEST_FLAVOURS(once_try_ctx_that_was_left_returns_no_error_of_an_attempt)
+{
+	for (int i = 0; i < 300 / test_slowdown(); i++) {
+		slow s = {0};
+
+		start_both(&s, fail_and_succeed, waiter_try);
+		weft_atomic_store(&s.go, true, release);
+		test_join_all();
+		CHECK(s.waiters_result == 0 || s.waiters_result == -ECANCELED);
+		CHECK(weft_once_done(&s.once));
+		weft_ctx_fini(&s.ctx);
+	}
+}
+
 TEST_FLAVOURS(once_do_that_waited_for_a_failed_attempt_runs_its_own)
 {
 	slow s = {.outcome = 42};
