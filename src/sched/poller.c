@@ -25,7 +25,7 @@
  *     has got another file. An old file's event, still on its way or brought
  *     by a duplicate, is not for those who wait now.
  * F5  The thread ends only with nobody between begin and end, and begin starts
- *     it; both under the lock life. The poller itself never takes that.
+ *     it; both under the lock life.
  * F6  The set's own descriptors are nobody else's, although a wait that
  *     overlaps with the close of its descriptor may meet them under its number.
  *
@@ -48,6 +48,8 @@
  *     counted, and is not joined. It is counted before it takes the lock of a
  *     record, and so before whoever it tells is counted out; where it is found
  *     not to be, nobody waits, and it has nobody to wake.
+ *
+ * Explored as C11 allows it: test/model/c11/watch.c.
  *
  * To the scheduler the poller is a plain thread, and so is the monitor: what it
  * wakes goes to the global queue (S4, S6), and who is woken may start the runtime
@@ -296,7 +298,7 @@ static int start(void)
 void weft__poller_stop(void)
 {
 	weft__lock_take(&poller.life);
-	weft_atomic_store(&poller.duty, OURS, relaxed);
+	weft_atomic_store(&poller.duty, OURS, release);
 	weft__futex_wake(&poller.duty, 1);
 	if (poller.running &&
 	    weft_atomic_load(&poller.users, relaxed) == 0) {	/* F5, F9 */

@@ -518,6 +518,7 @@ static int start(void)
 	if (!weft__monitor_start()) {	/* last: S6 */
 		stop_workers();
 		weft_atomic_store(&weft__rt.running, 0, seq_cst);
+		weft__poller_stop();
 		return -ENOMEM;
 	}
 	weft__poller_hand_over();
