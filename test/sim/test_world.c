@@ -639,6 +639,45 @@ TEST(explore_reports_what_a_run_returned)
 	CHECK_EQ(explore((weft_sim){.runs = 3}, return_it, &(int){0}), 0);
 }
 
+/* ---- what a world has not ---- */
+
+static pthread_mutex_t of_a_kind;
+
+static int lock_it(void *kind)
+{
+	pthread_mutexattr_t attr;
+
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_settype(&attr, *(int *)kind);
+	pthread_mutex_init(&of_a_kind, &attr);
+	return pthread_mutex_lock(&of_a_kind) != 0 ||
+	       pthread_mutex_unlock(&of_a_kind) != 0;
+}
+
+static int try_it(void *kind)
+{
+	(void)kind;
+	of_a_kind = (pthread_mutex_t)PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+	return pthread_mutex_trylock(&of_a_kind);
+}
+
+TEST(world_refuses_mutexes_that_know_their_owner)
+{
+	static int kinds[] = {PTHREAD_MUTEX_RECURSIVE, PTHREAD_MUTEX_ERRORCHECK};
+
+	for (int i = 0; i < 2; i++) {
+		CHECK_EQ(explore((weft_sim){.runs = 1}, lock_it, &kinds[i]), 1);
+		CHECK(strstr(text, "weft-sim: a recursive or error-checking "
+				   "pthread mutex in a world: it has none") !=
+		      NULL);
+	}
+	CHECK_EQ(explore((weft_sim){.runs = 1}, try_it, NULL), 1);
+	kinds[0] = PTHREAD_MUTEX_NORMAL;
+	kinds[1] = PTHREAD_MUTEX_ADAPTIVE_NP;
+	for (int i = 0; i < 2; i++)
+		CHECK_EQ(explore((weft_sim){.runs = 1}, lock_it, &kinds[i]), 0);
+}
+
 TEST(run_refuses_a_plan_that_is_none)
 {
 	static const char *const wrong[] = {

@@ -5,7 +5,8 @@
  *
  * A mutex is the C library's own, taken only when it is free: it is one real
  * thread that locks and unlocks it, and who has to wait sleeps in the machine.
- * So a recursive or an error-checking one would be wrong, and is refused.
+ * That one would own it, whoever has locked it: a recursive mutex would exclude
+ * nobody, and an error-checking one would find no error. Both are refused.
  */
 #define _GNU_SOURCE
 #include "plat/sim/machine.h"
@@ -100,12 +101,22 @@ WRAP(int, pthread_cancel, pthread_t thread)
 int __real_pthread_mutex_trylock(pthread_mutex_t *m);
 int __real_pthread_mutex_unlock(pthread_mutex_t *m);
 
+static void refuse_owners(const pthread_mutex_t *m)
+{
+	int type = m->__data.__kind & 3;
+
+	if (type == PTHREAD_MUTEX_RECURSIVE || type == PTHREAD_MUTEX_ERRORCHECK)
+		weft__fatal("weft-sim: a recursive or error-checking pthread "
+			    "mutex in a world: it has none");
+}
+
 WRAP(int, pthread_mutex_lock, pthread_mutex_t *m)
 {
 	int err;
 
 	if (!weft__sim_active())
 		return __real_pthread_mutex_lock(m);
+	refuse_owners(m);
 	weft_sim_point_at(m, true);
 	while ((err = __real_pthread_mutex_trylock(m)) == EBUSY)
 		(void)weft__sim_block(m, WEFT_NEVER, "pthread mutex");
@@ -114,6 +125,8 @@ WRAP(int, pthread_mutex_lock, pthread_mutex_t *m)
 
 WRAP(int, pthread_mutex_trylock, pthread_mutex_t *m)
 {
+	if (weft__sim_active())
+		refuse_owners(m);
 	weft_sim_point_at(m, true);
 	return __real_pthread_mutex_trylock(m);
 }
