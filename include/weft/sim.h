@@ -40,9 +40,14 @@
  * What a world is not: all threads are run by one, so that every run is
  * sequentially consistent (an order that is too weak is not found by it), a
  * system call that blocks blocks the world, and __thread variables of yours
- * are shared by its threads. Of pthreads, it has threads, mutexes, condition
- * variables, sleeping, yielding and clock_gettime(); the rest works as long as
- * it does not wait.
+ * are shared by its threads. Of pthreads, it has threads, mutexes (but not
+ * recursive or error-checking ones), condition variables, sleeping, yielding
+ * and clock_gettime(). What else may wait stops the run with one line:
+ * readers-writer locks, barriers, pthread_once(), semaphores, mutexes with a
+ * time-out, and C11's threads. All that goes for calls from objects that are
+ * linked with the --wrap options of weft-sim.pc. Threads that a shared library
+ * starts (std::thread is one) are real ones; the run is stopped when one of
+ * them comes to weft, or to a wrapped function.
  */
 #ifndef WEFT_SIM_H
 #define WEFT_SIM_H

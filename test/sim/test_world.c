@@ -9,12 +9,16 @@
 #include <weft/sim.h>
 #include <weft/waitgroup.h>
 
+#include <dlfcn.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <threads.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -676,6 +680,138 @@ TEST(world_refuses_mutexes_that_know_their_owner)
 	kinds[1] = PTHREAD_MUTEX_ADAPTIVE_NP;
 	for (int i = 0; i < 2; i++)
 		CHECK_EQ(explore((weft_sim){.runs = 1}, lock_it, &kinds[i]), 0);
+}
+
+static struct {
+	pthread_rwlock_t rwlock;
+	pthread_once_t once;
+	pthread_barrier_t barrier;
+	pthread_mutex_t mutex;
+	mtx_t mtx;
+	sem_t sem;
+} unknown = {.rwlock = PTHREAD_RWLOCK_INITIALIZER,
+	     .once = PTHREAD_ONCE_INIT,
+	     .mutex = PTHREAD_MUTEX_INITIALIZER};
+
+static void do_nothing(void)
+{
+}
+
+static int do_nothing_either(void *unused)
+{
+	(void)unused;
+	return 0;
+}
+
+/* Each waits for nothing, this time. */
+static int wait_unknown(void *which)
+{
+	struct timespec at = {.tv_sec = 1};
+	thrd_t thread;
+
+	switch (*(int *)which) {
+	case 0:
+		return pthread_rwlock_rdlock(&unknown.rwlock);
+	case 1:
+		return pthread_rwlock_wrlock(&unknown.rwlock);
+	case 2:
+		return pthread_rwlock_timedrdlock(&unknown.rwlock, &at);
+	case 3:
+		return pthread_rwlock_timedwrlock(&unknown.rwlock, &at);
+	case 4:
+		return pthread_once(&unknown.once, do_nothing);
+	case 5:
+		pthread_barrier_init(&unknown.barrier, NULL, 1);
+		(void)pthread_barrier_wait(&unknown.barrier);
+		return 0;
+	case 6:
+		return pthread_mutex_timedlock(&unknown.mutex, &at);
+	case 7:
+		return pthread_mutex_clocklock(&unknown.mutex, CLOCK_MONOTONIC,
+					       &at);
+	case 8:
+		sem_init(&unknown.sem, 0, 1);
+		return sem_wait(&unknown.sem);
+	case 9:
+		sem_init(&unknown.sem, 0, 1);
+		return sem_timedwait(&unknown.sem, &at);
+	case 10:
+		mtx_init(&unknown.mtx, mtx_plain);
+		return mtx_lock(&unknown.mtx);
+	default:
+		return thrd_create(&thread, do_nothing_either, NULL);
+	}
+}
+
+enum { UNKNOWN = 12 };
+
+TEST(world_refuses_what_waits_and_is_not_simulated)
+{
+	for (int which = 0; which < UNKNOWN; which++) {
+		CHECK_EQ(wait_unknown(&(int){6}), 0);
+		pthread_mutex_unlock(&unknown.mutex);
+		CHECK_EQ(explore((weft_sim){.runs = 1}, wait_unknown, &which),
+			 1);
+		CHECK(strstr(text, " in a world: it has none") != NULL);
+	}
+}
+
+/* As a shared library would. */
+static int (*real_create)(pthread_t *, const pthread_attr_t *,
+			  void *(*)(void *), void *);
+
+static void *lock_a(void *unused)
+{
+	add_in_one(unused);
+	return NULL;
+}
+
+static int start_real_thread(void *unused)
+{
+	pthread_t thread;
+
+	(void)unused;
+	if (real_create(&thread, NULL, lock_a, NULL) != 0)
+		return 1;
+	for (;;)
+		poll(NULL, 0, 10000);
+}
+
+TEST(world_refuses_threads_of_others)
+{
+	*(void **)&real_create = dlsym(RTLD_DEFAULT, "pthread_create");
+	CHECK_EQ(explore((weft_sim){.runs = 1}, start_real_thread, NULL), 1);
+	CHECK(strstr(text, "weft-sim: called by a thread that the world has not "
+			   "started") != NULL);
+}
+
+static int wait_by_other_clocks(void *unused)
+{
+	pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;
+	pthread_cond_t c = PTHREAD_COND_INITIALIZER;
+	struct timespec hour = {.tv_sec = 3600}, at;
+	weft_time start = weft_now();
+
+	(void)unused;
+	if (clock_nanosleep(CLOCK_MONOTONIC, 0, &hour, NULL) != 0)
+		return 1;
+	clock_gettime(CLOCK_REALTIME, &at);
+	at.tv_sec += 3600;
+	if (clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &at, NULL) != 0)
+		return 2;
+	at.tv_sec += 3600;
+	pthread_mutex_lock(&m);
+	if (pthread_cond_clockwait(&c, &m, CLOCK_MONOTONIC, &at) != ETIMEDOUT)
+		return 3;
+	pthread_mutex_unlock(&m);
+	return weft_now() - start < 3 * 3600 * WEFT_SECOND;
+}
+
+TEST(sleeps_of_every_clock_are_virtual)
+{
+	weft_sim sim = {.runs = 1, .thread = true};
+
+	CHECK_EQ(explore(sim, wait_by_other_clocks, NULL), 0);
 }
 
 TEST(run_refuses_a_plan_that_is_none)

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "plat/sim/machine.h"
 
+#include "base/trap.h"
 #include "plat/cpu.h"
 #include "plat/sim/choice.h"
 #include "plat/stack.h"
@@ -58,8 +59,14 @@ static struct {
 	weft__sim_thread first;
 } machine;
 
+/* Of the real thread: does it run the simulated ones? */
+static _Thread_local bool runs_world;
+
 bool weft__sim_active(void)
 {
+	if (machine.active && !runs_world)
+		weft__fatal("weft-sim: called by a thread that the world has "
+			    "not started: see weft/sim.h");
 	return machine.active && !machine.inside;
 }
 
@@ -634,6 +641,7 @@ void weft__sim_world(const weft_sim *options, void (*fn)(void *), void *arg,
 	machine.stuck = stuck_;
 	weft__sim_choice_begin();
 	first_thread();
+	runs_world = true;
 	machine.active = true;
 	fn(arg);
 	settle();

@@ -6,7 +6,8 @@
  * A mutex is the C library's own, taken only when it is free: it is one real
  * thread that locks and unlocks it, and who has to wait sleeps in the machine.
  * That one would own it, whoever has locked it: a recursive mutex would exclude
- * nobody, and an error-checking one would find no error. Both are refused.
+ * nobody, and an error-checking one would find no error. Both are refused, and so
+ * is what waits in the C library, where it would wait for ever.
  */
 #define _GNU_SOURCE
 #include "plat/sim/machine.h"
@@ -16,7 +17,9 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <stdlib.h>
+#include <threads.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,6 +27,41 @@
 	type __real_##name(__VA_ARGS__);                                       \
 	type __wrap_##name(__VA_ARGS__);                                       \
 	type __wrap_##name(__VA_ARGS__)
+
+/* What is not simulated. */
+#define REFUSE(name, parameters, arguments)                                    \
+	int __real_##name parameters;                                          \
+	int __wrap_##name parameters;                                          \
+	int __wrap_##name parameters                                           \
+	{                                                                      \
+		if (!weft__sim_active())                                       \
+			return __real_##name arguments;                        \
+		weft__fatal("weft-sim: " #name " in a world: it has none");    \
+	}
+
+REFUSE(cnd_timedwait, (cnd_t *c, mtx_t *m, const struct timespec *t), (c, m, t))
+REFUSE(cnd_wait, (cnd_t *c, mtx_t *m), (c, m))
+REFUSE(mtx_lock, (mtx_t *m), (m))
+REFUSE(mtx_timedlock, (mtx_t *m, const struct timespec *t), (m, t))
+REFUSE(pthread_barrier_wait, (pthread_barrier_t *b), (b))
+REFUSE(pthread_cancel, (pthread_t thread), (thread))
+REFUSE(pthread_mutex_clocklock,
+       (pthread_mutex_t *m, clockid_t clock, const struct timespec *t),
+       (m, clock, t))
+REFUSE(pthread_mutex_timedlock, (pthread_mutex_t *m, const struct timespec *t),
+       (m, t))
+REFUSE(pthread_once, (pthread_once_t *once, void (*fn)(void)), (once, fn))
+REFUSE(pthread_rwlock_rdlock, (pthread_rwlock_t *l), (l))
+REFUSE(pthread_rwlock_timedrdlock,
+       (pthread_rwlock_t *l, const struct timespec *t), (l, t))
+REFUSE(pthread_rwlock_timedwrlock,
+       (pthread_rwlock_t *l, const struct timespec *t), (l, t))
+REFUSE(pthread_rwlock_wrlock, (pthread_rwlock_t *l), (l))
+REFUSE(sem_timedwait, (sem_t *s, const struct timespec *t), (s, t))
+REFUSE(sem_wait, (sem_t *s), (s))
+REFUSE(thrd_create, (thrd_t *thread, thrd_start_t fn, void *arg),
+       (thread, fn, arg))
+REFUSE(thrd_sleep, (const struct timespec *t, struct timespec *left), (t, left))
 
 /* ---- threads ---- */
 
@@ -87,13 +125,6 @@ _Noreturn void __wrap_pthread_exit(void *result)
 	if (!weft__sim_active())
 		__real_pthread_exit(result);
 	weft__unwind_start(&weft__sim_self()->unwind, step_to_end, result);
-}
-
-WRAP(int, pthread_cancel, pthread_t thread)
-{
-	if (!weft__sim_active())
-		return __real_pthread_cancel(thread);
-	weft__fatal("weft-sim: pthread_cancel in a world: it has none");
 }
 
 /* ---- mutexes ---- */
@@ -177,6 +208,14 @@ WRAP(int, pthread_cond_timedwait, pthread_cond_t *c, pthread_mutex_t *m,
 	return cond_wait(c, m, deadline_of(t));
 }
 
+WRAP(int, pthread_cond_clockwait, pthread_cond_t *c, pthread_mutex_t *m,
+     clockid_t clock, const struct timespec *t)
+{
+	if (!weft__sim_active())
+		return __real_pthread_cond_clockwait(c, m, clock, t);
+	return cond_wait(c, m, deadline_of(t));
+}
+
 WRAP(int, pthread_cond_signal, pthread_cond_t *c)
 {
 	if (!weft__sim_active())
@@ -206,7 +245,19 @@ WRAP(int, nanosleep, const struct timespec *t, struct timespec *left)
 {
 	if (!weft__sim_active())
 		return __real_nanosleep(t, left);
-	sleep_for(t->tv_sec * WEFT_SECOND + t->tv_nsec);
+	sleep_for(deadline_of(t));
+	return 0;
+}
+
+WRAP(int, clock_nanosleep, clockid_t clock, int flags,
+     const struct timespec *t, struct timespec *left)
+{
+	if (!weft__sim_active())
+		return __real_clock_nanosleep(clock, flags, t, left);
+	if (flags == TIMER_ABSTIME)
+		(void)weft__sim_block(NULL, deadline_of(t), "sleep");
+	else
+		sleep_for(deadline_of(t));
 	return 0;
 }
 
