@@ -123,8 +123,8 @@ int weft_sim_run(const weft_sim *sim, int (*fn)(void *), void *arg);
  *                        since fn looks at what is outside of its world
  *           -errno       a child could not be had
  *           With WEFT_SIM set: what weft_sim_run() returns.
- * Context   as weft_sim_run(), in a process that has one thread and in which
- *           weft has not run yet.
+ * Context   as weft_sim_run(), in a process that has one thread and has had no
+ *           world of its own.
  */
 int weft_sim_explore(const weft_sim *sim, int (*fn)(void *), void *arg);
 

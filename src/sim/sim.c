@@ -21,6 +21,7 @@
  *     log, a turn that does not fit into the plan, a run that did not take the
  *     turns of its plan. Then it has not shown that no run fails.
  */
+#include "base/trap.h"
 #include "plat/sim/child.h"
 #include "plat/sim/choice.h"
 #include "sched/dump.h"
@@ -137,14 +138,24 @@ static void tell_plan(void)
 		weft__sim_steps(), text);
 }
 
+static bool had_world;	/* in this process */
+
+static void refuse_inside(void)
+{
+	if (weft_sim_inside())
+		weft__fatal("weft-sim: a world in a world");
+}
+
 int weft_sim_run(const weft_sim *sim, int (*fn)(void *), void *arg)
 {
 	static const weft_sim none;
 	world w = {.sim = sim != NULL ? sim : &none, .fn = fn, .arg = arg};
 
+	refuse_inside();
 	if (!plan_first(w.sim, &weft__sim_planned))
 		return -EINVAL;
 	weft__sim_on_abort(tell_plan);
+	had_world = true;
 	return run_world(&w);
 }
 
@@ -396,6 +407,10 @@ int weft_sim_explore(const weft_sim *sim, int (*fn)(void *), void *arg)
 
 	if (told())
 		return weft_sim_run(sim, fn, arg);
+	refuse_inside();
+	if (had_world)	/* X1 */
+		weft__fatal("weft-sim: an exploration in a process that has "
+			    "had a world");
 	(void)plan_first(x.sim, &weft__sim_planned);
 	x.world = (world){.sim = x.sim, .fn = fn, .arg = arg};
 	if (weft__sim_logged == NULL)

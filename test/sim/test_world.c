@@ -814,6 +814,37 @@ TEST(sleeps_of_every_clock_are_virtual)
 	CHECK_EQ(explore(sim, wait_by_other_clocks, NULL), 0);
 }
 
+static int run_world_inside(void *thread)
+{
+	return weft_sim_run(&(weft_sim){.thread = thread != NULL},
+			    do_nothing_either, NULL);
+}
+
+static int explore_inside(void *unused)
+{
+	(void)unused;
+	return weft_sim_explore(&(weft_sim){.runs = 1}, do_nothing_either, NULL);
+}
+
+TEST(world_refuses_a_world_inside)
+{
+	for (int thread = 0; thread <= 1; thread++) {
+		weft_sim sim = {.runs = 1, .thread = thread != 0};
+
+		CHECK_EQ(explore(sim, run_world_inside, thread ? &sim : NULL), 1);
+		CHECK(strstr(text, "weft-sim: a world in a world") != NULL);
+		CHECK_EQ(explore(sim, explore_inside, NULL), 1);
+		CHECK(strstr(text, "weft-sim: a world in a world") != NULL);
+	}
+}
+
+TEST_TRAP(explore_refuses_a_process_that_had_a_world,
+	  "weft-sim: an exploration in a process that has had a world")
+{
+	CHECK_EQ(weft_sim_run(NULL, do_nothing_either, NULL), 0);
+	(void)weft_sim_explore(NULL, do_nothing_either, NULL);
+}
+
 TEST(run_refuses_a_plan_that_is_none)
 {
 	static const char *const wrong[] = {
