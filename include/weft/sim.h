@@ -37,6 +37,9 @@
  * in their own process, for a debugger; WEFT_SIM_TRACE=1 prints each change
  * from a thread to another, with the place where it happened.
  *
+ * Outside of a world this library starts no task and waits for nothing: it says
+ * so in one line, and aborts.
+ *
  * What a world is not: all threads are run by one, so that every run is
  * sequentially consistent (an order that is too weak is not found by it), a
  * system call that blocks blocks the world, and __thread variables of yours

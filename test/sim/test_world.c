@@ -845,6 +845,31 @@ TEST_TRAP(explore_refuses_a_process_that_had_a_world,
 	(void)weft_sim_explore(NULL, do_nothing_either, NULL);
 }
 
+#define OUTSIDE "weft-sim: a thread is started or waits outside of a world"
+
+TEST_TRAP(sleep_outside_of_a_world_is_refused, OUTSIDE)
+{
+	(void)weft_sleep(NULL, 1);
+}
+
+TEST_TRAP(go_outside_of_a_world_is_refused, OUTSIDE)
+{
+	CHECK_EQ(weft_go(add_in_one, NULL), 0);
+}
+
+TEST_TRAP(run_outside_of_a_world_is_refused, OUTSIDE)
+{
+	(void)weft_run(do_nothing_either, NULL);
+}
+
+TEST_TRAP(wait_outside_of_a_world_is_refused, OUTSIDE)
+{
+	weft_ctx ctx;
+
+	weft_ctx_init_timeout(&ctx, NULL, WEFT_SECOND);
+	(void)weft_ctx_wait(&ctx);
+}
+
 TEST(run_refuses_a_plan_that_is_none)
 {
 	static const char *const wrong[] = {

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the layers above ask of an operating system, asked of the simulated
- * machine. Outside of a world there are no threads to run: those that would
- * start one are refused, and nobody else sleeps.
+ * machine. Outside of a world there is none: to start a thread or to sleep is
+ * refused.
  */
 #define _GNU_SOURCE
 #include "plat/sim/machine.h"
 
+#include "base/trap.h"
 #include "plat/barrier.h"
 #include "plat/clock.h"
 #include "plat/cpu.h"
@@ -45,12 +46,20 @@ int weft__cpu_count(void)
 	return (int)weft__sim_procs();
 }
 
+static void refuse_outside(void)
+{
+	if (!weft_sim_inside())
+		weft__fatal("weft-sim: a thread is started or waits outside of "
+			    "a world: see weft_sim_run()");
+}
+
 /* ---- futex ---- */
 
 bool weft__futex_wait(const uint32_t *word, uint32_t value, weft_time deadline)
 {
 	if (weft__sim_reporting())
 		abort();	/* a lock was held: there is no more to be told */
+	refuse_outside();
 	if (!weft__sim_active())
 		return true;
 	weft_sim_point_at(word, false);
@@ -82,9 +91,10 @@ void weft__barrier_prepare(void)
 int weft__thread_start(weft__thread *thread, const char *name,
 		       void *(*run)(void *), void *arg)
 {
-	weft__sim_thread *t =
-		weft__sim_active() ? weft__sim_start(name, run, arg) : NULL;
+	weft__sim_thread *t;
 
+	refuse_outside();
+	t = weft__sim_start(name, run, arg);
 	if (t == NULL)
 		return -EAGAIN;
 	thread->handle = (pthread_t)t;
