@@ -557,6 +557,55 @@ TEST(time_passes_when_nobody_can_run)
 	CHECK_LT(weft_now() - start, 10 * WEFT_SECOND);
 }
 
+static void *sleep_for_an_hour(void *unused)
+{
+	sleep(3600);
+	return unused;
+}
+
+static void sleep_for_a_second(void *late)
+{
+	weft_time start = weft_now();
+
+	(void)weft_sleep(NULL, WEFT_SECOND);
+	*(bool *)late = weft_now() - start > WEFT_MS(1100);
+}
+
+static int block_for_an_hour(void *form)
+{
+	weft_time start = weft_now();
+	bool late = true;
+	pthread_t thread;
+
+	if (weft_go(sleep_for_a_second, &late) != 0)
+		return 1;
+	weft_yield();
+	if (*(char *)form == 'b')
+		weft_blocking_begin();
+	if (*(char *)form == 'j') {
+		pthread_create(&thread, NULL, sleep_for_an_hour, NULL);
+		pthread_join(thread, NULL);
+	} else {
+		sleep_for_an_hour(NULL);
+	}
+	if (*(char *)form == 'b')
+		weft_blocking_end();
+	return late || weft_now() - start > 3601 * WEFT_SECOND;
+}
+
+TEST(time_passes_while_a_task_blocks_its_worker)
+{
+	static char *const forms[] = {"sleep", "blocking", "join"};
+
+	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
+		for (uint32_t procs = 1; procs <= 2; procs++)
+			CHECK_EQ(explore((weft_sim){.runs = 20,
+						    .steps = 1000000,
+						    .procs = procs},
+					 block_for_an_hour, forms[i]),
+				 0);
+}
+
 /* Whichever is first, the cancellation or the deadline: both are seen. */
 static int race_for_the_end(void *unused)
 {

@@ -23,7 +23,9 @@ enum {
 	LATE_ONE_IN = 8192,	/* … but seldom is */
 	POLL_EVERY = 64,	/* steps */
 	POLL_MS = 1000,		/* of real time, for what comes from outside */
-	IDLE_JUMPS = 10000,	/* of the clock with no thread but one awake */
+	IDLE_JUMPS = 10000,	/* of the clock with no thread but one awake … */
+	IDLE_PATIENCE = 100,	/* … so many of which it is awake in time */
+	IDLE_SHARE = 64,	/* and how much later it is with each from then on */
 	STEPS_MAX = 20000000,
 	SETTLE_STEPS = 100000,
 	PROCS = 2,
@@ -50,6 +52,7 @@ static struct {
 	uint32_t runnable;
 	uint32_t pollers;
 	uint64_t idle_jumps;
+	weft_duration idle_late;
 	weft__sim_thread *idle_thread;
 	bool trace;
 	void *place;		/* where the running thread called the machine */
@@ -236,28 +239,41 @@ static void look_at_descriptors(int milliseconds)
 	weft__errno_set(saved_errno);
 }
 
-static bool has_deadline(const weft__sim_thread *but)
+static weft_time first_deadline(const weft__sim_thread *but)
 {
+	weft_time first = WEFT_NEVER;
+
 	for (weft__sim_thread *t = machine.threads; t != NULL; t = t->next)
 		if (t != but && t->state == WEFT__SIM_BLOCKED &&
-		    t->deadline != WEFT_NEVER)
-			return true;
-	return false;
+		    t->deadline < first)
+			first = t->deadline;
+	return first;
 }
 
 /*
  * The monitor looks again and again at a worker whose task blocks it: should
  * nobody else have run for long, and nobody else's deadline be to come, then
- * nobody else ever will.
+ * nobody else ever will. If there is one, each look is later than the last
+ * by a share, so that an hour takes about a thousand of them.
  */
 static void jump(void)
 {
-	if (machine.others_ran || has_deadline(machine.idle_thread))
+	weft_time others = first_deadline(machine.idle_thread);
+	weft_time then = machine.next_deadline;
+
+	if (machine.others_ran)
 		machine.idle_jumps = 0;
-	else if (++machine.idle_jumps > IDLE_JUMPS)
+	if (machine.idle_jumps++ < IDLE_PATIENCE)
+		machine.idle_late = 0;
+	else if (others != WEFT_NEVER)
+		machine.idle_late +=
+			(then - machine.now + machine.idle_late) / IDLE_SHARE;
+	else if (machine.idle_jumps > IDLE_JUMPS)
 		stuck("deadlock");
 	machine.others_ran = false;
-	machine.now = machine.next_deadline;
+	machine.now = others - then < machine.idle_late
+			      ? others
+			      : then + machine.idle_late;
 	expire();
 	for (weft__sim_thread *t = machine.threads; t != NULL; t = t->next)
 		if (t->state == WEFT__SIM_RUNNABLE)
