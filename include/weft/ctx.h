@@ -263,8 +263,11 @@ struct weft_ctx_after {
 /*
  * Run fn(arg) in a task of its own once c is done; if it is done already, now.
  * With c NULL it never runs. Several on one context are independent of each
- * other and run in any order. Starting one that waits for its context is
- * misuse: panics "context: after-func started twice".
+ * other and run in any order. A deadline that passes after weft_run() has
+ * stopped our threads is noticed when the next task starts them.
+ *
+ * Starting one that waits for its context is misuse: panics
+ * "context: after-func started twice".
  *
  * Returns   0         fn will run unless it is stopped
  *           -ENOMEM   none of our threads could be started: it will not run.

@@ -51,7 +51,8 @@ WEFT_API void weft_dump(int fd);
 /*
  * Have the signal with that number, SIGQUIT say, make a weft_dump(2) from now
  * on; the program goes on after it. The handler only rouses a thread of the
- * library, which is there from the first task on. WEFT_DUMP_SIGNAL=QUIT in the
+ * library, which is there from the first task on until a weft_run() has ended:
+ * else the dump comes with the next task. WEFT_DUMP_SIGNAL=QUIT in the
  * environment does the same from the first task on. No signal is taken without
  * one of the two.
  *

@@ -92,6 +92,11 @@ WEFT_API int weft_go_copy(weft_fn fn, const void *arg,
  * yet be woken. If plain threads start or wake tasks while weft_run ends, the
  * worker threads run on, or anew, for those, and nothing is reported.
  *
+ * With the threads go the one that watches the clock for after-funcs and the
+ * one that answers weft_dump_on_signal(). A deadline that passes after that,
+ * and a dump that is asked for, are noticed when tasks are started again; a
+ * context that is cancelled starts its after-funcs in any case.
+ *
  * Returns   what fn returned; WEFT_ERR_EXITED if it exited (see panic.h); or
  *           -ENOMEM when it could not be started
  * Context   a plain thread, one at a time; never a task (it aborts).

@@ -666,6 +666,27 @@ TEST(dump_comes_for_the_signal_that_the_environment_names)
 	give_stderr_back();
 }
 
+static int leave_at_once(void *arg)
+{
+	return arg != NULL;
+}
+
+TEST(dump_asked_for_after_a_run_comes_with_the_next_task)
+{
+	uint32_t ran = 0;
+
+	if (test_simulated())
+		test_skip("signals come from outside of the world");
+	CHECK_EQ(weft_dump_on_signal(SIGUSR1), 0);
+	CHECK_EQ(weft_run(leave_at_once, NULL), 0);
+	keep_stderr();
+	CHECK_EQ(raise(SIGUSR1), 0);
+	go(unlock_soon, &ran);
+	test_until(strstr(stderr_text(), "weft: ") != NULL);
+	give_stderr_back();
+	test_until(weft_atomic_load(&ran, relaxed));
+}
+
 static void own_handler(int number)
 {
 	(void)number;

@@ -4,6 +4,7 @@
 #include "proc.h"
 #include "test.h"
 
+#include <weft/ctx.h>
 #include <weft/sema.h>
 
 #include <errno.h>
@@ -273,6 +274,21 @@ TEST(run_reports_each_leaked_task_in_one_line_and_keeps_it)
 	test_until(weft_atomic_load(&counter, relaxed) == 3);
 	CHECK_EQ(weft_run(go_and_leave, NULL), 0);
 	CHECK_EQ(weft_task_count(), 0);
+}
+
+TEST(run_leaves_what_is_due_later_to_the_next_start)
+{
+	weft_ctx_after after = {0};
+	weft_ctx soon;
+	int value = 0;
+
+	weft_ctx_init_timeout(&soon, NULL, WEFT_MS(20));
+	CHECK_EQ(weft_ctx_after_start(&after, &soon, count_one, NULL), 0);
+	CHECK_EQ(weft_run(give_back, &value), 0);
+	test_until(weft_ctx_done(&soon));
+	go(count_one, NULL);
+	test_until(weft_atomic_load(&counter, relaxed) == 2);
+	weft_ctx_fini(&soon);
 }
 
 static uint32_t stop;
