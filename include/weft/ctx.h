@@ -187,7 +187,7 @@ WEFT_API int weft_ctx_cause(const weft_ctx *c);
 
 /*
  * The deadline of *c, the earliest of its own and its ancestors'; it does not
- * go away when *c is done.
+ * go away when *c is done. One of 0 or less, which had always passed, is 1.
  *
  * Returns   true    *when is it (when may be NULL)
  *           false   there is none; *when is left alone

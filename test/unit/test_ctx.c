@@ -277,6 +277,7 @@ TEST(ctx_deadline_that_has_passed_ends_it_at_once)
 		weft_ctx_init_deadline(&c, NULL, passed[i]);
 		weft_ctx_init(&child, &c);
 		CHECK(weft_ctx_deadline(&c, &when));
+		CHECK_EQ(when, passed[i] > 0 ? passed[i] : 1);
 		check_done(&child, -ETIMEDOUT, -ETIMEDOUT);
 		check_done(&c, -ETIMEDOUT, -ETIMEDOUT);
 		weft_ctx_fini(&child);
