@@ -74,7 +74,7 @@ struct weft_stats {
 	uint32_t workers;	/* threads that run tasks … */
 	uint32_t idle;		/* … those of them that sleep … */
 	uint32_t stuck;		/* … or are blocked by their task */
-	uint32_t stacks;	/* that were ever needed at once */
+	uint32_t stacks;	/* made so far, several at a time; all are reused */
 };
 
 /*
