@@ -11,7 +11,8 @@
  *   - A context lives in the caller's storage, needs no memory and no timer of
  *     its own, and ends with weft_ctx_fini(), children before their parent.
  *     All bytes zero are a context without a parent that nobody has cancelled.
- *   - NULL is a context too, wherever one is passed: it is never done.
+ *   - NULL is a context too, wherever one is asked, waited with, or made the
+ *     parent of another: it is never done. It is not one to cancel or finish.
  *   - A context is done when it was cancelled, or when a deadline of its own
  *     or of an ancestor has passed, whichever was first; and it stays so.
  *   - Pass a context down as an argument; do not keep it in objects that
@@ -271,7 +272,7 @@ struct weft_ctx_after {
  *
  * Returns   0         fn will run unless it is stopped
  *           -ENOMEM   none of our threads could be started: it will not run.
- *                     Never where a task was started before.
+ *                     Never while they are there, as after weft_go().
  * Order     this call, and the cancellation, happen before fn begins.
  * Lifetime  *a must live until fn has begun or weft_ctx_after_stop() returned
  *           true, and until every weft_ctx_after_stop() has returned. fn may

@@ -65,7 +65,8 @@ WEFT_BEGIN
  *
  * Returns   0         fn will run
  *           -ENOMEM   no memory for the task, or none of our threads could be
- *                     started (first call only); nothing was started
+ *                     started, by the first call or the first after a
+ *                     weft_run(); nothing was started
  * Context   a task or a plain thread; never switches tasks.
  * Order     this call happens before fn begins.
  * Lifetime  *arg is the caller's business; see weft_go_copy().
