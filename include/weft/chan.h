@@ -257,7 +257,11 @@ enum {
 /* Receive from ch into the memory at ptr. */
 #define WEFT_CASE_RECV(ch, ptr)                                                \
 	WEFT_PRIV_CASE(WEFT_PRIV_CASE_RECV, ch, NULL, ptr, NULL)
-/* ctx is done; see weft_ctx_err() for how. */
+/*
+ * ctx is done; see weft_ctx_err() for how. While a select waits, each of these
+ * takes up to 500 bytes of the caller's stack: a task's has room for 300. Give
+ * those that end together one parent, and wait for that.
+ */
 #define WEFT_CASE_DONE(ctx)                                                    \
 	WEFT_PRIV_CASE(WEFT_PRIV_CASE_DONE, NULL, NULL, NULL, ctx)
 /* None of the others can go ahead now: the select does not wait. */

@@ -190,7 +190,8 @@ static weft_time earlier(weft_time a, weft_time b)
 
 /*
  * Wait, with a proxy in each context among the cases: one in each call, so that
- * they need neither memory nor a limit. Returns the outcome.
+ * they need no memory but the stack's, of which the header says how much.
+ * Returns the outcome.
  */
 static uint32_t park(weft__waiter *w, const weft_case *cases, uint32_t n,
 		     weft_ctx *ctx, weft_time deadline)

@@ -419,6 +419,34 @@ TEST_FLAVOURS(select_takes_any_number_of_cases)
 	}
 }
 
+enum { CONTEXTS = 300 };
+
+static void end_one(void *ctx)
+{
+	weft_ctx_cancel(ctx, 0);
+}
+
+/* As many as the header says that there is room for on a task's stack. */
+TEST_FLAVOURS(select_waits_for_hundreds_of_contexts)
+{
+	static weft_ctx ctx[CONTEXTS];
+	static weft_case cases[CONTEXTS + 1];
+	int n = CONTEXTS / (test_slowdown() > 1 ? 4 : 1), v;
+	selecter s = {.cases = cases, .n = n + 1};
+	weft_chan c;
+
+	make(&c, 0);
+	for (int i = 0; i < n; i++)
+		cases[i] = WEFT_CASE_DONE(&ctx[i]);
+	cases[n] = WEFT_CASE_RECV(&c, &v);
+	start_queued(&s, &c);
+	test_start(end_one, &ctx[n - 2]);
+	test_join_all();
+	CHECK_EQ(s.fired, n - 2);
+	for (int i = 0; i < n; i++)
+		weft_ctx_fini(&ctx[i]);
+}
+
 /* ---- ends ---- */
 
 /* As chan_receiver_claimed_while_it_runs_waits_for_the_value … */
