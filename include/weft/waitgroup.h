@@ -97,7 +97,7 @@ WEFT_PRIV_INLINE void weft_waitgroup_done(weft_waitgroup *wg)
  */
 WEFT_PRIV_INLINE void weft_waitgroup_wait(weft_waitgroup *wg)
 {
-	if (weft_atomic_load(&wg->priv_word, acquire) >> 32 != 0)
+	if (weft_atomic_load(&wg->priv_word, acquire) != 0)
 		weft_waitgroup_wait_slow(wg);
 }
 
@@ -117,7 +117,7 @@ WEFT_PRIV_INLINE void weft_waitgroup_wait(weft_waitgroup *wg)
 WEFT_PRIV_INLINE WEFT_PRIV_WARN_UNUSED int
 weft_waitgroup_wait_ctx(weft_waitgroup *wg, weft_ctx *ctx)
 {
-	if (weft_atomic_load(&wg->priv_word, acquire) >> 32 == 0)
+	if (weft_atomic_load(&wg->priv_word, acquire) == 0)
 		return 0;
 	return weft_waitgroup_wait_ctx_slow(wg, ctx);
 }

@@ -29,10 +29,17 @@
  *     stored zero would not be ordered after the dones of the others.
  *     Tempting and wrong: weft_atomic_store(word, 0, relaxed), "we hold the
  *     lock". Found by a model checker as a race on what the workers wrote.
- * W5  A waiter, once claimed, does not look at *wg again. So the next round may
- *     begin at once, and Go's panic "WaitGroup is reused before previous Wait
- *     has returned" has nothing to guard: there the woken waiter reads the
- *     state again and finds the next round in it.
+ * W5  A wait returns when the word has neither a count nor waiters, or had
+ *     neither since its round was over; and a waiter, once claimed, does not look
+ *     at *wg again. So the next round may begin as soon as one has returned, and
+ *     Go's panic "WaitGroup is reused before previous Wait has returned" has
+ *     nothing to guard: there the woken waiter reads the state again and finds
+ *     the next round in it.
+ *     Tempting and wrong: to return at the sight of a count of zero. The done
+ *     that made it has not taken the waiters off yet; the next round's add takes
+ *     them for those of its own round, and panics. A wait that comes between
+ *     the two does the release itself, and the done, when it has the lock, finds
+ *     nothing to do (W2, W3).
  * W6  Who has the bucket's lock and is inside a wait, so that *wg lives, may
  *     compare: waiters in the word without a queue, or the other way round, are
  *     proof that this is a copy, or has been written over (Q2). A release that
@@ -43,7 +50,7 @@
  * caller did; acquire for the one who then wakes the others), reads acquire.
  *
  * What a call site holds, gcc and clang at -O2: lock xadd and two branches for
- * done, up to four for add, mov, shr and jne for wait; no call on the way that
+ * done, up to four for add, mov, test and jne for wait; no call on the way that
  * falls through.
  */
 #include "sync/waitgroup.h"
@@ -58,7 +65,6 @@
 #include <stdio.h>
 
 _Static_assert(sizeof(weft_waitgroup) == 8, "documented");
-
 
 static int32_t count_of(uint64_t word)
 {
@@ -87,6 +93,14 @@ static bool is_ours(const weft__waiter *w)
 	return w != NULL && w->why->counts;
 }
 
+/* With b locked, and a waiter queued that is not claimed. */
+static void release_all(weft__bucket *b, weft_waitgroup *wg,
+			weft__wakeups *wakeups)
+{
+	weft_atomic_and(&wg->priv_word, ~(uint64_t)UINT32_MAX, acq_rel);
+	weft__lot_wake_all(b, wg, 0, wakeups);
+}
+
 /* Somebody saw the count at zero, and that others wait. */
 static void release(weft_waitgroup *wg)
 {
@@ -94,10 +108,8 @@ static void release(weft_waitgroup *wg)
 	weft__wakeups wakeups = {0};
 
 	if (is_ours(weft__lot_first(b, wg)) && /* W2, W3 */
-	    count_of(weft_atomic_load(&wg->priv_word, acquire)) == 0) {
-		weft_atomic_and(&wg->priv_word, ~(uint64_t)UINT32_MAX, acq_rel);
-		weft__lot_wake_all(b, wg, 0, &wakeups);
-	}
+	    count_of(weft_atomic_load(&wg->priv_word, acquire)) == 0)
+		release_all(b, wg, &wakeups);
 	weft__lot_unlock(b);
 	weft__wake(&wakeups);
 }
@@ -131,11 +143,12 @@ static void check_not_copied(weft__bucket *b, const weft_waitgroup *wg,
 		weft__fatal("sync: inconsistent WaitGroup state");
 }
 
-/* Queue w, unless the count is zero. */
+/* Queue w, unless the count is zero: then others that are queued go on: W5. */
 static bool queue(weft_waitgroup *wg, weft__waiter *w)
 {
 	weft__bucket *b = weft__lot_lock(wg);
 	uint64_t word = weft_atomic_load(&wg->priv_word, acquire);
+	weft__wakeups wakeups = {0};
 	bool queued = false;
 
 	check_not_copied(b, wg, word);
@@ -144,24 +157,31 @@ static bool queue(weft_waitgroup *wg, weft__waiter *w)
 					 acq_rel, acquire);
 	if (queued)
 		weft__lot_push(b, wg, w);
+	else if (waiters_of(word) != 0)
+		release_all(b, wg, &wakeups);
 	weft__lot_unlock(b);
+	weft__wake(&wakeups);
 	return queued;
 }
 
 /*
- * Out of the queue. Who was unlinked already was so by a release, which saw the
- * zero; the lock orders us after it.
+ * Out of the queue; with all others if the count is zero: W5. Who was unlinked
+ * already was so by a release, which saw the zero; the lock orders us after it.
  */
 static int leave(weft_waitgroup *wg, weft__waiter *w, int error)
 {
 	weft__bucket *b = weft__lot_lock(wg);
+	weft__wakeups wakeups = {0};
 	uint64_t word = 0;
 
 	if (weft__lot_queued(w)) {
 		weft__lot_remove(b, w);
 		word = weft_atomic_sub(&wg->priv_word, 1, acq_rel);
+		if (count_of(word) == 0 && waiters_of(word) > 1)
+			release_all(b, wg, &wakeups);
 	}
 	weft__lot_unlock(b);
+	weft__wake(&wakeups);
 	return count_of(word) == 0 ? 0 : error;
 }
 

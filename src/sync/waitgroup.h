@@ -14,7 +14,7 @@ int weft__waitgroup_wait_for_slow(weft_waitgroup *wg, weft_ctx *ctx,
 static inline int weft__waitgroup_wait_for(weft_waitgroup *wg, weft_ctx *ctx,
 					   const weft__why *why)
 {
-	if (weft_atomic_load(&wg->priv_word, acquire) >> 32 == 0)
+	if (weft_atomic_load(&wg->priv_word, acquire) == 0)
 		return 0;
 	return weft__waitgroup_wait_for_slow(wg, ctx, why);
 }

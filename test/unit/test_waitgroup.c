@@ -446,6 +446,69 @@ TEST_FLAVOURS(waitgroup_leaver_that_finds_zero_has_succeeded)
 	weft_ctx_fini(&c.ctx);
 }
 
+/* … and lets the others go on, so that the next round may begin: W5. */
+TEST_FLAVOURS(waitgroup_next_round_may_begin_while_the_last_done_is_on_its_way)
+{
+	uint64_t one = (uint64_t)1 << 32;
+
+	for (int leaves = 0; leaves < 2; leaves++) {
+		crew c = {.work = {0}}, leaver = {.work = {0}};
+
+		weft_waitgroup_add(&c.wg, 1);
+		test_start(wait_ctx, &c);
+		test_until(queue_length(&c.wg) == 1);
+		weft_atomic_sub(&c.wg.priv_word, one, acq_rel);
+		weft_ctx_cancel(&leaver.ctx, 0);
+		if (leaves)
+			CHECK_EQ(weft_waitgroup_wait_ctx(&c.wg, &leaver.ctx), 0);
+		else
+			weft_waitgroup_wait(&c.wg);
+		weft_waitgroup_add(&c.wg, 1);
+		test_until(weft_atomic_load(&c.ended, acquire));
+		CHECK_EQ(c.result, 0);
+		weft_waitgroup_add_slow(&c.wg, -1, one + 1);
+		CHECK_EQ(c.wg.priv_word, one);
+		weft_waitgroup_done(&c.wg);
+		weft_waitgroup_wait(&c.wg);
+		weft_ctx_fini(&leaver.ctx);
+	}
+}
+
+typedef struct {
+	crew *of;
+	weft_ctx ctx;
+	bool ended;
+} leaver;
+
+static void wait_till_cancelled(void *arg)
+{
+	leaver *l = arg;
+
+	CHECK_EQ(weft_waitgroup_wait_ctx(&l->of->wg, &l->ctx), 0);
+	weft_waitgroup_add(&l->of->wg, 1);
+	weft_atomic_store(&l->ended, true, release);
+}
+
+TEST_FLAVOURS(waitgroup_next_round_may_begin_when_one_has_left_at_zero)
+{
+	crew c = {.work = {0}};
+	leaver l = {.of = &c};
+	uint64_t one = (uint64_t)1 << 32;
+
+	weft_waitgroup_add(&c.wg, 1);
+	test_start(wait_ctx, &c);
+	test_until(queue_length(&c.wg) == 1);
+	test_start(wait_till_cancelled, &l);
+	test_until(queue_length(&c.wg) == 2);
+	weft_atomic_sub(&c.wg.priv_word, one, acq_rel);
+	weft_ctx_cancel(&l.ctx, 0);
+	test_until(weft_atomic_load(&l.ended, acquire) &&
+		   weft_atomic_load(&c.ended, acquire));
+	CHECK_EQ(c.result, 0);
+	CHECK_EQ(c.wg.priv_word, one);
+	weft_ctx_fini(&l.ctx);
+}
+
 static void done(void *arg)
 {
 	weft_waitgroup_done(arg);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * src/sync/waitgroup.c and the inline paths of <weft/waitgroup.h>, on the real
- * lot and waiters: W1, W2, W4, W5. WORKERS are counted and end; WAITERS wait,
+ * lot and waiters: W1, W2, W3, W4, W5. WORKERS are counted and end; WAITERS wait,
  * and see what the workers did; the last of them that returns frees the wait
  * group at once. With CANCELS the first waiter's context is cancelled meanwhile.
+ * With AGAIN the first that returns begins a round of its own, and ends it: W5.
  */
 #include "explore.h"
 #include "machine/machine.h"
@@ -40,6 +41,16 @@ static void leave_for_good(void)
 		model_free(g, sizeof *g);
 }
 
+static void go_round_again(void)
+{
+	static uint32_t begun;
+
+	if (weft_atomic_xchg(&begun, 1, relaxed) != 0)
+		return;
+	weft_waitgroup_add(&g->wg, 1);
+	weft_waitgroup_done(&g->wg);
+}
+
 static void *waiter(void *with)
 {
 	/* Who has given up waits again, since the workers still use it. */
@@ -47,6 +58,8 @@ static void *waiter(void *with)
 		weft_waitgroup_wait(&g->wg);
 	for (int i = 0; i < WORKERS; i++)
 		model_check(work[i] == 1);	/* W4 */
+	if (AGAIN)
+		go_round_again();
 	leave_for_good();
 	return NULL;
 }
