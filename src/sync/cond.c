@@ -20,7 +20,10 @@
  * C2  A signal is never spent on a waiter that has left: a claim that fails is
  *     followed by the next waiter (P1). A broadcast takes those that are queued
  *     when it has the bucket's lock, and no later ones: whoever begins to wait
- *     after it cannot steal it from one who waited before.
+ *     after it cannot steal it from one who waited before. A wait whose unlock
+ *     panics is none: the signal that has taken it meanwhile goes to the next
+ *     one. Not so a broadcast, which was for all that were there, and would
+ *     wake one of the later.
  * C3  A signal touches *c last before the claim that may let the last waiter
  *     return: it lowers the count first. While a waiter that is not claimed is
  *     queued, or one whose claim failed has not had our lock, *c lives (Q3).
@@ -35,6 +38,8 @@
 #include <weft/panic.h>
 
 _Static_assert(sizeof(weft_cond) == 4 * sizeof(void *) + 8, "documented");
+
+enum { BY_BROADCAST = 1 };	/* a waiter's result; 0: by a signal */
 
 void weft_cond_init_locker(weft_cond *c, weft_locker l)
 {
@@ -77,15 +82,47 @@ static void queue(weft_cond *c, weft__waiter *w)
 	weft__lot_unlock(b);
 }
 
+/* With b locked. False: somebody has taken it out. */
+static bool unlink(weft__bucket *b, weft_cond *c, weft__waiter *w)
+{
+	if (!weft__lot_queued(w))
+		return false;
+	weft__lot_remove(b, w);
+	count(c, c->priv_waiters - 1);
+	return true;
+}
+
 static void leave(weft_cond *c, weft__waiter *w)
 {
 	weft__bucket *b = weft__lot_lock(c);
 
-	if (weft__lot_queued(w)) {
+	unlink(b, c, w);
+	weft__lot_unlock(b);
+}
+
+/* C2, C3; with b locked. */
+static void wake_first(weft__bucket *b, weft_cond *c, weft__wakeups *wakeups)
+{
+	weft__waiter *w;
+
+	while ((w = weft__lot_first(b, c)) != NULL) {
 		weft__lot_remove(b, w);
 		count(c, c->priv_waiters - 1);
+		if (weft__claim(w, WEFT__NOTIFIED, wakeups))
+			return;
 	}
+}
+
+/* C2: as leave(), for one that a signal may have taken. */
+static void leave_unwoken(weft_cond *c, weft__waiter *w)
+{
+	weft__bucket *b = weft__lot_lock(c);
+	weft__wakeups wakeups = {0};
+
+	if (!unlink(b, c, w) && w->result != BY_BROADCAST)
+		wake_first(b, c, &wakeups);
 	weft__lot_unlock(b);
+	weft__wake(&wakeups);
 }
 
 /* Somebody's own unlock, which may panic: then this is no wait any more. */
@@ -98,7 +135,7 @@ typedef struct {
 static void unlock_left(const unlocking *u)
 {
 	if (unlikely(!u->done))
-		leave(u->cond, u->waiter);
+		leave_unwoken(u->cond, u->waiter);
 }
 
 static void unlock_other(const weft_locker *l, weft_cond *c, weft__waiter *w)
@@ -148,19 +185,6 @@ void weft_cond_wait(weft_cond *c)
 	wait(c, NULL);
 }
 
-/* C2, C3; with b locked. */
-static void wake_first(weft__bucket *b, weft_cond *c, weft__wakeups *wakeups)
-{
-	weft__waiter *w;
-
-	while ((w = weft__lot_first(b, c)) != NULL) {
-		weft__lot_remove(b, w);
-		count(c, c->priv_waiters - 1);
-		if (weft__claim(w, WEFT__NOTIFIED, wakeups))
-			return;
-	}
-}
-
 void weft_cond_signal(weft_cond *c)
 {
 	weft__wakeups wakeups = {0};
@@ -186,7 +210,7 @@ void weft_cond_broadcast(weft_cond *c)
 	b = weft__lot_lock(c);
 	if (weft__lot_first(b, c) != NULL) {
 		count(c, 0); /* C3: before the first claim */
-		weft__lot_wake_all(b, c, 0, &wakeups);
+		weft__lot_wake_all(b, c, BY_BROADCAST, &wakeups);
 	}
 	weft__lot_unlock(b);
 	weft__wake(&wakeups);

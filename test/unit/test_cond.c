@@ -393,6 +393,94 @@ TEST_FLAVOURS(cond_whose_unlock_panics_was_not_waited_for)
 	weft_cond_broadcast(&c);
 }
 
+/* The first unlock tells the others that it is done, and fails when it may. */
+typedef struct {
+	weft_cond cond;
+	weft_mutex lock;
+	bool fails, may_fail, failed;
+	int awake;
+} failing;
+
+static void lock_failing(void *arg)
+{
+	failing *f = arg;
+
+	weft_mutex_lock(&f->lock);
+}
+
+static void unlock_failing(void *arg)
+{
+	failing *f = arg;
+	bool fails = f->fails;
+
+	f->fails = false;
+	weft_mutex_unlock(&f->lock);
+	if (!fails)
+		return;
+	test_until(weft_atomic_load(&f->may_fail, acquire));
+	weft_panic_value(f);
+}
+
+static void wait_with_failing(void *arg)
+{
+	failing *f = arg;
+
+	lock_failing(f);
+	weft_cond_wait(&f->cond);
+	f->awake++;
+	unlock_failing(f);
+}
+
+static void fail_to_wait(void *arg)
+{
+	failing *f = arg;
+	weft_panic_info info;
+
+	CHECK_EQ(weft_try(wait_with_failing, f, &info), WEFT_PANICKED);
+	weft_atomic_store(&f->failed, true, release);
+}
+
+static void start_two_of_which_the_first_fails(failing *f)
+{
+	f->fails = true;
+	weft_cond_init_locker(&f->cond, (weft_locker){f, lock_failing,
+						      unlock_failing});
+	test_start(fail_to_wait, f);
+	test_until(queue_length(&f->cond) == 1);
+	test_start(wait_with_failing, f);
+	test_until(queue_length(&f->cond) == 2);
+}
+
+TEST_FLAVOURS(cond_whose_unlock_panics_hands_its_signal_on)
+{
+	failing f = {.awake = 0};
+
+	start_two_of_which_the_first_fails(&f);
+	weft_cond_signal(&f.cond);
+	CHECK_EQ(queue_length(&f.cond), 1);
+	weft_atomic_store(&f.may_fail, true, release);
+	test_join_all();
+	CHECK_EQ(f.awake, 1);
+	CHECK_EQ(f.cond.priv_waiters, 0);
+}
+
+TEST_FLAVOURS(cond_whose_unlock_panics_hands_no_broadcast_on)
+{
+	failing f = {.awake = 0};
+
+	start_two_of_which_the_first_fails(&f);
+	weft_cond_broadcast(&f.cond);
+	test_start(wait_with_failing, &f);
+	test_until(queue_length(&f.cond) == 1);
+	weft_atomic_store(&f.may_fail, true, release);
+	test_until(weft_atomic_load(&f.failed, acquire));
+	CHECK_EQ(queue_length(&f.cond), 1);
+	weft_cond_signal(&f.cond);
+	test_join_all();
+	CHECK_EQ(f.awake, 2);
+	CHECK_EQ(f.cond.priv_waiters, 0);
+}
+
 /* The place in the queue is taken first: a signal out of the unlock finds it. */
 static void signal_as_it_unlocks(void *c)
 {
