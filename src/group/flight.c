@@ -912,6 +912,8 @@ static int seek(question *q, weft_ctx *ctx, const task_plan *plan,
 			err = fresh == NULL && q->elected == 0 ? -ENOMEM : 0;
 		} else if (*found == IS_DYING) {
 			err = wait_behind(*c, ctx);
+			if (q->keeps)
+				q->now = weft__flight_now();
 		} else if (*found == IS_OWN) {
 			err = -EDEADLK;
 		} else {

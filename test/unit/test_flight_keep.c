@@ -561,6 +561,31 @@ TEST_FLAVOURS(flight_forget_wakes_nobody_who_came_when_the_call_was_gone)
 	end(&s);
 }
 
+/* What a caller waits for before its call begins is not the call's. */
+TEST_FLAVOURS(flight_refreshes_ahead_by_a_call_s_own_time)
+{
+	scene s = {.flight = {.drop = drop, .ttl = LONG, .early = 1},
+		   .held = true};
+	weft_ctx ctx;
+
+	weft_ctx_init(&ctx, NULL);
+	later.scene = &s;
+	test_start(refresh_and_leave, &ctx);
+	test_until(weft_atomic_load(&s.running, acquire));
+	weft_ctx_cancel(&ctx, 0);
+	test_join_all();
+	weft_ctx_fini(&ctx);
+	test_start(refresh, &s);
+	test_until(queue_length(weft__flight_address(&s.flight, key())) == 1);
+	weft__flight_shift_clock(1000 * LONG);
+	weft_atomic_store(&s.go, true, release);
+	test_join_all();
+	for (int i = 0; i < CROWD; i++)
+		CHECK_EQ(ask(&s), 2);
+	CHECK_EQ(counters(&s).refreshed, 0);
+	end(&s);
+}
+
 TEST_FLAVOURS(flight_do_chan_sends_what_is_kept)
 {
 	scene s = {.flight = {.drop = drop, .ttl = LONG}};
