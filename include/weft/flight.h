@@ -145,7 +145,7 @@ WEFT_PRIV_INLINE weft_key weft_key_u64(uint64_t n)
  * ctx is the call's context: NULL, which is never cancelled, where the call is
  * weft_flight_do()'s; else one that is cancelled when the last caller has left.
  * It has the values of the first caller's context, and neither its deadline
- * nor its cancellation. It ends with the function.
+ * nor its cancellation. It ends with the function: it is cancelled then.
  */
 typedef int (*weft_flight_fn)(weft_ctx *ctx, void *arg, void **value);
 

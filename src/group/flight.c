@@ -698,6 +698,13 @@ static void finish(const ending *e)
 		deliver_all(c);
 }
 
+/* Whatever fn has left on its context goes on now, not with the last release. */
+static void finish_in_task(const ending *e)
+{
+	weft_ctx_cancel(&e->call->task->ctx, -ECANCELED);
+	finish(e);
+}
+
 static void call_fn(void *arg)
 {
 	ending *e = arg;
@@ -710,7 +717,7 @@ static void call_fn(void *arg)
 /* A panic goes to the callers, unless the flight wants none to be caught. */
 static void run_call(weft__task *task)
 {
-	__attribute__((cleanup(finish))) ending e = {
+	__attribute__((cleanup(finish_in_task))) ending e = {
 		.call = task->object,
 		.outcome = WEFT_EXITED,
 	};

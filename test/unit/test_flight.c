@@ -757,6 +757,32 @@ typedef struct {
 	weft_ctx *ctx;		/* atomic: the caller's */
 } visit;
 
+static weft_ctx_after at_the_end;
+
+static void note(void *flag)
+{
+	weft_atomic_store((bool *)flag, true, release);
+}
+
+static int leave_a_note(weft_ctx *ctx, void *arg, void **value)
+{
+	*value = malloc(1);
+	return weft_ctx_after_start(&at_the_end, ctx, note, arg);
+}
+
+TEST_FLAVOURS(flight_context_of_a_call_ends_with_its_function)
+{
+	weft_flight f = {.drop = count_drop};
+	bool noted = false;
+	weft_result r = weft_flight_do_ctx(&f, NULL, some_key(), leave_a_note,
+					   &noted);
+
+	CHECK_EQ(r.err, 0);
+	test_until(weft_atomic_load(&noted, acquire));
+	weft_result_release(&r);
+	weft_flight_fini(&f);
+}
+
 static int look_at_visit(weft_ctx *ctx, void *arg, void **value)
 {
 	return look_at_context(ctx, &((visit *)arg)->gate, value);
