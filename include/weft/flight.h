@@ -171,9 +171,10 @@ struct weft_result {
  *                     -EDEADLK: fn was not called, since the caller is the
  *                     function, or is called by it, that runs for the key
  *           .value    what fn stored
- *           .shared   false   this caller alone was given the value
- *                     true    others asked for it too, and were given it
- *                             unless they left
+ *           .shared   false   nobody else asked while the call ran
+ *                     true    others did, and were given the value unless
+ *                             they left
+ *                     What is kept, others may be given later, in both cases.
  * Context   a task or a plain thread; may switch tasks. fn runs in the caller.
  * Order     fn's return happens before the return of everybody who is given
  *           its result.

@@ -433,6 +433,8 @@ TEST_FLAVOURS(flight_value_lives_until_its_last_result_is_released)
 	weft_result again = weft_flight_do(&s.flight, weft_key_u64(1), load, &s);
 
 	CHECK(first.value == again.value);
+	CHECK(!first.shared && !first.kept);
+	CHECK(!again.shared && again.kept);
 	weft_result_release(&first);
 	ask_for(&s, weft_key_u64(2), NULL); /* evicts it */
 	CHECK_EQ(live, 2);
