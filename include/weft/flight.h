@@ -330,10 +330,11 @@ WEFT_API void weft_result_release(weft_result *r);
 
 /*
  * Give back the flight's memory, after waiting for the calls that every caller
- * has left; their values are dropped by then. All bytes of *f but drop are
- * zero after that, and it may be used again. A flight that was never asked
- * for anything needs no fini. Panics when a caller is inside weft_flight_do()
- * or its relatives: "flight: fini while callers wait".
+ * has left; their values are dropped by then. After that *f is as it was before
+ * the first call: what its user has set is there still, and it may be used
+ * again. A flight that was never asked for anything needs no fini. Panics when a
+ * caller is inside weft_flight_do() or its relatives: "flight: fini while
+ * callers wait".
  *
  * Context   a task or a plain thread; may switch tasks. Nobody else may use
  *           *f any more.

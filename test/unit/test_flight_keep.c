@@ -116,6 +116,22 @@ TEST_FLAVOURS(flight_keeps_a_value_for_its_ttl)
 	end(&s);
 }
 
+TEST_FLAVOURS(flight_keeps_what_it_was_set_to_when_it_ends)
+{
+	scene s = {.flight = {.drop = drop, .abort_on_panic = true,
+			      .ttl = LONG, .early = 0.5, .max_entries = 5}};
+
+	CHECK_EQ(ask(&s), 1);
+	end(&s);
+	CHECK(s.flight.drop == drop && s.flight.abort_on_panic);
+	CHECK_EQ(s.flight.ttl, LONG);
+	CHECK(s.flight.early == 0.5);
+	CHECK_EQ(s.flight.max_entries, 5);
+	CHECK(s.flight.priv_table == NULL);
+	CHECK_EQ(ask(&s), 2);
+	end(&s);
+}
+
 TEST_FLAVOURS(flight_without_a_ttl_keeps_nothing)
 {
 	scene s = {.flight = {.drop = drop, .stale = LONG, .early = 1}};
