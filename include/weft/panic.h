@@ -74,7 +74,9 @@ struct weft_panic_info {
 	void *value;        /* weft_panic_value()'s; else NULL */
 	char message[256];  /* cut off where it is longer */
 	char stack[1024];   /* where it was raised, innermost first, a line a
-	                       frame, as many as there is room for */
+	                       frame, as many as there is room for; the names of
+	                       functions that are exported. A panic that nobody
+	                       catches is reported with all names. */
 };
 
 /*

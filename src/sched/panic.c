@@ -27,6 +27,7 @@
 
 #include "base/alloc.h"
 #include "base/trap.h"
+#include "plat/symbols.h"
 #include "plat/thread.h"
 #include "sched/sched.h"
 #include "sched/trace.h"
@@ -39,10 +40,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { FRAMES = 64 };
+
 struct weft__panic {
 	weft_panic_info info;
 	uint32_t refs;		/* atomic */
 	bool reserve;		/* one of the reserve[] */
+	size_t frame_count;
+	void *frames[FRAMES];	/* where it was raised */
 };
 
 /* Where a panic stops: in the frame of a weft__try(). */
@@ -159,17 +164,24 @@ void weft__panic_tell(const weft__panic *p, weft_panic_info *info)
 	info->stack[0] = 0;
 }
 
-/* The stack from site on, a line a frame; whole lines, as many as fit. */
-static void describe_stack(char *text, size_t size, void *site)
+/*
+ * A line a frame; whole lines, as many as fit. Symbols, for what is about to be
+ * printed: those of functions that are not exported as well.
+ */
+static void describe(char *text, size_t size, void *const *frames, size_t count,
+		     weft__symbols *symbols)
 {
-	void *addresses[64];
-	size_t count = weft__unwind_trace(addresses, 64, site), used = 0;
 	char line[160];
+	size_t used = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		size_t length;
 
-		weft__unwind_describe(addresses[i], line, sizeof line - 1);
+		if (symbols != NULL)
+			weft__symbols_describe(symbols, frames[i], line,
+					       sizeof line - 1);
+		else
+			weft__unwind_describe(frames[i], line, sizeof line - 1);
 		length = strlen(line);
 		line[length++] = '\n';
 		if (used + length >= size)
@@ -178,6 +190,13 @@ static void describe_stack(char *text, size_t size, void *site)
 		used += length;
 	}
 	text[used] = 0;
+}
+
+static void note_stack(weft__panic *p, void *site)
+{
+	p->frame_count = weft__unwind_trace(p->frames, FRAMES, site);
+	describe(p->info.stack, sizeof p->info.stack, p->frames, p->frame_count,
+		 NULL);
 }
 
 /* ---- defers ---- */
@@ -230,7 +249,7 @@ void weft_defer_end(weft_defer *d)
 /* What is printed, at once: others print meanwhile. */
 typedef struct {
 	size_t length;
-	char text[4096];
+	char text[8192];
 } report;
 
 static __attribute__((format(printf, 2, 3))) void add(report *r,
@@ -265,6 +284,7 @@ static const char *name_of(const weft__stack *self)
 static void add_where(report *r, const weft__panic *p)
 {
 	weft__stack *self = weft__stack_self();
+	weft__symbols symbols = {0};
 	char site[160];
 
 	if (self == NULL) {
@@ -272,11 +292,13 @@ static void add_where(report *r, const weft__panic *p)
 	} else {
 		weft__task *task = weft_atomic_load(&self->task, relaxed);
 
-		weft__unwind_describe(task != NULL ? task->site : NULL, site,
-				      sizeof site);
+		weft__symbols_describe(&symbols, task != NULL ? task->site : NULL,
+				       site, sizeof site);
 		add(r, "\ntask \"%s\", started at %s:\n", name_of(self), site);
 	}
-	add(r, "%s", p->info.stack);
+	describe(r->text + r->length, sizeof r->text - r->length, p->frames,
+		 p->frame_count, &symbols);
+	weft__symbols_close(&symbols);
 }
 
 /* One at a time: others that die meanwhile wait for the end. */
@@ -307,10 +329,13 @@ static _Noreturn void uncaught(weft__flow *flow, weft__panic *p)
 
 void weft__panic_report(const weft__panic *p, const char *what)
 {
+	weft__symbols symbols = {0};
+	char text[4096];
 	WEFT__UNCANCELLED();
 
-	fprintf(stderr, "weft: %s: %s\n%s", what, p->info.message,
-		p->info.stack);
+	describe(text, sizeof text, p->frames, p->frame_count, &symbols);
+	weft__symbols_close(&symbols);
+	fprintf(stderr, "weft: %s: %s\n%s", what, p->info.message, text);
 }
 
 /* ---- debugging ---- */
@@ -333,13 +358,18 @@ int weft_debug_unlocked(int err)
 
 void weft__debug_report(const weft__why *why)
 {
-	char text[1024];
+	weft__symbols symbols = {0};
+	uint32_t held = flow_self()->mutexes;
+	void *frames[FRAMES];
+	char text[4096];
 
-	describe_stack(text, sizeof text, NULL);
-	fprintf(stderr,
-		"weft: task \"%s\" waits (%s) and holds %u pthread mutexes:\n%s",
-		name_of(weft__stack_self()), why->text, flow_self()->mutexes,
-		text);
+	describe(text, sizeof text, frames,
+		 weft__unwind_trace(frames, FRAMES, NULL), &symbols);
+	weft__symbols_close(&symbols);
+	fprintf(stderr, "weft: task \"%s\" waits (%s) and holds %u pthread "
+			"mutex%s:\n%s",
+		name_of(weft__stack_self()), why->text, held,
+		held == 1 ? "" : "es", text);
 }
 
 /* ---- unwinding ---- */
@@ -416,8 +446,7 @@ void weft_panic(const char *format, ...)
 	va_start(args, format);
 	vsnprintf(p->info.message, sizeof p->info.message, format, args);
 	va_end(args);
-	describe_stack(p->info.stack, sizeof p->info.stack,
-		       __builtin_return_address(0));
+	note_stack(p, __builtin_return_address(0));
 	weft__panic_again(p);
 }
 
@@ -426,8 +455,7 @@ void weft_panic_value(void *value)
 	weft__panic *p = panic_new(value);
 
 	snprintf(p->info.message, sizeof p->info.message, "value %p", value);
-	describe_stack(p->info.stack, sizeof p->info.stack,
-		       __builtin_return_address(0));
+	note_stack(p, __builtin_return_address(0));
 	weft__panic_again(p);
 }
 

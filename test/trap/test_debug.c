@@ -33,7 +33,7 @@ static void run(weft_fn fn)
 }
 
 TEST_TRAP(debug_reports_a_task_that_waits_with_a_mutex,
-	  "weft: task \"holder\" waits (sleep) and holds 1 pthread mutexes:\n0x")
+	  "weft: task \"holder\" waits (sleep) and holds 1 pthread mutex:\n0x")
 {
 	run(wait_with_mutex);
 	abort();

@@ -50,6 +50,18 @@ TEST_TRAP(panic_of_a_task_prints_its_stack, "panic_in_the_open+0x")
 	in_task(panic_in_the_open);
 }
 
+__attribute__((noinline)) static void panic_in_private(void *unused)
+{
+	(void)unused;
+	weft_panic("in private");
+}
+
+TEST_TRAP(panic_of_a_task_names_functions_that_are_not_exported,
+	  "panic_in_private+0x")
+{
+	in_task(panic_in_private);
+}
+
 TEST_TRAP(panic_of_a_task_prints_where_it_was_started, "start_in_the_open+0x")
 {
 	CHECK_EQ(start_in_the_open(panic_here), 0);
