@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Check that every public header compiles alone, twice in a row, without a warning, as C11 and as
 C++17, with gcc and clang; the umbrella also in a debug build:  check_headers.py [ROOT]
+
+In C++ also without those warnings that projects turn on to find C in their own code.
 """
 
 import concurrent.futures
@@ -13,11 +15,12 @@ import sys
 
 from tally import Tally
 
+PURISTS = ["-Wold-style-cast", "-Wzero-as-null-pointer-constant"]
 COMPILERS = {
     "gcc": ["-std=c11", "-x", "c"],
     "clang": ["-std=c11", "-x", "c"],
-    "g++": ["-std=c++17", "-x", "c++"],
-    "clang++": ["-std=c++17", "-x", "c++"],
+    "g++": ["-std=c++17", "-x", "c++", *PURISTS, "-Wuseless-cast"],
+    "clang++": ["-std=c++17", "-x", "c++", *PURISTS],
 }
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 

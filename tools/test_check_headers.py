@@ -37,6 +37,11 @@ class Headers(unittest.TestCase):
     def test_header_that_is_no_cxx_is_found(self):
         self.assertEqual(CXX_COMPILERS, self.refused_by("#pragma once\nstatic inline int *f(void *p) { return p; }\n"))
 
+    def test_casts_of_c_are_found_in_cxx(self):
+        self.assertEqual(
+            CXX_COMPILERS, self.refused_by("#pragma once\nstatic inline long f(int i) { return (long)i; }\n")
+        )
+
     def test_gnu_extension_without_its_mark_is_found(self):
         self.assertIn("gcc", self.refused_by("#pragma once\nstruct s { int x; const char none[0]; };\n"))
 

@@ -46,6 +46,7 @@
 #ifdef __cplusplus
 #define WEFT_BEGIN extern "C" {
 #define WEFT_END }
+#define WEFT_PRIV_CAST(type, x) static_cast<type>(x)
 /*
  * C++ forbids a zero-length const member in an object that is initialised
  * with {}, so there the copy operations are deleted instead. Both spellings
@@ -58,6 +59,7 @@
 #else
 #define WEFT_BEGIN
 #define WEFT_END
+#define WEFT_PRIV_CAST(type, x) ((type)(x))
 #define WEFT_PRIV_NOCOPY(type)                                                 \
 	__extension__ WEFT_PRIV_CONST char priv_nocopy[0] WEFT_PRIV_MARK;
 #endif

@@ -165,7 +165,7 @@ WEFT_PRIV_INLINE int weft_ctx_err(const weft_ctx *c)
 {
 	int err;
 
-	if (c == NULL)
+	if (!c)
 		return 0;
 	err = weft_atomic_load(&c->priv_err, acquire);
 	if (err == 0 && c->priv_deadline != 0)

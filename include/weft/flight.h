@@ -132,8 +132,10 @@ WEFT_PRIV_INLINE weft_key weft_key_str(const char *string)
 /* The eight bytes of n, as they lie in memory. Refers to nothing. */
 WEFT_PRIV_INLINE weft_key weft_key_u64(uint64_t n)
 {
-	weft_key key = {(const void *)(uintptr_t)n, WEFT_PRIV_KEY_WORD};
+	weft_key key;
 
+	memcpy(&key.data, &n, sizeof key.data);
+	key.size = WEFT_PRIV_KEY_WORD;
 	return key;
 }
 

@@ -60,8 +60,8 @@ struct weft_rwmutex {
 };
 
 /* What the inline paths know of the word. Not for you. */
-#define WEFT_PRIV_RWMUTEX_WRITER ((uint32_t)1 << 31)
-#define WEFT_PRIV_RWMUTEX_MOST (((uint32_t)1 << 29) - 1)
+#define WEFT_PRIV_RWMUTEX_WRITER (UINT32_C(1) << 31)
+#define WEFT_PRIV_RWMUTEX_MOST ((UINT32_C(1) << 29) - 1)
 
 /* The out-of-line rest of the functions below. Do not call these. */
 WEFT_API WEFT_PRIV_COLD void weft_rwmutex_lock_slow(weft_rwmutex *m);

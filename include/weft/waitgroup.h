@@ -46,7 +46,7 @@ WEFT_API WEFT_PRIV_COLD int weft_waitgroup_wait_ctx_slow(weft_waitgroup *wg,
 /* True if this word wakes nobody and is no misuse. Do not call it. */
 WEFT_PRIV_INLINE bool weft_waitgroup_priv_calm(uint64_t word)
 {
-	return word == 0 || (int64_t)word > (int64_t)0xffffffff;
+	return word == 0 || WEFT_PRIV_CAST(int64_t, word) > 0xffffffff;
 }
 
 /*
@@ -66,7 +66,7 @@ WEFT_PRIV_INLINE bool weft_waitgroup_priv_calm(uint64_t word)
  */
 WEFT_PRIV_INLINE void weft_waitgroup_add(weft_waitgroup *wg, int delta)
 {
-	uint64_t change = (uint64_t)(int64_t)delta << 32;
+	uint64_t change = WEFT_PRIV_CAST(uint64_t, delta) << 32;
 	uint64_t old = weft_atomic_add(&wg->priv_word, change, acq_rel);
 
 	if (WEFT_PRIV_UNLIKELY(!weft_waitgroup_priv_calm(old + change) ||
@@ -79,7 +79,7 @@ WEFT_PRIV_INLINE void weft_waitgroup_add(weft_waitgroup *wg, int delta)
  */
 WEFT_PRIV_INLINE void weft_waitgroup_done(weft_waitgroup *wg)
 {
-	uint64_t one = (uint64_t)1 << 32;
+	uint64_t one = UINT64_C(1) << 32;
 	uint64_t old = weft_atomic_sub(&wg->priv_word, one, acq_rel);
 
 	if (WEFT_PRIV_UNLIKELY(!weft_waitgroup_priv_calm(old - one)))
