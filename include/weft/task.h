@@ -88,10 +88,11 @@ WEFT_API int weft_go_copy(weft_fn fn, const void *arg,
  * wants to leave a clean process behind.
  *
  * Tasks that can still run when fn returns are run to their end. Tasks that
- * wait then, for anything, are leaks: each is reported in one line on stderr.
- * They stay as they are; should the program start tasks again later they may
- * yet be woken. If plain threads start or wake tasks while weft_run ends, the
- * worker threads run on, or anew, for those, and nothing is reported.
+ * wait then, for anything, are leaks: each of the first hundred is reported in
+ * one line on stderr, and how many more there are. They stay as they are;
+ * should the program start tasks again later they may yet be woken. If plain
+ * threads start or wake tasks while weft_run ends, the worker threads run on,
+ * or anew, for those, and nothing is reported.
  *
  * With the threads go the one that watches the clock for after-funcs and the
  * one that answers weft_dump_on_signal(). A deadline that passes after that,

@@ -150,7 +150,7 @@ static void report_leak(const weft__person *p, void *leaks_)
 	weft__told told;
 	char site[256];
 
-	if (p->is_thread || p->state != WEFT__WAITS)
+	if (l->shown == LEAKS_SHOWN || p->is_thread || p->state != WEFT__WAITS)
 		return;
 	l->shown++;
 	weft__symbols_describe(&l->symbols, p->site, site, sizeof site);
@@ -172,11 +172,11 @@ void weft__leaks_report(void)
 
 	if (count == 0)
 		return;
-	if (count <= LEAKS_SHOWN)
-		weft__census(&l.person, report_leak, &l);
-	if (l.shown == 0)	/* or nothing could be seen of them */
-		weft__print(&l.out, "weft: %zu leaked task%s\n", count,
-			    count == 1 ? "" : "s");
+	weft__census(&l.person, report_leak, &l);
+	if (count > l.shown)	/* or nothing could be seen of them */
+		weft__print(&l.out, "weft: %zu %sleaked task%s\n",
+			    count - l.shown, l.shown > 0 ? "more " : "",
+			    count - l.shown == 1 ? "" : "s");
 	weft__symbols_close(&l.symbols);
 	weft__print_flush(&l.out);
 }

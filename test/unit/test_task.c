@@ -234,14 +234,25 @@ static int leave_three(void *arg)
 	return 0;
 }
 
-/* Run leave_three() with stderr in text. */
-static void run_and_read_stderr(char *text, size_t size)
+enum { MANY_LEFT = 130 };
+
+static int leave_many(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < MANY_LEFT; i++)
+		go(wait_at_the_door, "one of many");
+	test_until(weft_atomic_load(&door.waiting, relaxed) == MANY_LEFT);
+	return 0;
+}
+
+/* Run fn() with stderr in text. */
+static void run_and_read_stderr(int (*fn)(void *), char *text, size_t size)
 {
 	int file = memfd_create("stderr", 0), old = dup(STDERR_FILENO);
 	ssize_t n;
 
 	dup2(file, STDERR_FILENO);
-	CHECK_EQ(weft_run(leave_three, NULL), 0);
+	CHECK_EQ(weft_run(fn, NULL), 0);
 	dup2(old, STDERR_FILENO);
 	n = pread(file, text, size - 1, 0);
 	text[n > 0 ? n : 0] = 0;
@@ -261,7 +272,7 @@ TEST(run_reports_each_leaked_task_in_one_line_and_keeps_it)
 {
 	char text[4096];
 
-	run_and_read_stderr(text, sizeof text);
+	run_and_read_stderr(leave_three, text, sizeof text);
 	CHECK_EQ(count_in(text, "\n"), 3);
 	CHECK_EQ(count_in(text, "weft: leaked task"), 3);
 	CHECK_EQ(count_in(text, "\"ada\""), 1);
@@ -289,6 +300,17 @@ TEST(run_leaves_what_is_due_later_to_the_next_start)
 	go(count_one, NULL);
 	test_until(weft_atomic_load(&counter, relaxed) == 2);
 	weft_ctx_fini(&soon);
+}
+
+TEST(run_reports_the_first_hundred_leaked_tasks_and_how_many_more)
+{
+	static char text[64 * 1024];
+
+	run_and_read_stderr(leave_many, text, sizeof text);
+	CHECK_EQ(count_in(text, "weft: leaked task \"one of many\""), 100);
+	CHECK_EQ(count_in(text, "weft: 30 more leaked tasks\n"), 1);
+	gate_open(&door);
+	test_until(weft_task_count() == 0);
 }
 
 static uint32_t stop;
