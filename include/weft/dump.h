@@ -26,7 +26,8 @@
  *     anybody. A program with a thread that is elsewhere, in poll() say, has
  *     none by that rule. It is reported once, with who waits for whom where
  *     that is known, and the program stays as it is, for a debugger.
- *     WEFT_DEADLOCK=abort has it abort instead, WEFT_DEADLOCK=off say nothing.
+ *     WEFT_DEADLOCK=abort has it abort instead, WEFT_DEADLOCK=off say nothing;
+ *     WEFT_DEADLOCK=report is what there is without.
  *   - a leak: a task that waits when weft_run() ends;
  *   - a panic that nobody catches.
  */
@@ -55,6 +56,10 @@ WEFT_API void weft_dump(int fd);
  * else the dump comes with the next task. WEFT_DUMP_SIGNAL=QUIT in the
  * environment does the same from the first task on. No signal is taken without
  * one of the two.
+ *
+ * As by every handler, system calls of the thread that gets the signal are
+ * interrupted: they go on where SA_RESTART has them do so, but sleep(), poll()
+ * and others that signal(7) lists come back early. Waits of this library go on.
  *
  * Returns   0         it will
  *           -EBUSY    the program has a handler of its own for it, which stays

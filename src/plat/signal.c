@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void (*noticed)(void);
@@ -43,6 +44,11 @@ int weft__signal_watch(int number, void (*notice)(void))
 
 int weft__signal_number(const char *name)
 {
+	char *end;
+	long given = strtol(name, &end, 10);
+
+	if (*name != 0 && *end == 0)
+		return given > 0 && given < NSIG ? (int)given : 0;
 	if (strncmp(name, "SIG", 3) == 0)
 		name += 3;
 	for (int number = 1; number < NSIG; number++) {

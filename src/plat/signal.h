@@ -15,7 +15,7 @@
  */
 int weft__signal_watch(int number, void (*notice)(void));
 
-/* The number of the signal with that name, "QUIT" or "SIGQUIT"; 0: none. */
+/* The number of the signal with that name, "QUIT", "SIGQUIT" or "3"; 0: none. */
 int weft__signal_number(const char *name);
 
 #endif

@@ -724,17 +724,35 @@ TEST(dump_signal_that_is_taken_is_complained_about)
 				"handler of its own for it\n");
 }
 
-TEST(dump_signal_that_is_none_is_complained_about)
-{
-	check_complaint("SIGWEFT", "weft: WEFT_DUMP_SIGNAL=SIGWEFT is no signal "
-				   "that can be handled\n");
-}
-
 static void (*handler_of(int number))(int)
 {
 	struct sigaction now;
 
 	return sigaction(number, NULL, &now) == 0 ? now.sa_handler : SIG_DFL;
+}
+
+TEST(dump_signal_may_be_a_number)
+{
+	uint32_t ran = 0;
+	char number[8];
+
+	snprintf(number, sizeof number, "%d", SIGUSR1);
+	setenv("WEFT_DUMP_SIGNAL", number, 1);
+	go(unlock_soon, &ran);
+	test_until(weft_atomic_load(&ran, relaxed));
+	CHECK(handler_of(SIGUSR1) != SIG_DFL);
+}
+
+TEST(dump_signal_that_is_none_is_complained_about)
+{
+	check_complaint("99", "weft: WEFT_DUMP_SIGNAL=99 is no signal that can "
+			      "be handled\n");
+}
+
+TEST(dump_signal_with_an_unknown_name_is_complained_about)
+{
+	check_complaint("SIGWEFT", "weft: WEFT_DUMP_SIGNAL=SIGWEFT is no signal "
+				   "that can be handled\n");
 }
 
 /* The harness and sanitizers have some of their own; for a stack's end we do. */
