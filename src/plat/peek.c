@@ -5,6 +5,7 @@
 #include "plat/barrier.h"
 #include "plat/thread.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -54,6 +55,9 @@ void weft__peek_string(char *text, size_t size, const char *address)
 			break;
 		used += n;
 	}
+	for (char *c = text; *c != 0; c++)
+		if (iscntrl((unsigned char)*c))
+			*c = '?';
 }
 
 bool weft__peek_barrier(void)

@@ -7,7 +7,8 @@
 
 /*
  * The string at address, cut to what fits in text, or "" if nothing can be read
- * there: whoever owned it may have freed it.
+ * there: whoever owned it may have freed it. Control characters, which a
+ * terminal would obey, become "?".
  */
 void weft__peek_string(char *text, size_t size, const char *address);
 

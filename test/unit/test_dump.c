@@ -806,6 +806,21 @@ TEST(dump_survives_names_that_go)
 	weft_waitgroup_wait(&left);
 }
 
+static void wait_with_a_name(void *name)
+{
+	weft_task_name(name);
+	innermost();
+}
+
+TEST(dump_shows_control_characters_of_a_name_as_question_marks)
+{
+	weft_mutex_lock(&mutex);
+	go(wait_with_a_name, "a\033[31m\nb\x7f\xc3\xa4");
+	dump_until("1 task waits: ");
+	check_in(text, " \"a?[31m?b?\xc3\xa4\"\n");
+	weft_mutex_unlock(&mutex);
+}
+
 TEST(dump_without_tasks_says_so)
 {
 	check_in(dump(), "weft: 0 tasks: 0 wait, 0 are ready, 0 run, 0 have not "
