@@ -23,7 +23,8 @@
  *     after it cannot steal it from one who waited before. A wait whose unlock
  *     panics is none: the signal that has taken it meanwhile goes to the next
  *     one. Not so a broadcast, which was for all that were there, and would
- *     wake one of the later.
+ *     wake one of the later. And a wait whose context is done already is not
+ *     queued at all, where a signal could take it.
  * C3  A signal touches *c last before the claim that may let the last waiter
  *     return: it lowers the count first. While a waiter that is not claimed is
  *     queued, or one whose claim failed has not had our lock, *c lives (Q3).
@@ -156,15 +157,25 @@ static inline void unlock(const weft_locker *l, weft_cond *c, weft__waiter *w)
 
 static const weft__why why = {.text = "cond wait"};
 
+/* No wait, but others have the lock in between, who may wait for it. */
+static int let_others(const weft_locker *l, int error)
+{
+	l->unlock(l->obj);
+	lock(l);
+	return error;
+}
+
 static int wait(weft_cond *c, weft_ctx *ctx)
 {
 	weft_locker l = c->priv_locker;
+	int error = weft_ctx_err(ctx);
 	weft__waiter w;
-	int error;
 
 	check_not_copied(c);
 	if (unlikely(c->priv_self == NULL))
 		weft_panic("sync: wait on a weft_cond that was not initialised");
+	if (unlikely(error != 0))
+		return let_others(&l, error);	/* C2 */
 	weft__waiter_init(&w, &why);
 	queue(c, &w); /* C1: before the unlock */
 	unlock(&l, c, &w);

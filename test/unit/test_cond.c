@@ -257,6 +257,43 @@ TEST_FLAVOURS(cond_wait_ctx_gives_up_at_the_deadline)
 	weft_ctx_fini(&soon);
 }
 
+static void unlock_and_signal(void *arg)
+{
+	hall *h = arg;
+
+	h->turn++;
+	weft_mutex_unlock(&h->lock);
+	weft_cond_signal(&h->cond);
+}
+
+static void lock_hall(void *arg)
+{
+	hall *h = arg;
+
+	weft_mutex_lock(&h->lock);
+}
+
+/* It has no use for a signal, and leaves it to the others. */
+TEST_FLAVOURS(cond_wait_ctx_takes_no_signal_when_its_context_is_done)
+{
+	hall h = {0};
+	weft_ctx expired;
+
+	weft_cond_init_locker(&h.cond, (weft_locker){&h, lock_hall,
+						     unlock_and_signal});
+	weft_ctx_cancel(&h.ctx, 0);
+	weft_ctx_init_timeout(&expired, NULL, 0);
+	lock_hall(&h);
+	CHECK_EQ(weft_cond_wait_ctx(&h.cond, &h.ctx), -ECANCELED);
+	CHECK_EQ(weft_cond_wait_ctx(&h.cond, &expired), -ETIMEDOUT);
+	CHECK_EQ(h.turn, 2); /* others had the lock */
+	CHECK(!weft_mutex_try_lock(&h.lock));
+	weft_mutex_unlock(&h.lock);
+	CHECK_EQ(h.cond.priv_waiters, 0);
+	weft_ctx_fini(&expired);
+	weft_ctx_fini(&h.ctx);
+}
+
 /* The first to wait is cancelled: the signal is for the second. */
 TEST_FLAVOURS(cond_signal_goes_past_one_that_was_cancelled)
 {

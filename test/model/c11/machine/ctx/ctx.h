@@ -22,6 +22,11 @@ struct weft_ctx {
 	weft__waiter *waiter;
 };
 
+static int weft_ctx_err(const weft_ctx *c)
+{
+	return c != NULL ? weft_atomic_load(&c->priv_err, acquire) : 0;
+}
+
 static bool weft__ctx_enlist(weft_ctx *c, weft__waiter *w)
 {
 	bool open;
