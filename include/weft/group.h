@@ -63,13 +63,13 @@ struct weft_group {
 	int64_t priv_limit;        /* see src/group/group.c */
 	int priv_err;              /* the first */
 	uint32_t priv_ctx_state;
-	uint32_t priv_policy;      /* enum weft_panic_policy */
-	uint32_t priv_raised;      /* a wait has raised the panic */
+	uint16_t priv_policy;      /* enum weft_panic_policy */
+	uint16_t priv_raised;      /* a wait has raised the panic */
+	uint32_t priv_errors_most;
 	void *priv_panic;          /* the first */
 	int64_t priv_nested;       /* its tasks that wait in go */
 	struct weft_group_error *priv_errors;
-	uint32_t priv_errors_most;
-	uint32_t priv_error_count;
+	size_t priv_error_count;
 	weft_ctx priv_ctx;
 	WEFT_PRIV_NOCOPY(weft_group)
 };
@@ -202,8 +202,9 @@ WEFT_API void weft_group_go_copy(weft_group *g, weft_group_fn fn,
 				 const void *arg, size_t size);
 
 /*
- * As weft_group_go(), with a function that has a result: *value is NULL until fn stores it, and may be read after a
- * wait. With a slot for each task results lie in the order of the calls:
+ * As weft_group_go(), with a function that has a result: *value is NULL until fn
+ * stores it, and may be read after a wait. With a slot for each task results lie
+ * in the order of the calls:
  *
  *	for (int i = 0; i < n; i++)
  *		weft_group_go_into(&g, fetch, urls[i], &pages[i]);

@@ -678,7 +678,7 @@ int weft_group_wait_ctx(weft_group *g, weft_ctx *ctx)
 
 void weft_group_set_panic(weft_group *g, enum weft_panic_policy policy)
 {
-	g->priv_policy = policy;
+	g->priv_policy = (uint16_t)policy;
 }
 
 bool weft_group_panic(weft_group *g, weft_panic_info *info)
