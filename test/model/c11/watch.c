@@ -113,7 +113,6 @@ enum {
 
 static struct {
 	weft__worker *worker;	/* NULL: it is none */
-	bool polls;		/* it is the poller */
 	weft__stack stack;	/* of the task that it runs */
 	weft_time now;
 	void *end[5];
@@ -185,7 +184,6 @@ void weft__futex_wake(const uint32_t *word, int count)
 
 static void *poller_thread(void *unused)
 {
-	threads[model_self()].polls = true;
 	if (__builtin_setjmp(threads[model_self()].end) != 0)
 		return NULL;
 	return poller_main(unused);
@@ -289,18 +287,8 @@ void weft__pollset_ring(weft__pollset *p)
 	weft_atomic_or(&set, BELL, acq_rel);
 }
 
-/*
- * For who has the word it is a plain variable: two of them race, even one after the
- * other. The thread shares nothing with them but what has a lock, and need not be
- * ordered after them when its duty is its own again; only not be in beside them.
- */
+/* A plain variable: who comes in without knowing of who was in before races. */
 static void count_inside(int by)
-{
-	inside += by;
-	model_check(inside <= 1);
-}
-
-static __attribute__((no_sanitize("thread"))) void count_thread_inside(int by)
 {
 	inside += by;
 	model_check(inside <= 1);
@@ -315,14 +303,12 @@ static uint32_t to_tell(uint32_t word)
 int weft__pollset_wait(weft__pollset *p, weft__pollset_event *events, int max,
 		       weft_time deadline)
 {
-	void (*count)(int by) = threads[model_self()].polls ?
-					count_thread_inside : count_inside;
 	uint32_t word, what;
 	int n = 0;
 
 	(void)p, (void)max;
 	model_check(set_life % 2 == 1);
-	count(1);
+	count_inside(1);
 	if (deadline == 0)
 		word = weft_atomic_load(&set, acquire);
 	else
@@ -338,7 +324,7 @@ int weft__pollset_wait(weft__pollset *p, weft__pollset_event *events, int max,
 	for (int fd = 0; fd < DESCRIPTORS; fd++)
 		if (what & ARMED(fd))
 			events[n++] = (weft__pollset_event){tags[fd] - 1, IN};
-	count(-1);
+	count_inside(-1);
 	return n;
 }
 
