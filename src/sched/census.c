@@ -5,6 +5,7 @@
 #include "plat/frames.h"
 #include "plat/pages.h"
 #include "plat/peek.h"
+#include "sched/fork.h"
 #include "sched/lot.h"
 
 #include <string.h>
@@ -59,6 +60,7 @@ void weft__census_enter(weft__parked_thread *t, weft__waiter *w,
 {
 	shard *s;
 
+	weft__fork_heed();
 	t->waiter = w;
 	t->since = w->since != 0 ? w->since : weft__clock_coarse();
 	t->deadline = deadline;

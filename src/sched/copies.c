@@ -88,6 +88,7 @@ static bool note(const void *object, size_t size_bytes, const char *type)
 	bool fits = true;
 	place *p;
 
+	weft__fork_heed();
 	weft__lock_take(&known.lock);
 	if (!known.broken && grow()) {
 		p = find(object, type);

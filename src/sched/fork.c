@@ -10,7 +10,7 @@
 #include <errno.h>
 
 uint32_t weft__fork_mark;
-static bool heard;		/* we hear of forks */
+uint32_t weft__fork_heard;
 static uint32_t watched;	/* atomic */
 
 /*
@@ -43,16 +43,20 @@ static void in_child(void)
 		lose_runtime();
 }
 
-/* Before main(): plain threads can wait here though no task was ever started. */
-__attribute__((constructor)) static void hear_of_forks(void)
+/* Two at a time ask twice: what is new in the child is made new again. */
+int weft__fork_hear(void)
 {
-	heard = weft__thread_at_fork(in_child) == 0;
+	if (weft__thread_at_fork(in_child) != 0)
+		return -ENOMEM;
+	weft_atomic_store(&weft__fork_heard, 1, relaxed);
+	return 0;
 }
 
 int weft__fork_watch(void)
 {
 	weft_atomic_store(&watched, 1, relaxed);
-	return heard ? 0 : -ENOMEM;
+	return weft_atomic_load(&weft__fork_heard, relaxed) ? 0
+							    : weft__fork_hear();
 }
 
 void weft__fork_fail(void)

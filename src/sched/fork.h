@@ -21,12 +21,26 @@
 #include "base/base.h"
 
 extern uint32_t weft__fork_mark;	/* atomic */
+extern uint32_t weft__fork_heard;	/* atomic */
 
 /*
  * There will be tasks, or a thread of ours: a child of a fork is without from
  * now on. 0, or -ENOMEM where forks are not heard of.
  */
 int weft__fork_watch(void);
+
+/* A child is to be heard of: K1. 0 or -ENOMEM. */
+WEFT_PRIV_COLD int weft__fork_hear(void);
+
+/*
+ * The same for plain threads, without any task: before one waits for the first time.
+ * There is no constructor for it, since who uses nothing of weft pays nothing.
+ */
+static inline void weft__fork_heed(void)
+{
+	if (unlikely(!weft_atomic_load(&weft__fork_heard, relaxed)))
+		(void)weft__fork_hear();
+}
 
 /* K1, for the table in copies.c. */
 void weft__copies_in_child(void);
