@@ -6,6 +6,7 @@
 #include <weft/sim.h>
 #endif
 
+#include <ctype.h>
 #include <fnmatch.h>
 #include <limits.h>
 #include <pthread.h>
@@ -37,7 +38,8 @@ enum { SEEDS = 3 };
 enum { SEEDS = 1 };
 #endif
 
-enum { LIMIT_SECONDS = 20, EXIT_SKIPPED = 77, SHOWN_BYTES = 16 * 1024 };
+enum { LIMIT_SECONDS = 20, EXIT_MISUSED = 2, EXIT_SKIPPED = 77,
+       SHOWN_BYTES = 16 * 1024 };
 
 __attribute__((weak)) unsigned test_priv_seeds_most = UINT_MAX;
 static test_case *cases, **cases_end = &cases;
@@ -54,8 +56,24 @@ void test_priv_add(test_case *c)
 static unsigned from_environment(const char *name, unsigned otherwise)
 {
 	const char *text = getenv(name);
+	unsigned long n;
+	char *end;
 
-	return text != NULL ? (unsigned)strtoul(text, NULL, 10) : otherwise;
+	if (text == NULL)
+		return otherwise;
+	n = strtoul(text, &end, 10);
+	if (!isdigit((unsigned char)*text) || *end != 0 || n > UINT_MAX) {
+		fprintf(stderr, "%s=%s is no number\n", name, text);
+		exit(EXIT_MISUSED);
+	}
+	return n;
+}
+
+/* Once, and not in each case. */
+static void check_environment(void)
+{
+	(void)from_environment("WEFT_TEST_LIMIT", 1);
+	(void)from_environment("WEFT_TEST_LONG", 0);
 }
 
 /*
@@ -462,6 +480,7 @@ int main(int argc, char **argv)
 	unsigned rounds = from_environment("WEFT_TEST_SEEDS", SEEDS);
 	int count[3] = {0};
 
+	check_environment();
 	seed = text != NULL ? strtoull(text, NULL, 10) : first_seed();
 	if (rounds > test_priv_seeds_most) {
 		rounds = test_priv_seeds_most;
@@ -477,8 +496,13 @@ int main(int argc, char **argv)
 		else if (strcmp(wanted, c->name) == 0)
 			return run_in_process(c), 0;
 	}
-	if (wanted != NULL)
-		return strcmp(wanted, "--list") != 0;
+	if (wanted != NULL && strcmp(wanted, "--list") == 0)
+		return 0;
+	if (wanted != NULL) {
+		fprintf(stderr, "no case %s here: --list has those there are\n",
+			wanted);
+		return EXIT_MISUSED;
+	}
 	printf("%d passed, %d failed, %d skipped\n", count[0], count[1], count[2]);
 	return count[1] != 0 ? 1 : count[0] == 0 ? EXIT_SKIPPED : 0;
 }

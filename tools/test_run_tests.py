@@ -148,6 +148,18 @@ class Runner(unittest.TestCase):
         text = self.assert_sum(0, 2, 0, 0, alone, other)
         self.assertLess(text.index("unit/other"), text.index("unit/alone"))
 
+    def test_a_folder_that_is_no_build_is_told(self):
+        result = subprocess.run([RUNNER, "/nowhere/gcc:unit"], capture_output=True, text=True)
+        told = "run_tests: /nowhere/gcc is no build folder: tools/build makes one\n"
+        self.assertEqual((result.returncode, result.stdout, result.stderr), (1, "", told))
+
+    def test_a_suite_that_is_not_there_is_told(self):
+        with tempfile.TemporaryDirectory() as folder:
+            write_tests(folder, [program("echo 1 passed, 0 failed, 0 skipped")])
+            result = subprocess.run([RUNNER, f"{folder}:unit,uint"], capture_output=True, text=True)
+            self.assertEqual(result.stderr, f"run_tests: {folder} has no suite uint, but unit\n")
+            self.assertEqual(result.returncode, 0)
+
     def test_no_program_at_all_is_a_failure(self):
         self.assert_sum(1, 0, 0, 0)
 

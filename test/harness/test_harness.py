@@ -94,7 +94,17 @@ class Harness(unittest.TestCase):
     def test_one_case_runs_in_process(self):
         self.assertEqual(run("passes").returncode, 0)
         self.assertEqual(run("fails").returncode, -6)
-        self.assertEqual(run("no_such_case").returncode, 1)
+
+    def test_a_case_that_is_not_there_is_told(self):
+        result = run("no_such_case")
+        told = "no case no_such_case here: --list has those there are\n"
+        self.assertEqual((result.returncode, result.stdout), (2, told))
+
+    def test_a_variable_that_is_no_number_is_told_once(self):
+        for name in ("WEFT_TEST_LIMIT", "WEFT_TEST_LONG", "WEFT_TEST_SEEDS"):
+            for text in ("x", "-1", "3s", ""):
+                result = run(**{name: text})
+                self.assertEqual((result.returncode, result.stdout), (2, f"{name}={text} is no number\n"))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@
 
 #include <weft/waitgroup.h>
 
+#include <limits.h>
 #include <malloc.h>
 #include <string.h>
 
@@ -49,10 +50,18 @@ static uint32_t below(uint32_t n)
 static unsigned soak_seconds(void)
 {
 	const char *text = getenv("WEFT_SOAK_SECONDS");
+	char *end;
+	long n;
 
-	if (text != NULL)
-		return (unsigned)strtoul(text, NULL, 10);
-	return test_long() ? SECONDS_LONG : SECONDS;
+	if (text == NULL)
+		return test_long() ? SECONDS_LONG : SECONDS;
+	n = strtol(text, &end, 10);
+	if (n <= 0 || n > INT_MAX || *end != 0) {
+		fprintf(stderr, "WEFT_SOAK_SECONDS=%s is no number of seconds\n",
+			text);
+		exit(2);
+	}
+	return (unsigned)n;
 }
 
 static int count_entries(const char *path)
