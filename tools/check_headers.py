@@ -4,6 +4,7 @@
 C++17, with gcc and clang; the umbrella also in a debug build:  check_headers.py [ROOT]
 
 In C++ also without those warnings that projects turn on to find C in their own code.
+The simulator's is for those who have its macro, and refuses others.
 """
 
 import concurrent.futures
@@ -39,6 +40,8 @@ def main():
     root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parents[1]).resolve()
     headers = sorted(p.relative_to(root / "include").as_posix() for p in (root / "include").rglob("*.h"))
     headers += ["weft.h WEFT_DEBUG"] if "weft.h" in headers else []
+    simulator = "weft/sim.h"
+    headers = [f"{h} WEFT_SIM" if h == simulator else h for h in headers]
     tally = Tally()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for compiler in COMPILERS:
@@ -48,6 +51,12 @@ def main():
                 continue
             found = pool.map(lambda header, c=compiler: complaints(root, c, header), headers)
             tally.check(name, [line for lines in found for line in lines])
+            if f"{simulator} WEFT_SIM" in headers:
+                said = "".join(complaints(root, compiler, simulator))
+                tally.check(
+                    f"simulator_wants_its_macro_with_{compiler.replace('++', 'xx')}",
+                    [] if "-DWEFT_SIM" in said else [f"{simulator} compiles without it: {said}"],
+                )
     return tally.finish()
 
 

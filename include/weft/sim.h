@@ -57,6 +57,10 @@
 
 #include <weft/base.h>
 
+#ifndef WEFT_SIM
+#error "weft/sim.h: compile with -DWEFT_SIM, as pkg-config weft-sim says"
+#endif
+
 WEFT_BEGIN
 
 typedef enum {
