@@ -111,7 +111,9 @@ typedef struct weft_sim {
  * process. NULL for sim: the seed 0, or what WEFT_SIM says.
  *
  * Returns   what fn returned, or what weft_run() returns in its place. A
- *           deadlock and a run without end are reported, and abort.
+ *           deadlock and a run without end are reported, and abort. With
+ *           WEFT_SIM set it is told what became of the run; -EINVAL: it is no
+ *           plan, or one of another program.
  * Context   a plain thread, outside of any world, while weft does not run. One
  *           world at a time in a process; only the first is surely that of its
  *           seed, since memory that is used again may lie elsewhere.

@@ -138,6 +138,26 @@ static void tell_plan(void)
 		weft__sim_steps(), text);
 }
 
+/* What became of a run that was to be repeated, and did not abort. */
+static int tell_repeated(int result)
+{
+	const weft__sim_turn *left = weft__sim_turn_left();
+
+	fprintf(stderr, "weft-sim: WEFT_SIM=%s: ", getenv("WEFT_SIM"));
+	if (left != NULL)
+		fprintf(stderr,
+			"this is another program's: the run had no turn "
+			"%" PRIu32 ".%" PRIu32 "\n",
+			left->at, left->pick);
+	else if (result != 0)
+		fprintf(stderr, "it returned %d, after %" PRIu64 " steps\n",
+			result, weft__sim_steps());
+	else
+		fprintf(stderr, "it succeeded, after %" PRIu64 " steps\n",
+			weft__sim_steps());
+	return left != NULL ? -EINVAL : result;
+}
+
 static bool had_world;	/* in this process */
 
 static void refuse_inside(void)
@@ -156,7 +176,7 @@ int weft_sim_run(const weft_sim *sim, int (*fn)(void *), void *arg)
 		return -EINVAL;
 	weft__sim_on_abort(tell_plan);
 	had_world = true;
-	return run_world(&w);
+	return told() ? tell_repeated(run_world(&w)) : run_world(&w);
 }
 
 /* ---- many ---- */

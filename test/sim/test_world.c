@@ -923,14 +923,44 @@ TEST(run_refuses_a_plan_that_is_none)
 {
 	static const char *const wrong[] = {
 		"7", "random", "random:", "random:7x", "pct:1:2", "turns:1",
-		"turns:1.2,", "turns:1.2;3.4", "sorted:1",
+		"turns:1.2,", "turns:1.2;3.4", "sorted:1", "random:-1",
+		"random: 1", "random:18446744073709551616", "pct:1:17:3",
+		"pct:1:2:-3", "turns:9.9,3.1", "turns:3.1,3.1", "turns:3.0",
+		"turns:4294967296.1",
 	};
 
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
 		setenv("WEFT_SIM", wrong[i], 1);
 		CHECK_EQ(explore((weft_sim){0}, right, NULL), -EINVAL);
 		CHECK(strstr(text, wrong[i]) != NULL);
+		CHECK(strstr(text, "is none of") != NULL);
 	}
+}
+
+static int repeat(const char *plan, int (*fn)(void *), void *arg)
+{
+	setenv("WEFT_SIM", plan, 1);
+	return explore((weft_sim){.thread = true}, fn, arg);
+}
+
+TEST(repeated_run_says_what_became_of_it)
+{
+	CHECK_EQ(repeat("random:5", return_it, &(int){0}), 0);
+	CHECK(strstr(text, "WEFT_SIM=random:5: it succeeded, after ") != NULL);
+	CHECK_EQ(repeat("pct:5:3:9", return_it, &(int){7}), 7);
+	CHECK(strstr(text, "WEFT_SIM=pct:5:3:9: it returned 7, after ") != NULL);
+	CHECK_EQ(repeat("turns:0.2", choose_of_many, &(int){3}), 1);
+	CHECK(strstr(text, "WEFT_SIM=turns:0.2: it returned 1, after ") != NULL);
+}
+
+TEST(repeated_run_has_all_turns_of_its_plan)
+{
+	CHECK_EQ(repeat("turns:0.3", choose_of_many, &(int){3}), -EINVAL);
+	CHECK(strstr(text, "another program's: the run had no turn 0.3\n") !=
+	      NULL);
+	CHECK_EQ(repeat("turns:0.1,99999.1", choose_of_many, &(int){3}), -EINVAL);
+	CHECK(strstr(text, "another program's: the run had no turn 99999.1\n") !=
+	      NULL);
 }
 
 /* ---- sameness ---- */

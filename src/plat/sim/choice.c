@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "plat/sim/choice.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +9,6 @@
 
 enum {
 	ONE_IN_MAX_LOG2 = 8,	/* RANDOM: a preemption in so many points */
-	DEPTH_MAX = 16,
 	POINTS_MAX = 5000,	/* PCT: of one thread at its priority */
 };
 
@@ -21,7 +21,7 @@ static struct {
 	uint32_t count;		/* choices made */
 	uint32_t turn;		/* EXHAUSTIVE: the next in turns: so many it has taken */
 	uint32_t one_in;	/* RANDOM */
-	uint64_t changes[DEPTH_MAX];	/* PCT: at these points */
+	uint64_t changes[WEFT__SIM_DEPTH_MAX];	/* PCT: at these points */
 	uint64_t lowest;	/* PCT: below every priority given so far */
 	bool woken;		/* PCT: one with a higher priority, perhaps */
 } state;
@@ -55,7 +55,7 @@ void weft__sim_choice_begin(void)
 	state.noise = ~plan->seed;
 	state.one_in = 1u << (1 + below(ONE_IN_MAX_LOG2));
 	state.lowest = UINT64_C(1) << 32;
-	for (uint32_t i = 0; i + 1 < plan->depth && i < DEPTH_MAX; i++)
+	for (uint32_t i = 0; i + 1 < plan->depth; i++)
 		state.changes[i] =
 			plan->length > 0 ? 1 + draw() % plan->length : 0;
 	if (weft__sim_logged != NULL)
@@ -106,7 +106,7 @@ static bool pct_wanted(weft__sim_thread *running, uint64_t point)
 	if (++running->points % POINTS_MAX == 0)
 		lower(running);
 
-	for (uint32_t i = 0; i + 1 < weft__sim_planned.depth && i < DEPTH_MAX; i++)
+	for (uint32_t i = 0; i + 1 < weft__sim_planned.depth; i++)
 		if (state.changes[i] == point)
 			lower(running);
 	woken = state.woken;
@@ -216,40 +216,91 @@ void weft__sim_plan_print(const weft__sim_plan *plan, char *text, size_t size)
 	}
 }
 
-/* "at.pick,at.pick…", which may be empty. */
+/* A number of at most most, and no sign or space before it: moves text behind it. */
+static bool parse_number(const char **text, uint64_t most, uint64_t *number)
+{
+	char *end;
+
+	if (**text < '0' || **text > '9')
+		return false;
+	errno = 0;
+	*number = strtoull(*text, &end, 10);
+	*text = end;
+	return errno == 0 && *number <= most;
+}
+
+static bool parse_char(const char **text, char c)
+{
+	if (**text != c)
+		return false;
+	++*text;
+	return true;
+}
+
+static bool parse_turn(const char **text, weft__sim_turn *turn)
+{
+	uint64_t at, pick;
+
+	if (!parse_number(text, UINT32_MAX, &at) || !parse_char(text, '.') ||
+	    !parse_number(text, UINT32_MAX, &pick) || pick == 0)
+		return false;
+	*turn = (weft__sim_turn){.at = (uint32_t)at, .pick = (uint32_t)pick};
+	return true;
+}
+
+/* "at.pick,at.pick…" in the order of the run, which may be empty. */
 static bool parse_turns(weft__sim_plan *plan, const char *text)
 {
-	int used;
+	weft__sim_turn *turn = plan->turns;
 
-	while (*text != 0) {
-		weft__sim_turn *turn = &plan->turns[plan->turn_count];
-
+	if (*text == 0)
+		return true;
+	do {
 		if (plan->turn_count == WEFT__SIM_TURNS ||
-		    sscanf(text, "%" SCNu32 ".%" SCNu32 "%n", &turn->at,
-			   &turn->pick, &used) != 2)
+		    !parse_turn(&text, turn) ||
+		    (plan->turn_count > 0 && turn->at <= turn[-1].at))
 			return false;
 		plan->turn_count++;
-		text += used;
-		if (*text == ',' && text[1] != 0)
-			text++;
-		else if (*text != 0)
-			return false;
-	}
-	return true;
+		turn++;
+	} while (parse_char(&text, ','));
+	return *text == 0;
+}
+
+static bool parse_pct(weft__sim_plan *plan, const char *text)
+{
+	uint64_t depth;
+
+	if (!parse_number(&text, UINT64_MAX, &plan->seed) ||
+	    !parse_char(&text, ':') ||
+	    !parse_number(&text, WEFT__SIM_DEPTH_MAX, &depth) ||
+	    !parse_char(&text, ':') ||
+	    !parse_number(&text, UINT64_MAX, &plan->length))
+		return false;
+	plan->depth = (uint32_t)depth;
+	return *text == 0;
+}
+
+static bool parse_random(weft__sim_plan *plan, const char *text)
+{
+	return parse_number(&text, UINT64_MAX, &plan->seed) && *text == 0;
 }
 
 bool weft__sim_plan_parse(weft__sim_plan *plan, const char *text)
 {
-	int end = 0;
-
 	*plan = (weft__sim_plan){.mode = WEFT_SIM_EXHAUSTIVE};
 	if (strncmp(text, "turns:", 6) == 0)
 		return parse_turns(plan, text + 6);
 	plan->mode = WEFT_SIM_PCT;
-	if (sscanf(text, "pct:%" SCNu64 ":%" SCNu32 ":%" SCNu64 "%n",
-		   &plan->seed, &plan->depth, &plan->length, &end) == 3)
-		return text[end] == 0;
+	if (strncmp(text, "pct:", 4) == 0)
+		return parse_pct(plan, text + 4);
 	plan->mode = WEFT_SIM_RANDOM;
-	return sscanf(text, "random:%" SCNu64 "%n", &plan->seed, &end) == 1 &&
-	       text[end] == 0;
+	return strncmp(text, "random:", 7) == 0 &&
+	       parse_random(plan, text + 7);
+}
+
+const weft__sim_turn *weft__sim_turn_left(void)
+{
+	const weft__sim_plan *plan = &weft__sim_planned;
+
+	return state.turn < plan->turn_count ? &plan->turns[state.turn] : NULL;
 }

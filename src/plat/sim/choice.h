@@ -58,7 +58,7 @@ typedef struct {
 	uint32_t pick;
 } weft__sim_turn;
 
-enum { WEFT__SIM_TURNS = 256 };
+enum { WEFT__SIM_TURNS = 256, WEFT__SIM_DEPTH_MAX = 16 };
 
 typedef struct {
 	weft_sim_mode mode;
@@ -75,6 +75,9 @@ extern weft__sim_plan weft__sim_planned;
 /* As text, and back; false: it is none. */
 void weft__sim_plan_print(const weft__sim_plan *plan, char *text, size_t size);
 bool weft__sim_plan_parse(weft__sim_plan *plan, const char *text);
+
+/* The first turn of the plan that the world has not taken; NULL: none. */
+const weft__sim_turn *weft__sim_turn_left(void);
 
 void weft__sim_choice_begin(void);
 
