@@ -26,8 +26,10 @@
 #include "sync/chan.h"
 #include "sync/sema.h"
 
-/* A test's own points are not the scheduler's. */
 #ifdef WEFT_SIM
+#include "plat/sim/child.h"
+
+/* A test's own points are not the scheduler's. */
 #undef WEFT_PRIV_POINT_WHERE
 #define WEFT_PRIV_POINT_WHERE 0
 #endif

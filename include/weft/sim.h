@@ -26,8 +26,9 @@
  *					NULL);
  *	}
  *
- * A run fails when it deadlocks, panics, crashes, exits, or its function
- * returns something other than 0. The exploration stops at the first that does
+ * A run fails when it deadlocks, panics, crashes, exits, makes no step for 30
+ * seconds of real time, or its function returns something other than 0. The
+ * exploration stops at the first that does
  * and prints how to repeat it:
  *
  *	weft-sim: run 213 failed: killed by signal 6

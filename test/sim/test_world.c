@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Worlds, seen from outside: what explorations find, print and repeat. */
 #define _GNU_SOURCE
+#include "door.h"
 #include "test.h"
 
 #include <weft/chan.h>
@@ -18,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <threads.h>
 #include <time.h>
 #include <unistd.h>
@@ -655,6 +657,40 @@ TEST(explore_reports_a_death)
 	CHECK_EQ(explore((weft_sim){0}, die, NULL), 1);
 	CHECK(strstr(text, "run 1 failed: killed by signal 9") != NULL);
 	CHECK(strstr(text, "WEFT_SIM=random:0\n") != NULL);
+}
+
+static int block(void *unused)
+{
+	int ends[2];
+
+	return pipe(ends) != 0 || read(ends[0], unused, 1) != 0;
+}
+
+static int spin(void *unused)
+{
+	static volatile bool never;
+
+	(void)unused;
+	while (!never)
+		;
+	return 0;
+}
+
+TEST(explore_reports_a_run_that_makes_no_step)
+{
+	int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+
+	if (self < 0)
+		test_skip("this kernel has no pidfd_open()");
+	weft__sim_patience_ms = 1000;
+	CHECK_EQ(explore((weft_sim){0}, block, &self), 1);
+	CHECK(strstr(text, "run 1 failed: no step for 1 s: ") != NULL);
+	CHECK(strstr(text, "WEFT_SIM=random:0\n") != NULL);
+	CHECK_EQ(explore((weft_sim){0}, spin, NULL), 1);
+	CHECK(strstr(text, "run 1 failed: no step for 1 s: ") != NULL);
+	weft__sim_patience_ms = 200;
+	CHECK_EQ(explore((weft_sim){0}, never_end, NULL), 1);
+	CHECK(strstr(text, "it does not end") != NULL);
 }
 
 static int exit_with(void *status)

@@ -10,10 +10,13 @@ void *weft__sim_share(size_t size_bytes);
 
 /*
  * Run fn(arg) in a child. Returns 0 when it returns 0; 1 when it returns
- * something else, or does not return because the child has exited or died, and
- * then how tells it; or a negative errno value.
+ * something else, or does not return because the child has exited or died, or
+ * makes no step for so long that it was killed, and then how tells it; or a
+ * negative errno value.
  */
 int weft__sim_child(int (*fn)(void *), void *arg, char *how, size_t size);
+
+extern int weft__sim_patience_ms;	/* as long as that, of real time */
 
 /*
  * From now on, when this process aborts, call function first, which may call

@@ -62,6 +62,8 @@ static struct {
 	weft__sim_thread first;
 } machine;
 
+uint64_t *weft__sim_pulse;
+
 /* Of the real thread: does it run the simulated ones? */
 static _Thread_local bool runs_world;
 
@@ -355,6 +357,8 @@ static void step(weft_duration ns)
 {
 	if (++machine.steps > machine.steps_max)
 		stuck("it does not end");
+	if (weft__sim_pulse != NULL)
+		++*weft__sim_pulse;
 	pass(ns);
 	if (machine.pollers > 0 && machine.steps % POLL_EVERY == 0)
 		look_at_descriptors(0);

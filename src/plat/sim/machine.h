@@ -78,6 +78,7 @@ weft__sim_thread *weft__sim_self(void);
 weft__sim_thread *weft__sim_threads(void);	/* by their numbers */
 weft_time weft__sim_now(void);
 uint64_t weft__sim_steps(void);
+extern uint64_t *weft__sim_pulse;	/* steps are counted there too, unless NULL */
 uint64_t weft__sim_points(void);	/* where one may be preempted */
 uint32_t weft__sim_procs(void);
 
