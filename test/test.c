@@ -309,6 +309,7 @@ static void run_in_process(test_case *c)
 						       : WEFT_SIM_RANDOM,
 				 .seed = seed,
 				 .points = UINT64_C(64) << seed % 8,
+				 .procs = 2,
 				 .scheduler = seed % 2 == 0,
 				 .thread = true},
 		     run_simulated, c);

@@ -96,7 +96,8 @@ typedef struct weft_sim {
 	uint64_t points;	/* PCT: how many a run has, about; 0: what those
 				   before it had */
 	uint32_t turns;		/* EXHAUSTIVE's bound; 0: 2 */
-	uint32_t procs;		/* workers, as WEFT_PROCS; 0: 2 */
+	uint32_t procs;		/* workers, as WEFT_PROCS; 0: 2 to 4, by the
+				   seed; EXHAUSTIVE: 2 */
 	uint64_t steps;		/* points after which a run counts as one that
 				   does not end; 0: 20 million */
 	bool scheduler;		/* change threads inside the scheduler too: for

@@ -41,7 +41,8 @@ static uint64_t runs(void)
 /* By chance, in two ways: each finds what the other seldom does. */
 static void explore_more(int (*world)(void *), unsigned times)
 {
-	weft_sim random = {.runs = runs() * times, .scheduler = true, .thread = true,
+	weft_sim random = {.runs = runs() * times, .procs = 2,
+			   .scheduler = true, .thread = true,
 			   .steps = 200000, .quiet = true};
 	weft_sim pct = random;
 

@@ -165,6 +165,7 @@ enum { MODES = sizeof every_mode / sizeof *every_mode };
 
 TEST(explore_finds_nothing_where_nothing_is)
 {
+	test_limit(60);
 	for (int i = 0; i < MODES; i++) {
 		weft_sim sim = every_mode[i];
 
@@ -458,6 +459,36 @@ TEST(exhaustive_tries_values_of_more_than_16_bits)
 
 	CHECK_EQ(explore(sim, choose_of_many, &n), 1);
 	CHECK(strstr(text, "run 3 failed") != NULL);
+}
+
+/* ---- workers ---- */
+
+static int count_workers(void *unused)
+{
+	(void)unused;
+	seen[weft__cpu_count()]++;
+	return 0;
+}
+
+static void check_workers(weft_sim sim, uint32_t two, uint32_t three,
+			  uint32_t four)
+{
+	seen = mmap(NULL, 5 * sizeof *seen, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(seen != MAP_FAILED);
+	sim.runs = 6;
+	CHECK_EQ(explore(sim, count_workers, NULL), 0);
+	CHECK_EQ(seen[2], two);
+	CHECK_EQ(seen[3], three);
+	CHECK_EQ(seen[4], four);
+}
+
+TEST(runs_by_chance_have_two_to_four_workers)
+{
+	check_workers((weft_sim){0}, 2, 2, 2);
+	check_workers((weft_sim){.mode = WEFT_SIM_PCT, .seed = 100}, 2, 2, 2);
+	check_workers((weft_sim){.procs = 3}, 0, 6, 0);
+	check_workers((weft_sim){.mode = WEFT_SIM_EXHAUSTIVE}, 6, 0, 0);
 }
 
 /* ---- what an exhaustive search leaves out ---- */

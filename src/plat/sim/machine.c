@@ -28,7 +28,8 @@ enum {
 	IDLE_SHARE = 64,	/* and how much later it is with each from then on */
 	STEPS_MAX = 20000000,
 	SETTLE_STEPS = 100000,
-	PROCS = 2,
+	PROCS_LEAST = 2,
+	PROCS_MOST = 4,
 	STACK_BYTES = WEFT__STACK_BYTES,
 	GUARD_BYTES = 4096,
 	POINT_WRITES = 1,	/* see weft/atomic.h */
@@ -648,6 +649,17 @@ static void settle(void)
 		weft__sim_yield();
 }
 
+/* Three who are in each other's way need three workers; two are found sooner. */
+static uint32_t usual_procs(void)
+{
+	const weft__sim_plan *plan = &weft__sim_planned;
+
+	return plan->mode == WEFT_SIM_EXHAUSTIVE
+		       ? PROCS_LEAST
+		       : PROCS_LEAST + (uint32_t)(plan->seed %
+						  (PROCS_MOST - PROCS_LEAST + 1));
+}
+
 void weft__sim_world(const weft_sim *options, void (*fn)(void *), void *arg,
 		     void (*stuck_)(const char *what))
 {
@@ -655,7 +667,7 @@ void weft__sim_world(const weft_sim *options, void (*fn)(void *), void *arg,
 	machine.now = WEFT_SECOND;
 	machine.next_deadline = WEFT_NEVER;
 	machine.steps_max = options->steps != 0 ? options->steps : STEPS_MAX;
-	machine.procs = options->procs != 0 ? options->procs : PROCS;
+	machine.procs = options->procs != 0 ? options->procs : usual_procs();
 	machine.scheduler = options->scheduler;
 	machine.trace = getenv("WEFT_SIM_TRACE") != NULL;
 	machine.stuck = stuck_;
