@@ -38,6 +38,11 @@
  * in their own process, for a debugger; WEFT_SIM_TRACE=1 prints each change
  * from a thread to another, with the place where it happened.
  *
+ * Descriptors may be fed from outside, by another process: the world looks at
+ * them now and then. But time does not wait for it: a time-out passes at once
+ * when nobody in the world can run, and when no timer is left either, one
+ * second of real time without anything from outside is a deadlock.
+ *
  * Outside of a world this library starts no task and waits for nothing: it says
  * so in one line, and aborts.
  *
