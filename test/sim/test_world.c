@@ -984,6 +984,7 @@ TEST_TRAP(wait_outside_of_a_world_is_refused, OUTSIDE)
 
 	weft_ctx_init_timeout(&ctx, NULL, WEFT_SECOND);
 	(void)weft_ctx_wait(&ctx);
+	weft_ctx_fini(&ctx);
 }
 
 TEST(run_refuses_a_plan_that_is_none)
