@@ -28,11 +28,10 @@
  *
  * A run fails when it deadlocks, panics, crashes, exits, makes no step for 30
  * seconds of real time, or its function returns something other than 0. The
- * exploration stops at the first that does
- * and prints how to repeat it:
+ * exploration stops at the first that does and prints how to repeat it:
  *
- *	weft-sim: run 213 failed: killed by signal 6
- *	weft-sim: to repeat it: WEFT_SIM=random:212 ./transfer
+ *	weft-sim: run 213 failed: killed by signal 6, Aborted
+ *	weft-sim: to repeat it: WEFT_SIM=random:212
  *
  * With WEFT_SIM set, weft_sim_explore() and weft_sim_run() make that one run,
  * in their own process, for a debugger; WEFT_SIM_TRACE=1 prints each change
@@ -48,8 +47,9 @@
  *
  * What a world is not: all threads are run by one, so that every run is
  * sequentially consistent (an order that is too weak is not found by it), a
- * system call that blocks blocks the world, and __thread variables of yours
- * are shared by its threads. Of pthreads, it has threads, mutexes (but not
+ * system call that blocks blocks the world, and __thread variables of yours are
+ * shared by its threads; what pthread_self() gives is for the functions below,
+ * and no thread of the C library. Of pthreads, it has threads, mutexes (but not
  * recursive or error-checking ones), condition variables, sleeping, yielding
  * and clock_gettime(). What else may wait stops the run with one line:
  * readers-writer locks, barriers, pthread_once(), semaphores, mutexes with a
@@ -97,7 +97,7 @@ typedef struct weft_sim {
 	weft_sim_mode mode;
 	uint64_t seed;		/* of the first run; the others count on */
 	uint64_t runs;		/* at most so many; 0: 1000, EXHAUSTIVE: all */
-	uint32_t depth;		/* PCT's d; 0: 3 */
+	uint32_t depth;		/* PCT's d, at most 16; 0: 3 */
 	uint64_t points;	/* PCT: how many a run has, about; 0: what those
 				   before it had */
 	uint32_t turns;		/* EXHAUSTIVE's bound; 0: 2 */

@@ -110,6 +110,12 @@ static bool plan_first(const weft_sim *sim, weft__sim_plan *plan)
 			text);
 		return false;
 	}
+	if (sim->mode > WEFT_SIM_EXHAUSTIVE)
+		weft__fatal("weft-sim: mode %d is none", (int)sim->mode);
+	if (sim->depth > WEFT__SIM_DEPTH_MAX)
+		weft__fatal("weft-sim: a depth of %" PRIu32 ", but at most %d "
+			    "is possible",
+			    sim->depth, WEFT__SIM_DEPTH_MAX);
 	*plan = (weft__sim_plan){
 		.mode = sim->mode,
 		.seed = sim->seed,

@@ -987,6 +987,19 @@ TEST_TRAP(wait_outside_of_a_world_is_refused, OUTSIDE)
 	weft_ctx_fini(&ctx);
 }
 
+TEST_TRAP(explore_refuses_a_mode_that_is_none, "weft-sim: mode 7 is none")
+{
+	(void)weft_sim_explore(&(weft_sim){.mode = (weft_sim_mode)7, .runs = 1},
+			       do_nothing_either, NULL);
+}
+
+TEST_TRAP(run_refuses_a_depth_that_is_too_much,
+	  "weft-sim: a depth of 17, but at most 16 is possible")
+{
+	(void)weft_sim_run(&(weft_sim){.mode = WEFT_SIM_PCT, .depth = 17},
+			   do_nothing_either, NULL);
+}
+
 TEST(run_refuses_a_plan_that_is_none)
 {
 	static const char *const wrong[] = {

@@ -663,13 +663,15 @@ static uint32_t usual_procs(void)
 void weft__sim_world(const weft_sim *options, void (*fn)(void *), void *arg,
 		     void (*stuck_)(const char *what))
 {
+	const char *trace = getenv("WEFT_SIM_TRACE");
+
 	memset(&machine, 0, sizeof machine);
 	machine.now = WEFT_SECOND;
 	machine.next_deadline = WEFT_NEVER;
 	machine.steps_max = options->steps != 0 ? options->steps : STEPS_MAX;
 	machine.procs = options->procs != 0 ? options->procs : usual_procs();
 	machine.scheduler = options->scheduler;
-	machine.trace = getenv("WEFT_SIM_TRACE") != NULL;
+	machine.trace = trace != NULL && *trace != 0 && strcmp(trace, "0") != 0;
 	machine.stuck = stuck_;
 	weft__sim_choice_begin();
 	first_thread();
