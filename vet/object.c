@@ -103,6 +103,17 @@ static enum CXChildVisitResult look_in_base(CXCursor c, CXCursor parent,
 	return members->found ? CXChildVisit_Break : CXChildVisit_Continue;
 }
 
+/* Of a struct without a tag: its typedef's. */
+static char *name_of(CXCursor declaration, CXType type)
+{
+	char *name = vet_text(clang_getCursorSpelling(declaration));
+
+	if (name[0] != '\0')
+		return name;
+	free(name);
+	return vet_text(clang_getTypeSpelling(type));
+}
+
 static bool find_in_record(vet_object *out, CXType type)
 {
 	CXCursor declaration = clang_getTypeDeclaration(type);
@@ -111,7 +122,7 @@ static bool find_in_record(vet_object *out, CXType type)
 	if (clang_equalCursors(*plain_slot(declaration), declaration))
 		return false;
 	if (is_marked(declaration)) {
-		out->name = vet_text(clang_getCursorSpelling(declaration));
+		out->name = name_of(declaration, type);
 		return true;
 	}
 	clang_Type_visitFields(type, look_in_field, &members);

@@ -230,6 +230,12 @@ class Form(InFolder):
             self.run_here("a.c", "--", *compiler())[1],
         )
 
+    def test_struct_without_a_tag_is_called_by_its_typedef(self):
+        marked = 'typedef struct __attribute__((annotate("weft_nocopy"))) { int fd; } handle;\n'
+        self.write("t.c", marked + "void f(handle *a, handle *b) { *a = *b; }\n")
+        status, out, err = self.run_here("t.c", "--", *compiler())
+        self.assertEqual((1, "t.c:2:32: warning: assignment copies a handle [weft-copy]\n", ""), (status, out, err))
+
     def test_several_files_may_be_named_with_a_compiler(self):
         self.write("a.c", COPY)
         self.write("b.c", COPY)
