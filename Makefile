@@ -13,13 +13,16 @@
 #	make inline-report                      what becomes of fast paths where they are called
 #	make static                             the weft command that needs no library
 #	make install [PREFIX=/usr/local] [DESTDIR=]
+#	make uninstall                          take away what the last install has put there
 #	make clean
+#	make help                               this list
 
 PREFIX ?= /usr/local
 ARGS ?=
 SECONDS ?= 60
 
-.PHONY: all demo test check check-aarch64 mutants soak bench bench-quick inline-report install clean
+.PHONY: all demo test check check-aarch64 mutants soak bench bench-quick inline-report install \
+	uninstall clean help
 
 all:
 	@tools/setup build
@@ -78,5 +81,11 @@ install:
 	@DESTDIR='$(DESTDIR)' meson install -C build/install --no-rebuild
 	@[ -n '$(DESTDIR)' ] || [ "$$(id -u)" -ne 0 ] || ldconfig
 
+uninstall:
+	@ninja -C build/install uninstall
+
 clean:
 	rm -rf build
+
+help:
+	@sed -n 's/^#	//p' Makefile
