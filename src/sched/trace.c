@@ -411,10 +411,19 @@ void weft__trace_end(weft__stack *self, const char *how)
 	stop(self, END, how, NULL);
 }
 
+/*
+ * It is queued already, and who wakes it takes it out: then this is the object
+ * or NULL, either of which was true a moment ago.
+ */
+__attribute__((no_sanitize("thread"))) static const void *
+object_of(const weft__waiter *w)
+{
+	return w->why->object == WEFT__OF_ADDRESS ? w->address : w->data;
+}
+
 void weft__trace_park(weft__stack *self, const weft__waiter *w)
 {
-	stop(self, RUN, w->why->text,
-	     w->why->object == WEFT__OF_ADDRESS ? w->address : w->data);
+	stop(self, RUN, w->why->text, object_of(w));
 }
 
 void weft__trace_yield(weft__stack *self)
