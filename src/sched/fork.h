@@ -33,8 +33,9 @@ int weft__fork_watch(void);
 WEFT_PRIV_COLD int weft__fork_hear(void);
 
 /*
- * The same for plain threads, without any task: before one waits for the first time.
- * There is no constructor for it, since who uses nothing of weft pays nothing.
+ * The same for plain threads, without any task: the first time that one sleeps. There
+ * is no constructor for it, since who uses nothing of weft pays nothing. So one fork is
+ * not heard of: while the first waiter ever is queued, and does not sleep yet.
  */
 static inline void weft__fork_heed(void)
 {

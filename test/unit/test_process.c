@@ -195,7 +195,7 @@ TEST(the_child_of_a_fork_is_not_held_up_by_who_is_not_there)
 	int status;
 
 	test_start_thread(acquire_one, &others);
-	test_until(is_waited_for(&others));
+	test_until(is_waited_for(&others) && weft__census_entered() == 1);
 	b = weft__lot_lock(&s);
 	status = in_child(wait_in_vain, &s);
 	weft__lot_unlock(b);
