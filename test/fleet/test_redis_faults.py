@@ -482,8 +482,9 @@ def stopped_owner_lives_though_its_inbox_is_cut(worker, seed):
 @case
 def stopped_owner_lives_for_who_has_no_descriptors(worker, seed):
     """Not to be able to look for its badge is not to see that it has none."""
+    unlooked = ["env", "ASAN_OPTIONS=detect_leaks=0"]  # which takes descriptors
     with Scene(worker, seed, sleep_ms=3000, lease_ms=4 * LEASE) as s:
-        leader, waiters = s.leader_and_waiters(2)
+        leader, waiters = s.leader_and_waiters(2, prefix=unlooked)
         asked = evalshas(s.server)
         while evalshas(s.server) < asked + 2:  # both have seen its process
             time.sleep(0.002)
