@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <limits.h>
 #include <sys/epoll.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Rounded up: who comes too early comes again. */
 static int milliseconds(weft_duration left)
@@ -14,17 +16,39 @@ static int milliseconds(weft_duration left)
 					    : (int)((left + WEFT_MS(1) - 1) / WEFT_MS(1));
 }
 
-static int wait_for(int epoll, struct epoll_event *e, int max, weft_duration left)
+/*
+ * Not by its name, which glibc has since 2.35 only. Linux has it since 5.11, and
+ * who filters calls may refuse it in any way.
+ */
+static int wait_precisely(int epoll, struct epoll_event *e, int max,
+			  weft_duration left)
 {
+#ifdef SYS_epoll_pwait2
 	struct timespec timeout = {
 		.tv_sec = left / WEFT_SECOND,
 		.tv_nsec = left % WEFT_SECOND,
 	};
-	int n = epoll_pwait2(epoll, e, max, &timeout, NULL);
 
-	if (n < 0 && errno == ENOSYS)	/* Linux before 5.11 */
-		n = epoll_wait(epoll, e, max, milliseconds(left));
-	return n;
+	return (int)syscall(SYS_epoll_pwait2, epoll, e, max, &timeout, NULL, 0);
+#else
+	(void)epoll, (void)e, (void)max, (void)left;
+	errno = ENOSYS;
+	return -1;
+#endif
+}
+
+static int wait_for(int epoll, struct epoll_event *e, int max, weft_duration left)
+{
+	static uint32_t refused;	/* atomic */
+	int n;
+
+	if (!weft_atomic_load(&refused, relaxed)) {
+		n = wait_precisely(epoll, e, max, left);
+		if (n >= 0 || errno == EINTR)
+			return n;
+		weft_atomic_store(&refused, 1, relaxed);
+	}
+	return epoll_wait(epoll, e, max, milliseconds(left));
 }
 
 int weft__pollset_wait(weft__pollset *p, weft__pollset_event *events, int max,
