@@ -34,9 +34,13 @@ int weft_wait_fd(weft_ctx *ctx, int fd, short events)
 	err = weft_ctx_err(ctx);
 	if (err == 0)
 		err = wait_until_ready(ctx, fd, wanted, looks);
-	if (err != -ECANCELED && err != -ETIMEDOUT)
+	if (err > 0 || err == -EBADF ||
+	    (looks && err != -ECANCELED && err != -ETIMEDOUT))
 		return err;
-	/* It may have become ready before ctx was done. */
+	/*
+	 * It may have become ready before ctx was done; or the number may have got
+	 * a file that is always ready, or the wait could not be set up.
+	 */
 	revents = weft__poll_now(fd, wanted);
 	return revents != 0 ? revents : err;
 }

@@ -157,6 +157,25 @@ TEST_FLAVOURS(wait_fd_of_what_is_always_ready_comes_to_look_first_again)
 	close_both(ends);
 }
 
+/* Nor has the number's next file been tried. */
+TEST_FLAVOURS(wait_fd_of_a_file_in_the_place_of_a_pipe_is_ready_at_once)
+{
+	int ends[2], fd;
+	wait_for w = {.events = POLLIN, .wanted = POLLIN};
+
+	open_pipe(ends);
+	w.fd = ends[0];
+	test_start(wait_here, &w);
+	test_until(weft__poller_count(w.fd) == 1);
+	put_byte(ends[1]);
+	test_join_all();
+	fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	CHECK_EQ(dup2(fd, ends[0]), ends[0]);
+	CHECK_EQ(weft_wait_fd(NULL, ends[0], POLLIN), POLLIN);
+	CHECK_EQ(weft_fd_close(fd), 0);
+	close_both(ends);
+}
+
 TEST_FLAVOURS(wait_fd_of_a_file_is_ready_at_once)
 {
 	int fd = open("/proc/self/exe", O_RDONLY);
