@@ -124,7 +124,7 @@ class Everywhere:
         done = self.finish(leader)
         self.assert_done(done, 70, "")
         self.assertIn("was killed", done.stderr)
-        self.assertFalse(is_alive(first), "the first command died with its leader")
+        until(lambda: not is_alive(first), "the first command dies with its leader")
 
     def test_lost_lease_ends_the_work(self):
         script = RUN + "[ $(wc -l <runs) = 1 ] && exec sleep 1000; echo second"

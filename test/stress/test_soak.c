@@ -170,8 +170,11 @@ static void run_round(int round)
 
 static void check_holdings(int round, const holdings *first)
 {
-	holdings h = hold();
+	holdings h;
 
+	/* Who has been joined may still be on its way out. */
+	test_until(count_threads() == first->threads);
+	h = hold();
 	if (round % 30 == 1 || weft_now() >= soak_end) {
 		printf("%6jd s  round %d: %d threads, %d descriptors, "
 		       "heap %zu KiB, resident %zu KiB\n",
