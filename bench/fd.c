@@ -18,17 +18,7 @@ static void read_byte(int fd)
 
 static void talk(void *arg)
 {
-	struct bench_sockets *s = arg;
-	int me = __atomic_fetch_add(&s->seats, 1, __ATOMIC_RELAXED);
-	int end = s->ends[me];
-	bool asks = me < s->askers;
-	for (long i = s->each; i; i--) {
-		if (asks)
-			bench_write_byte(end);
-		read_byte(end);
-		if (!asks)
-			bench_write_byte(end);
-	}
+	bench_talk(arg, read_byte);
 }
 
 static double talk_all(struct bench_sockets *s)

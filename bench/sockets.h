@@ -43,6 +43,21 @@ static inline void bench_write_byte(int fd)
 	BENCH_CHECK(write(fd, "", 1) == 1);
 }
 
+/* What a task does: its end's part of all round trips. */
+static inline void bench_talk(struct bench_sockets *s, void (*read_byte)(int fd))
+{
+	int me = __atomic_fetch_add(&s->seats, 1, __ATOMIC_RELAXED);
+	int end = s->ends[me];
+	bool asks = me < s->askers;
+	for (long i = s->each; i; i--) {
+		if (asks)
+			bench_write_byte(end);
+		read_byte(end);
+		if (!asks)
+			bench_write_byte(end);
+	}
+}
+
 /* From a socket that blocks. */
 static inline void bench_read_byte(int fd)
 {

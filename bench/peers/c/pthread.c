@@ -362,17 +362,7 @@ static double thread_sema_pingpong(long n)
 
 static void *talk(void *arg)
 {
-	struct bench_sockets *s = arg;
-	int me = __atomic_fetch_add(&s->seats, 1, __ATOMIC_RELAXED);
-	int end = s->ends[me];
-	bool asks = me < s->askers;
-	for (long i = s->each; i; i--) {
-		if (asks)
-			bench_write_byte(end);
-		bench_read_byte(end);
-		if (!asks)
-			bench_write_byte(end);
-	}
+	bench_talk(arg, bench_read_byte);
 	return NULL;
 }
 
