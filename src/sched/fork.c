@@ -14,11 +14,10 @@ uint32_t weft__fork_heard;
 static uint32_t watched;	/* atomic */
 
 /*
- * What was in the parent is not to be had here. A task that
- * waits, yields or ends looks whether its worker is stuck before it goes on,
- * and is caught there: that costs the others nothing. Who starts a task or
- * wakes one looks whether there is room for another worker, and that the
- * runtime runs.
+ * What was in the parent is not to be had here. A task that waits, yields or
+ * ends looks whether its worker is stuck before it goes on, and is caught there:
+ * that costs the others nothing. Who starts a task or wakes one looks whether
+ * there is room for another worker, and that the runtime runs.
  */
 static void lose_runtime(void)
 {
