@@ -12,8 +12,10 @@
  *     them after it. The parent then sleeps for ever where a handler that
  *     interrupted their owner forks, to run a debugger say; and those who are
  *     gone would still be in the lists.
- * K2  So an object's mark may say that somebody waits where nobody is queued
- *     (Q2): who looks is content with that in the child.
+ * K2  So an object's mark may say that somebody waits, or was woken, where nobody
+ *     is (Q2). In the child of a fork a mark without a queue is no proof of a
+ *     copy; and where a mark alone would keep others out, who comes looks into
+ *     the queue and takes it off: M7, R7, S4, and the adds of a wait group.
  */
 #ifndef WEFT_SRC_SCHED_FORK_H
 #define WEFT_SRC_SCHED_FORK_H

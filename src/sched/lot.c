@@ -2,6 +2,7 @@
 #include "sched/lot.h"
 
 #include "base/alloc.h"
+#include "base/trap.h"
 
 #include <string.h>
 
@@ -216,6 +217,12 @@ size_t weft__lot_wake_all(weft__bucket *b, const void *address, int result,
 	return count;
 }
 
+void weft__lot_differs(bool marked, const char *complaint)
+{
+	if (!marked || !weft__lot_bereft)
+		weft__fatal("%s", complaint);
+}
+
 /* What lies in a locked one may be half changed: nothing is looked at. */
 void weft__lot_in_child(void)
 {
@@ -224,10 +231,9 @@ void weft__lot_in_child(void)
 	for (size_t i = 0; i < bucket_count(t); i++) {
 		weft__bucket *b = &t->buckets[i];
 
-		if (b->lock.word == 0 && b->chain == NULL)
-			continue;
-		*b = (weft__bucket){0};
-		weft__lot_bereft = true;
+		if (b->lock.word != 0 || b->chain != NULL)
+			*b = (weft__bucket){0};
 	}
 	weft_atomic_store(&growing, 0, relaxed);
+	weft__lot_bereft = true;
 }

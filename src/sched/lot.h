@@ -127,17 +127,25 @@ static inline weft__waiter *weft__lot_first(weft__bucket *b, const void *address
 }
 
 /*
- * Q2: is the object's mark right? If not, somebody has copied an object that
- * was waited for; or this is the child of a fork, and those who waited are not
- * here.
+ * In the child of a fork: those who waited, or were woken and on their way, are
+ * in the parent, and their marks are not to be believed (K2).
  */
-extern bool weft__lot_bereft;	/* some were left behind at a fork */
+extern bool weft__lot_bereft;
 
-static inline bool weft__lot_agrees(weft__bucket *b, const void *address,
-				    bool marked)
+WEFT_PRIV_COLD void weft__lot_differs(bool marked, const char *complaint);
+
+/*
+ * Q2: is the object's mark right? If not, somebody has copied an object that was
+ * waited for, and the process is stopped with the complaint; but in the child of
+ * a fork a mark without a queue is only stale: true, and it is to be cleared.
+ */
+static inline bool weft__lot_stale(weft__bucket *b, const void *address,
+				   bool marked, const char *complaint)
 {
-	return marked == (weft__lot_first(b, address) != NULL) ||
-	       (marked && weft__lot_bereft);
+	if (likely(marked == (weft__lot_first(b, address) != NULL)))
+		return false;
+	weft__lot_differs(marked, complaint);
+	return true;
 }
 
 static inline bool weft__lot_queued(const weft__waiter *w)

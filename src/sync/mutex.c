@@ -52,6 +52,10 @@
  *     PARKED, is proof that this is a copy, or has been written over (Q2).
  *     WOKEN proves nothing: its waiter is in no list. So a copy that was made
  *     with WOKEN set is noticed only when somebody else waits for it.
+ * M7  In the child of a fork WOKEN may be of a waiter that is not there, and
+ *     PARKED too (K2). Who unlocks believes in neither: where it finds PARKED,
+ *     it takes the next from the queue. One waiter more on its way than M2 asks
+ *     for does no harm, and a mark for nobody is gone with that unlock.
  *
  * The order of accesses: taking is acquire, releasing is release, both on the
  * one word. Everything else about the queue is ordered by the bucket's lock,
@@ -119,8 +123,8 @@ static bool take_spinning(weft_mutex *m, uint32_t our_wake)
 static void check_not_copied(weft__bucket *b, const weft_mutex *m,
 			     uint32_t word)
 {
-	if (unlikely(!weft__lot_agrees(b, m, word & PARKED)))
-		weft__fatal("sync: inconsistent mutex state");
+	(void)weft__lot_stale(b, m, word & PARKED,
+			      "sync: inconsistent mutex state");
 }
 
 /* Queue w, or take the lock if it has become free. Returns true for the latter. */
@@ -227,11 +231,12 @@ static void release(weft__bucket *b, weft_mutex *m, weft__wakeups *wakeups)
 void weft_mutex_unlock_slow(weft_mutex *m)
 {
 	uint32_t word = weft_atomic_load(&m->priv_word, relaxed);
+	uint32_t awake = weft__lot_bereft ? 0 : WOKEN;	/* M7 */
 	weft__wakeups wakeups = {0};
 	weft__bucket *b;
 
 	/* Nobody to wake, or somebody is awake already. */
-	while ((word & LOCKED) && (word & (PARKED | WOKEN)) != PARKED)
+	while ((word & LOCKED) && (word & (PARKED | awake)) != PARKED)
 		if (weft_atomic_cas(&m->priv_word, &word, word & ~LOCKED, release,
 				    relaxed))
 			return;

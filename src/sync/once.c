@@ -119,8 +119,8 @@ static bool begin(weft_once *o)
 static void check_not_copied(weft__bucket *b, const weft_once *o,
 			     uint32_t state)
 {
-	if (unlikely(!weft__lot_agrees(b, o, state & WAITERS)))
-		weft__fatal("sync: inconsistent Once state");
+	(void)weft__lot_stale(b, o, state & WAITERS,
+			      "sync: inconsistent Once state");
 }
 
 static void tell(const weft__waiter *w, weft__told *told)

@@ -58,6 +58,10 @@
  *     last reader to the first writer. A reader waits for one writer at most,
  *     the holder or else the first in the queue; a writer for those who were
  *     queued before it and for one round of readers with each.
+ * R7  With the bucket locked, a mark without a queue, or a queue without its
+ *     mark, is proof that this is a copy, or has been written over (Q2). In the
+ *     child of a fork a mark may be of those who are in the parent (K2): who has
+ *     the lock takes it off, and a try_rlock takes the lock for that.
  *
  * Taking is acquire, releasing is release, on the one word. A reader's release
  * is a read-modify-write, so that the last one out acquires what all the others
@@ -128,10 +132,11 @@ static weft__waiter *first_of(weft__bucket *b, const weft_rwmutex *m,
 	return weft__lot_first(b, queue_of(m, mark));
 }
 
-static bool agrees(weft__bucket *b, const weft_rwmutex *m, uint32_t mark,
-		   uint32_t word)
+static bool is_stale(weft__bucket *b, const weft_rwmutex *m, uint32_t mark,
+		     uint32_t word)
 {
-	return weft__lot_agrees(b, queue_of(m, mark), word & mark);
+	return weft__lot_stale(b, queue_of(m, mark), word & mark,
+			       "sync: inconsistent RWMutex state");
 }
 
 static void check_room_for_readers(uint32_t word)
@@ -140,12 +145,23 @@ static void check_room_for_readers(uint32_t word)
 		weft__fatal("sync: too many readers of an RWMutex");
 }
 
-/* A mark without a queue, or a queue without a mark: not the one waited for. */
-static void check_not_copied(weft__bucket *b, const weft_rwmutex *m,
-			     uint32_t word)
+/* R7, with b locked. The marks of word that are of nobody who is here. */
+static uint32_t stale_marks(weft__bucket *b, const weft_rwmutex *m,
+			    uint32_t word)
 {
-	if (unlikely(!agrees(b, m, WRITERS, word) || !agrees(b, m, READERS, word)))
-		weft__fatal("sync: inconsistent RWMutex state");
+	return (is_stale(b, m, WRITERS, word) ? WRITERS : 0) |
+	       (is_stale(b, m, READERS, word) ? READERS : 0);
+}
+
+/* The word without them. */
+static uint32_t look(weft__bucket *b, weft_rwmutex *m)
+{
+	uint32_t word = weft_atomic_load(&m->priv_word, relaxed);
+	uint32_t marks = stale_marks(b, m, word);
+
+	if (unlikely(marks != 0))
+		word = weft_atomic_and(&m->priv_word, ~marks, relaxed) & ~marks;
+	return word;
 }
 
 /* ---- letting others in: with b locked ---- */
@@ -223,7 +239,7 @@ static void let_readers_in(weft__bucket *b, weft_rwmutex *m,
 static void pass_on(weft__bucket *b, weft_rwmutex *m, uint32_t word,
 		    weft__wakeups *wakeups)
 {
-	check_not_copied(b, m, word);
+	(void)stale_marks(b, m, word);	/* every way from here writes them anew */
 	if (!(word & WRITER) && let_writer_in(b, m, wakeups))
 		return;
 	if (first_of(b, m, READERS) != NULL)
@@ -312,10 +328,9 @@ static bool take_spinning(weft_rwmutex *m, const side *s)
 static bool take_or_queue(weft_rwmutex *m, weft__waiter *w, const side *s)
 {
 	weft__bucket *b = weft__lot_lock(m);
-	uint32_t word = weft_atomic_load(&m->priv_word, relaxed);
+	uint32_t word = look(b, m);
 	bool taken;
 
-	check_not_copied(b, m, word);
 	do {
 		taken = !(word & s->kept_out_by);
 		if (taken)
@@ -384,8 +399,18 @@ void weft_rwmutex_rlock_slow(weft_rwmutex *m)
 	lock(m, NULL, &reader);
 }
 
+static WEFT_PRIV_COLD void look_once(weft_rwmutex *m)
+{
+	weft__bucket *b = weft__lot_lock(m);
+
+	(void)look(b, m);
+	weft__lot_unlock(b);
+}
+
 bool weft_rwmutex_try_rlock_slow(weft_rwmutex *m)
 {
+	if (unlikely(weft__lot_bereft))
+		look_once(m);
 	return take(m, &reader);
 }
 

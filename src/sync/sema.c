@@ -27,6 +27,8 @@
  * S4  With the bucket locked, QUEUED without a queue, or a queue without
  *     QUEUED, is proof that this is a copy, or has been written over (Q2). A
  *     copy that was made while nobody was queued is a semaphore like any other.
+ *     In the child of a fork QUEUED may be of those who are in the parent (K2):
+ *     who has the lock takes it off, and a try_acquire takes the lock for that.
  * S5  Whenever the bucket is unlocked, no more than most() are queued with a
  *     bound, unless a refusal is to come that was called for by the change of
  *     most(). Both who queues and who refuses ask it with the bucket locked. If
@@ -77,11 +79,15 @@ static bool add(int64_t word, int64_t delta, int64_t *sum)
 	return true;
 }
 
-/* S4 */
-static void check_not_copied(weft__bucket *b, const weft_sema *s, int64_t word)
+/* The word, with b locked. S4: a mark that a fork has left behind is taken off. */
+static inline int64_t look(weft__bucket *b, weft_sema *s)
 {
-	if (unlikely(!weft__lot_agrees(b, s, word & QUEUED)))
-		weft__fatal("sync: inconsistent semaphore state");
+	int64_t word = weft_atomic_load(&s->priv_word, relaxed);
+
+	if (unlikely(weft__lot_stale(b, s, word & QUEUED,
+				     "sync: inconsistent semaphore state")))
+		word = weft_atomic_and(&s->priv_word, ~QUEUED, relaxed) & ~QUEUED;
+	return word;
 }
 
 void weft_sema_init(weft_sema *s, long n)
@@ -151,8 +157,7 @@ static bool adjust_queued(weft_sema *s, long delta, int64_t *word)
 	int64_t sum;
 	bool fits;
 
-	*word = weft_atomic_load(&s->priv_word, relaxed);
-	check_not_copied(b, s, *word);
+	*word = look(b, s);
 	fits = add(*word, delta, &sum);
 	if (likely(fits && (*word & QUEUED))) {
 		weft_atomic_store(&s->priv_word, sum, release);	/* S1 */
@@ -184,11 +189,22 @@ void weft_sema_release_slow(weft_sema *s, long n, int64_t word)
 		adjust(s, n, word);
 }
 
+static WEFT_PRIV_COLD int64_t look_once(weft_sema *s)
+{
+	weft__bucket *b = weft__lot_lock(s);
+	int64_t word = look(b, s);
+
+	weft__lot_unlock(b);
+	return word;
+}
+
 bool weft_sema_try_acquire_slow(weft_sema *s, long n, int64_t word)
 {
 	check_not_negative(n);
 	if (n == 0)
 		return true;
+	if (unlikely((word & QUEUED) && weft__lot_bereft))
+		word = look_once(s);
 	while (!(word & QUEUED) && units(word) >= n)
 		if (weft_atomic_cas(&s->priv_word, &word, word - n * UNIT,
 				    acquire, relaxed))
@@ -203,10 +219,9 @@ bool weft_sema_try_acquire_slow(weft_sema *s, long n, int64_t word)
 static inline bool take_or_push(weft__bucket *b, weft_sema *s, weft__waiter *w,
 				long n)
 {
-	int64_t word = weft_atomic_load(&s->priv_word, relaxed);
+	int64_t word = look(b, s);
 	int64_t want;
 
-	check_not_copied(b, s, word);
 	do
 		want = !(word & QUEUED) && units(word) >= n ? word - n * UNIT
 							    : word | QUEUED;
@@ -313,7 +328,7 @@ static bool take_or_queue_bound(weft_sema *s, weft__waiter *w,
 				const weft__sema_bound *bound, bool *took)
 {
 	weft__bucket *b = weft__lot_lock(s);
-	int64_t word = weft_atomic_load(&s->priv_word, relaxed);
+	int64_t word = look(b, s);
 	bool may = (!(word & QUEUED) && units(word) > 0) ||
 		   !is_full(b, s, bound);
 

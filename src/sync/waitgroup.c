@@ -115,6 +115,22 @@ static void release(weft_waitgroup *wg)
 }
 
 /*
+ * The last round's waiters are in the word, and a round begins. In the child of a
+ * fork they may be the parent's, whom no release takes off: it cannot (W2), but
+ * who adds may, for *wg lives. False: they are here.
+ */
+static bool forget_left_behind(weft_waitgroup *wg)
+{
+	weft__bucket *b = weft__lot_lock(wg);
+	bool nobody = weft__lot_bereft && weft__lot_first(b, wg) == NULL;
+
+	if (nobody)
+		weft_atomic_and(&wg->priv_word, ~(uint64_t)UINT32_MAX, acq_rel);
+	weft__lot_unlock(b);
+	return nobody;
+}
+
+/*
  * The count has become zero with somebody waiting, or somebody errs. What was
  * added in error is taken back, so that a panic leaves a wait group as it was.
  */
@@ -126,7 +142,8 @@ void weft_waitgroup_add_slow(weft_waitgroup *wg, int delta, uint64_t old)
 		weft_atomic_sub(&wg->priv_word, new - old, acq_rel);
 		weft_panic("sync: negative WaitGroup counter");
 	}
-	if (count_of(old) == 0 && waiters_of(old) != 0 && delta > 0) {
+	if (count_of(old) == 0 && waiters_of(old) != 0 && delta > 0 &&
+	    !forget_left_behind(wg)) {
 		weft_waitgroup_add(wg, -delta);
 		weft_panic("sync: WaitGroup misuse: "
 			    "Add called concurrently with Wait");
@@ -139,8 +156,8 @@ void weft_waitgroup_add_slow(weft_waitgroup *wg, int delta, uint64_t old)
 static void check_not_copied(weft__bucket *b, const weft_waitgroup *wg,
 			     uint64_t word)
 {
-	if (unlikely(!weft__lot_agrees(b, wg, waiters_of(word) != 0)))
-		weft__fatal("sync: inconsistent WaitGroup state");
+	(void)weft__lot_stale(b, wg, waiters_of(word) != 0,
+			      "sync: inconsistent WaitGroup state");
 }
 
 /* Queue w, unless the count is zero: then others that are queued go on: W5. */

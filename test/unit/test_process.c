@@ -294,6 +294,138 @@ TEST_FLAVOURS(the_child_of_a_fork_may_let_go_of_what_others_wait_for)
 	test_join_all();
 }
 
+/* Three units, or none; and one reader, a round of one, with somebody waiting each. */
+typedef struct {
+	weft_sema few, none;
+	weft_rwmutex read;
+	weft_waitgroup round;
+} wanted;
+
+static void want_few(void *arg)
+{
+	weft_sema_acquire(&((wanted *)arg)->few, 5);
+}
+
+static void want_none(void *arg)
+{
+	acquire_one(&((wanted *)arg)->none);
+}
+
+static void want_to_write(void *arg)
+{
+	wanted *w = arg;
+
+	weft_rwmutex_lock(&w->read);
+	weft_rwmutex_unlock(&w->read);
+}
+
+static void want_round(void *arg)
+{
+	weft_waitgroup_wait(&((wanted *)arg)->round);
+}
+
+static void take_units(void *arg)
+{
+	wanted *w = arg;
+
+	weft_sema_acquire(&w->few, 1);
+	CHECK(weft_sema_try_acquire(&w->few, 2));
+	CHECK(!weft_sema_try_acquire(&w->few, 1));
+	weft_sema_release(&w->none, 3);
+	weft_sema_acquire(&w->none, 2);
+	CHECK(weft_sema_try_acquire(&w->none, 1));
+}
+
+static void try_units(void *arg)
+{
+	CHECK(weft_sema_try_acquire(&((wanted *)arg)->few, 3));
+}
+
+static void read_and_write(void *arg)
+{
+	wanted *w = arg;
+
+	weft_rwmutex_rlock(&w->read);
+	weft_rwmutex_runlock(&w->read);
+	weft_rwmutex_runlock(&w->read);
+	weft_rwmutex_lock(&w->read);
+	weft_rwmutex_unlock(&w->read);
+	CHECK(weft_rwmutex_try_lock(&w->read));
+}
+
+static void try_to_read(void *arg)
+{
+	CHECK(weft_rwmutex_try_rlock(&((wanted *)arg)->read));
+}
+
+static void go_round(void *arg)
+{
+	weft_waitgroup *wg = &((wanted *)arg)->round;
+
+	weft_waitgroup_done(wg);
+	weft_waitgroup_add(wg, 1);
+	weft_waitgroup_done(wg);
+	weft_waitgroup_wait(wg);
+	weft_waitgroup_add(wg, 1);
+}
+
+TEST_FLAVOURS(the_child_of_a_fork_may_take_what_others_wait_for)
+{
+	void (*const uses[])(void *) = {take_units, try_units, read_and_write,
+					try_to_read, go_round};
+	wanted w = {0};
+
+	weft_sema_init(&w.few, 3);
+	weft_rwmutex_rlock(&w.read);
+	weft_waitgroup_add(&w.round, 1);
+	test_start(want_few, &w);
+	test_start(want_none, &w);
+	test_start(want_to_write, &w);
+	test_start(want_round, &w);
+	test_until(is_waited_for(&w.few) && is_waited_for(&w.none) &&
+		   is_waited_for(&w.read) && is_waited_for(&w.round));
+	for (size_t i = 0; i < sizeof uses / sizeof *uses; i++)
+		check_ended_well(in_child(uses[i], &w));
+	weft_sema_release(&w.few, 2);
+	weft_sema_release(&w.none, 1);
+	weft_rwmutex_runlock(&w.read);
+	weft_waitgroup_done(&w.round);
+	test_join_all();
+}
+
+static void *lock_and_unlock(void *m)
+{
+	weft_mutex_lock(m);
+	weft_mutex_unlock(m);
+	return NULL;
+}
+
+/* Whom the holder unlocks for while a waiter of the parent's is said to be on its way. */
+static void pass_on_to_a_thread(void *m)
+{
+	pthread_t thread;
+
+	CHECK_EQ(pthread_create(&thread, NULL, lock_and_unlock, m), 0);
+	test_until(is_waited_for(m));
+	weft_mutex_unlock(m);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+}
+
+TEST(the_child_of_a_fork_waits_for_no_waiter_that_was_woken_in_the_parent)
+{
+	enum { LOCKED = 1, WOKEN = 4 };	/* of mutex.c */
+	weft_sema others = {0};
+	weft_mutex m;
+
+	if (!THREADS_IN_CHILD)
+		test_skip("the sanitizer allows no threads there");
+	test_start_thread(acquire_one, &others);
+	test_until(is_waited_for(&others) && weft__census_entered() == 1);
+	weft_atomic_store(&m.priv_word, LOCKED | WOKEN, relaxed);
+	check_ended_well(in_child(pass_on_to_a_thread, &m));
+	weft_sema_release(&others, 1);
+}
+
 static int start_nothing(void *arg)
 {
 	return arg != NULL;
