@@ -29,7 +29,7 @@
 #ifdef WEFT_SIM
 #include "plat/sim/child.h"
 
-/* A test's own points are not the scheduler's. */
+/* A test's own points are not the library's. */
 #undef WEFT_PRIV_POINT_WHERE
 #define WEFT_PRIV_POINT_WHERE 0
 #endif

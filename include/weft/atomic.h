@@ -22,7 +22,7 @@ void weft__sim_yield(void);
 #endif
 #define WEFT_PRIV_POINT(p, writes)                                             \
 	weft_sim_point_at((p), (writes) | WEFT_PRIV_POINT_WHERE),
-#define WEFT_PRIV_POINT_WHERE 0	/* the scheduler says 2 */
+#define WEFT_PRIV_POINT_WHERE 0	/* the library says 4, its scheduler 6 */
 #define WEFT_PRIV_YIELD() weft__sim_yield()
 #else
 #define WEFT_PRIV_POINT(p, writes)

@@ -62,7 +62,7 @@
 /* Points of the scheduler's own: see weft/sim.h. */
 #ifdef WEFT_SIM
 #undef WEFT_PRIV_POINT_WHERE
-#define WEFT_PRIV_POINT_WHERE 2
+#define WEFT_PRIV_POINT_WHERE 6
 #endif
 
 typedef struct weft__worker weft__worker;

@@ -12,7 +12,10 @@
  * X3  An alternative to going on is one that could make a difference: before an
  *     access to what another thread has accessed too, in any run so far, one
  *     of them writing. To be preempted before another access is the same as to
- *     be preempted before the next of those. When a round has found accesses
+ *     be preempted before the next of those, where nothing that is shared lies
+ *     between them: in the library's own text. In the user's, inline functions
+ *     included, plain variables may lie there that two threads have in common,
+ *     each under a lock of its own, say. When a round has found accesses
  *     in conflict that it did not know when it began, there is another round.
  *     What a thread does while nobody else can run counts too, so choices
  *     with one alternative are logged: whom it conflicts with may have been
@@ -310,7 +313,7 @@ static void note_access(accesses *a, const weft__sim_entry *e)
 	a->used += s->address == 0;
 	s->address = e->address;
 	before = in_conflict(s);
-	if (e->writes)
+	if (e->point & WEFT__SIM_WRITES)
 		s->writers |= bit;
 	else
 		s->readers |= bit;
@@ -322,7 +325,8 @@ static bool may_matter(accesses *a, const weft__sim_entry *e)
 {
 	if (e->kind == WEFT__SIM_YIELD)
 		return false;
-	if (e->kind != WEFT__SIM_PREEMPT || e->address == 0 || is_full(a))
+	if (e->kind != WEFT__SIM_PREEMPT || e->address == 0 || is_full(a) ||
+	    !(e->point & WEFT__SIM_LIBRARY))
 		return true;
 	return in_conflict(find_access(a, e->address));
 }

@@ -239,6 +239,72 @@ TEST(exhaustive_finds_what_one_reads_while_one_writes)
 	CHECK(strstr(text, "it returned 1") != NULL);
 }
 
+/* ---- the wrong lock: each has its own, and they share a counter ---- */
+
+static pthread_mutex_t own_pthread[2] = {PTHREAD_MUTEX_INITIALIZER,
+					 PTHREAD_MUTEX_INITIALIZER};
+static weft_mutex own[2];
+static int unguarded;
+
+static void *add_with_own_pthread(void *which)
+{
+	pthread_mutex_t *m = which;
+	int seen_first;
+
+	pthread_mutex_lock(m);
+	seen_first = unguarded;
+	pthread_mutex_unlock(m);
+	pthread_mutex_lock(m);
+	unguarded = seen_first + 1;
+	pthread_mutex_unlock(m);
+	return NULL;
+}
+
+static void *add_with_own(void *which)
+{
+	int seen_first;
+
+	weft_mutex_lock(which);
+	seen_first = unguarded;
+	weft_mutex_unlock(which);
+	weft_mutex_lock(which);
+	unguarded = seen_first + 1;
+	weft_mutex_unlock(which);
+	return NULL;
+}
+
+static int add_in_threads(void *(*add)(void *), void *one, void *two)
+{
+	pthread_t a, b;
+
+	pthread_create(&a, NULL, add, one);
+	pthread_create(&b, NULL, add, two);
+	pthread_join(a, NULL);
+	pthread_join(b, NULL);
+	return unguarded != 2;
+}
+
+static int own_pthread_locks(void *unused)
+{
+	(void)unused;
+	return add_in_threads(add_with_own_pthread, &own_pthread[0],
+			      &own_pthread[1]);
+}
+
+static int own_locks(void *unused)
+{
+	(void)unused;
+	return add_in_threads(add_with_own, &own[0], &own[1]);
+}
+
+TEST(exhaustive_finds_what_shares_no_lock)
+{
+	weft_sim sim = {.mode = WEFT_SIM_EXHAUSTIVE, .turns = 1, .thread = true};
+
+	CHECK_EQ(explore(sim, own_pthread_locks, NULL), 1);
+	CHECK_EQ(explore(sim, own_locks, NULL), 1);
+}
+
 static int looked_at;
 
 static void *look_twice(void *unused)

@@ -173,7 +173,7 @@ static void note(const weft__sim_alternatives *a, uint32_t picked)
 			.n = a->n,
 			.pick = picked,
 			.kind = (uint8_t)a->kind,
-			.writes = a->writes,
+			.point = (uint8_t)a->point,
 		};
 	log->count = state.count + 1;
 	log->turned = state.turn;

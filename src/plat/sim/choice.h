@@ -27,7 +27,7 @@ typedef struct {
 	weft__sim_thread **threads;	/* but for VALUE */
 	/* What the running thread is about to do; 0: not known. */
 	uintptr_t address;
-	bool writes;
+	unsigned int point;	/* weft__sim_point_kind */
 } weft__sim_alternatives;
 
 /* One of n ≥ 1. */
@@ -90,7 +90,7 @@ typedef struct {
 	uint32_t n;
 	uint32_t pick;
 	uint8_t kind;
-	uint8_t writes;
+	uint8_t point;
 } weft__sim_entry;
 
 enum { WEFT__SIM_ENTRIES = 1 << 20 };

@@ -32,8 +32,6 @@ enum {
 	PROCS_MOST = 4,
 	STACK_BYTES = WEFT__STACK_BYTES,
 	GUARD_BYTES = 4096,
-	POINT_WRITES = 1,	/* see weft/atomic.h */
-	POINT_SCHEDULER = 2,
 };
 
 static struct {
@@ -321,12 +319,14 @@ static void show_switch(weft__sim_kind kind, const weft__sim_thread *to)
  * order of their numbers, from its own on.
  */
 static void reschedule(weft__sim_kind kind, const volatile void *address,
-		       bool writes)
+		       unsigned int point)
 {
 	weft__sim_thread *self = machine.current, *t;
-	weft__sim_alternatives a = {.kind = kind,
-				    .address = (uintptr_t)address,
-				    .writes = writes};
+	weft__sim_alternatives a = {
+		.kind = kind,
+		.address = (uintptr_t)address,
+		.point = point,
+	};
 
 	while (machine.runnable == 0)
 		idle();
@@ -372,16 +372,16 @@ void weft_sim_point_at(const volatile void *address, unsigned int kind)
 	machine.inside = true;
 	machine.place = __builtin_return_address(0);
 	step(STEP_NS);
-	if ((machine.scheduler || !(kind & POINT_SCHEDULER)) &&
+	if ((machine.scheduler || !(kind & WEFT__SIM_SCHEDULER)) &&
 	    weft__sim_choice_wanted(machine.current, ++machine.points,
 				    machine.runnable == 1))
-		reschedule(WEFT__SIM_PREEMPT, address, kind & POINT_WRITES);
+		reschedule(WEFT__SIM_PREEMPT, address, kind);
 	machine.inside = false;
 }
 
 void weft_sim_point(void)
 {
-	weft_sim_point_at(NULL, true);
+	weft_sim_point_at(NULL, WEFT__SIM_WRITES);
 }
 
 bool weft_sim_inside(void)
@@ -402,7 +402,7 @@ weft_time weft__sim_clock(void)
 		machine.inside = true;
 		pass(CLOCK_NS);
 		machine.inside = false;
-		weft_sim_point_at(NULL, false);
+		weft_sim_point_at(NULL, 0);
 	}
 	return machine.now;
 }
@@ -416,7 +416,7 @@ void weft__sim_yield(void)
 	step(YIELD_NS);
 	weft__sim_choice_yields(machine.current);
 	if (machine.runnable > 1)
-		reschedule(WEFT__SIM_YIELD, NULL, false);
+		reschedule(WEFT__SIM_YIELD, NULL, 0);
 	machine.inside = false;
 }
 
@@ -438,7 +438,7 @@ static bool block(const void *key, weft_time deadline, int epoll,
 		machine.next_deadline = deadline;
 	if (deadline <= machine.now)
 		expire();
-	reschedule(WEFT__SIM_SWITCH, NULL, false);
+	reschedule(WEFT__SIM_SWITCH, NULL, 0);
 	return !self->timed_out;
 }
 
@@ -594,7 +594,7 @@ void weft__sim_exit(void *result)
 	} else {
 		wake(self, UINT32_MAX);
 	}
-	reschedule(WEFT__SIM_SWITCH, NULL, false);
+	reschedule(WEFT__SIM_SWITCH, NULL, 0);
 	__builtin_unreachable();
 }
 

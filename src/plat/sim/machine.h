@@ -29,6 +29,13 @@ typedef enum {
 	WEFT__SIM_ENDED,
 } weft__sim_state;
 
+/* What a point is: bits that weft/atomic.h spells as numbers. */
+typedef enum {
+	WEFT__SIM_WRITES = 1,
+	WEFT__SIM_SCHEDULER = 2,	/* in the scheduler's text … */
+	WEFT__SIM_LIBRARY = 4,	/* … or anywhere in the library's */
+} weft__sim_point_kind;
+
 typedef struct weft__sim_thread weft__sim_thread;
 struct weft__sim_thread {
 	weft__context context;

@@ -148,7 +148,7 @@ WRAP(int, pthread_mutex_lock, pthread_mutex_t *m)
 	if (!weft__sim_active())
 		return __real_pthread_mutex_lock(m);
 	refuse_owners(m);
-	weft_sim_point_at(m, true);
+	weft_sim_point_at(m, WEFT__SIM_WRITES);
 	while ((err = __real_pthread_mutex_trylock(m)) == EBUSY)
 		(void)weft__sim_block(m, WEFT_NEVER, "pthread mutex");
 	return err;
@@ -158,7 +158,7 @@ WRAP(int, pthread_mutex_trylock, pthread_mutex_t *m)
 {
 	if (weft__sim_active())
 		refuse_owners(m);
-	weft_sim_point_at(m, true);
+	weft_sim_point_at(m, WEFT__SIM_WRITES);
 	return __real_pthread_mutex_trylock(m);
 }
 
@@ -166,7 +166,7 @@ WRAP(int, pthread_mutex_unlock, pthread_mutex_t *m)
 {
 	int err;
 
-	weft_sim_point_at(m, true);
+	weft_sim_point_at(m, WEFT__SIM_WRITES);
 	err = __real_pthread_mutex_unlock(m);
 	if (weft__sim_active() && err == 0)
 		weft__sim_wake(m, 1);
@@ -185,7 +185,7 @@ static int cond_wait(pthread_cond_t *c, pthread_mutex_t *m, weft_time deadline)
 {
 	bool woken;
 
-	weft_sim_point_at(c, true);
+	weft_sim_point_at(c, WEFT__SIM_WRITES);
 	__real_pthread_mutex_unlock(m);
 	weft__sim_wake(m, 1);
 	woken = weft__sim_block(c, deadline, "pthread condition");
@@ -220,7 +220,7 @@ WRAP(int, pthread_cond_signal, pthread_cond_t *c)
 {
 	if (!weft__sim_active())
 		return __real_pthread_cond_signal(c);
-	weft_sim_point_at(c, true);
+	weft_sim_point_at(c, WEFT__SIM_WRITES);
 	weft__sim_wake(c, 1);
 	return 0;
 }
@@ -229,7 +229,7 @@ WRAP(int, pthread_cond_broadcast, pthread_cond_t *c)
 {
 	if (!weft__sim_active())
 		return __real_pthread_cond_broadcast(c);
-	weft_sim_point_at(c, true);
+	weft_sim_point_at(c, WEFT__SIM_WRITES);
 	weft__sim_wake(c, UINT32_MAX);
 	return 0;
 }

@@ -62,7 +62,7 @@ bool weft__futex_wait(const uint32_t *word, uint32_t value, weft_time deadline)
 	refuse_outside();
 	if (!weft__sim_active())
 		return true;
-	weft_sim_point_at(word, false);
+	weft_sim_point_at(word, WEFT__SIM_LIBRARY);
 	if (*word != value)
 		return true;
 	return weft__sim_block(word, deadline, "futex");
@@ -72,7 +72,7 @@ void weft__futex_wake(const uint32_t *word, int count)
 {
 	if (!weft__sim_active())
 		return;
-	weft_sim_point_at(word, true);
+	weft_sim_point_at(word, WEFT__SIM_LIBRARY | WEFT__SIM_WRITES);
 	weft__sim_wake(word, (uint32_t)count);
 }
 
