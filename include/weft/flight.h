@@ -56,7 +56,8 @@
  *     was forgotten meanwhile.
  *   - For stale beyond that one who asks refreshes the value: calls its own
  *     function; all others are still given the old one. If that fails the old
- *     one stays until its time is over, and the next one tries.
+ *     one stays until its time is over, and the next one tries: the error is not
+ *     kept then.
  *   - With early set that may also happen a little before ttl is over, the more
  *     likely the nearer it is and the longer the function took (XFetch), so that
  *     values that are asked for often never become stale. It is a factor: 2

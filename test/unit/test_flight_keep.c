@@ -278,6 +278,26 @@ TEST_FLAVOURS(flight_refresh_that_fails_leaves_the_old_value_until_its_end)
 	end(&s);
 }
 
+TEST_FLAVOURS(flight_refresh_that_fails_keeps_no_error_in_the_place_of_a_value)
+{
+	scene s = {.flight = {.drop = drop, .ttl = LONG, .stale = LONG,
+			      .error_ttl = 2 * LONG}};
+
+	CHECK_EQ(ask(&s), 1);
+	weft__flight_shift_clock(LONG);
+	s.err = -EIO;
+	CHECK_EQ(ask(&s), -EIO);
+	s.err = 0;
+	CHECK_EQ(ask(&s), 3);	/* tries again, at once */
+	CHECK_EQ(ask(&s), 3);
+	weft__flight_shift_clock(2 * LONG);
+	s.err = -EIO;
+	CHECK_EQ(ask(&s), -EIO);	/* the value is past its use … */
+	s.err = 0;
+	CHECK_EQ(ask(&s), -EIO);	/* … and the error is kept */
+	end(&s);
+}
+
 static int load_copy(weft_ctx *ctx, void *arg, void **value)
 {
 	return load(ctx, *(scene **)arg, value);
