@@ -52,8 +52,9 @@
  * and no thread of the C library. Of pthreads, it has threads, mutexes (but not
  * recursive or error-checking ones), condition variables, sleeping, yielding
  * and clock_gettime(). What else may wait stops the run with one line:
- * readers-writer locks, barriers, pthread_once(), semaphores, mutexes with a
- * time-out, and C11's threads. All that goes for calls from objects that are
+ * readers-writer locks, barriers, pthread_once(), semaphores, mutexes and joins
+ * with a time-out, and C11's threads; so does pthread_setspecific(), whose value
+ * all threads of the world would have. All that goes for calls from objects that are
  * linked with the --wrap options of weft-sim.pc. Threads that a shared library
  * starts (std::thread is one) are real ones; the run is stopped when one of
  * them comes to weft, or to a wrapped function.
@@ -80,7 +81,8 @@ typedef enum {
 	 * the runnable thread with the highest of random priorities runs, and
 	 * at depth - 1 random points the running one's is lowered. Finds a
 	 * defect that needs an order of depth events with a probability of
-	 * 1 / (threads × points^(depth - 1)) per run, at least.
+	 * 1 / (threads × points^(depth - 1)) per run, at least. Who yields or
+	 * polls for long is lowered too: what needs him to go on is not found.
 	 */
 	WEFT_SIM_PCT,
 	/*

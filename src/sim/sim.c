@@ -15,7 +15,8 @@
  *     be preempted before the next of those, where nothing that is shared lies
  *     between them: in the library's own text. In the user's, inline functions
  *     included, plain variables may lie there that two threads have in common,
- *     each under a lock of its own, say. When a round has found accesses
+ *     each under a lock of its own, say; and who yields there may be the next
+ *     to run all the same. When a round has found accesses
  *     in conflict that it did not know when it began, there is another round.
  *     What a thread does while nobody else can run counts too, so choices
  *     with one alternative are logged: whom it conflicts with may have been
@@ -324,7 +325,7 @@ static void note_access(accesses *a, const weft__sim_entry *e)
 static bool may_matter(accesses *a, const weft__sim_entry *e)
 {
 	if (e->kind == WEFT__SIM_YIELD)
-		return false;
+		return !(e->point & WEFT__SIM_LIBRARY);
 	if (e->kind != WEFT__SIM_PREEMPT || e->address == 0 || is_full(a) ||
 	    !(e->point & WEFT__SIM_LIBRARY))
 		return true;

@@ -305,6 +305,79 @@ TEST(exhaustive_finds_what_shares_no_lock)
 	CHECK_EQ(explore(sim, own_locks, NULL), 1);
 }
 
+/* ---- a yield is no wait ---- */
+
+static void *set_done(void *done)
+{
+	*(volatile int *)done = 1;	/* no point on the way to it */
+	return NULL;
+}
+
+static int yield_and_believe(void *unused)
+{
+	volatile int done = 0;
+	pthread_t thread;
+	int seen_done;
+
+	(void)unused;
+	pthread_create(&thread, NULL, set_done, (void *)&done);
+	sched_yield();
+	seen_done = done;
+	pthread_join(thread, NULL);
+	return !seen_done;
+}
+
+TEST(exhaustive_goes_on_after_a_yield)
+{
+	weft_sim sim = {.mode = WEFT_SIM_EXHAUSTIVE, .turns = 1, .thread = true};
+
+	CHECK_EQ(explore(sim, yield_and_believe, NULL), 1);
+}
+
+static void *sleep_often(void *unused)
+{
+	for (int i = 0; i < 20000; i++)
+		usleep(1000);
+	return unused;
+}
+
+static int join_who_sleeps_often(void *unused)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, sleep_often, NULL);
+	pthread_join(thread, NULL);
+	(void)unused;
+	return 0;
+}
+
+static void nap_often(void *wg)
+{
+	for (int i = 0; i < 20000; i++)
+		weft_sleep(NULL, WEFT_MS(1));
+	weft_waitgroup_done(wg);
+}
+
+static int wait_for_who_naps_often(void *unused)
+{
+	weft_waitgroup wg = {0};
+
+	(void)unused;
+	weft_waitgroup_add(&wg, 1);
+	if (weft_go(nap_often, &wg) != 0)
+		return 1;
+	weft_waitgroup_wait(&wg);
+	return 0;
+}
+
+TEST(who_sleeps_often_while_others_wait_is_no_deadlock)
+{
+	weft_sim thread = {.runs = 1, .thread = true}, task = {.runs = 1};
+
+	CHECK_EQ(explore(thread, join_who_sleeps_often, NULL), 0);
+	CHECK_EQ(explore(task, wait_for_who_naps_often, NULL), 0);
+}
+
 static int looked_at;
 
 static void *look_twice(void *unused)
@@ -785,7 +858,7 @@ TEST(explore_reports_a_run_that_makes_no_step)
 	CHECK(strstr(text, "WEFT_SIM=random:0\n") != NULL);
 	CHECK_EQ(explore((weft_sim){0}, spin, NULL), 1);
 	CHECK(strstr(text, "run 1 failed: no step for 1 s: ") != NULL);
-	weft__sim_patience_ms = 200;
+	weft__sim_patience_ms = 500;
 	CHECK_EQ(explore((weft_sim){0}, never_end, NULL), 1);
 	CHECK(strstr(text, "it does not end") != NULL);
 }
@@ -871,7 +944,9 @@ static struct {
 	pthread_mutex_t mutex;
 	mtx_t mtx;
 	sem_t sem;
-} unknown = {.rwlock = PTHREAD_RWLOCK_INITIALIZER,
+	once_flag flag;
+	pthread_key_t key;	/* 0: somebody's, or nobody's */
+} unknown = {.flag = ONCE_FLAG_INIT, .rwlock = PTHREAD_RWLOCK_INITIALIZER,
 	     .once = PTHREAD_ONCE_INIT,
 	     .mutex = PTHREAD_MUTEX_INITIALIZER};
 
@@ -920,12 +995,35 @@ static int wait_unknown(void *which)
 	case 10:
 		mtx_init(&unknown.mtx, mtx_plain);
 		return mtx_lock(&unknown.mtx);
+	case 11:
+		call_once(&unknown.flag, do_nothing);
+		return 0;
+	case 12:
+		return pthread_rwlock_clockrdlock(&unknown.rwlock,
+						  CLOCK_MONOTONIC, &at);
+	case 13:
+		return pthread_rwlock_clockwrlock(&unknown.rwlock,
+						  CLOCK_MONOTONIC, &at);
+	case 14:
+		sem_init(&unknown.sem, 0, 1);
+		return sem_clockwait(&unknown.sem, CLOCK_MONOTONIC, &at);
+	case 15:
+		return pthread_tryjoin_np(pthread_self(), NULL);
+	case 16:
+		return pthread_timedjoin_np(pthread_self(), NULL, &at);
+	case 17:
+		return pthread_clockjoin_np(pthread_self(), NULL,
+					    CLOCK_MONOTONIC, &at);
+	case 18:
+		return pthread_setspecific(unknown.key, &thread);
+	case 19:
+		return tss_set(unknown.key, &thread);
 	default:
 		return thrd_create(&thread, do_nothing_either, NULL);
 	}
 }
 
-enum { UNKNOWN = 12 };
+enum { UNKNOWN = 21 };
 
 TEST(world_refuses_what_waits_and_is_not_simulated)
 {

@@ -53,6 +53,7 @@ static struct {
 	uint64_t idle_jumps;
 	weft_duration idle_late;
 	weft__sim_thread *idle_thread;
+	bool idle_library;	/* … is weft's own */
 	bool trace;
 	void *place;		/* where the running thread called the machine */
 	bool others_ran;	/* than idle_thread, since the clock jumped */
@@ -255,14 +256,15 @@ static weft_time first_deadline(const weft__sim_thread *but)
  * The monitor looks again and again at a worker whose task blocks it: should
  * nobody else have run for long, and nobody else's deadline be to come, then
  * nobody else ever will. If there is one, each look is later than the last
- * by a share, so that an hour takes about a thousand of them.
+ * by a share, so that an hour takes about a thousand of them. A thread of the
+ * user's that does so has its reasons.
  */
 static void jump(void)
 {
 	weft_time others = first_deadline(machine.idle_thread);
 	weft_time then = machine.next_deadline;
 
-	if (machine.others_ran)
+	if (machine.others_ran || !machine.idle_library)
 		machine.idle_jumps = 0;
 	if (machine.idle_jumps++ < IDLE_PATIENCE)
 		machine.idle_late = 0;
@@ -277,8 +279,10 @@ static void jump(void)
 			      : then + machine.idle_late;
 	expire();
 	for (weft__sim_thread *t = machine.threads; t != NULL; t = t->next)
-		if (t->state == WEFT__SIM_RUNNABLE)
+		if (t->state == WEFT__SIM_RUNNABLE) {
 			machine.idle_thread = t;
+			machine.idle_library = t->library;
+		}
 }
 
 /* Everybody sleeps. */
@@ -407,17 +411,27 @@ weft_time weft__sim_clock(void)
 	return machine.now;
 }
 
-void weft__sim_yield(void)
+static void yield(unsigned int point, void *place)
 {
 	if (!weft__sim_active())
 		return;
 	machine.inside = true;
-	machine.place = __builtin_return_address(0);
+	machine.place = place;
 	step(YIELD_NS);
 	weft__sim_choice_yields(machine.current);
 	if (machine.runnable > 1)
-		reschedule(WEFT__SIM_YIELD, NULL, 0);
+		reschedule(WEFT__SIM_YIELD, NULL, point);
 	machine.inside = false;
+}
+
+void weft__sim_yield(void)
+{
+	yield(WEFT__SIM_LIBRARY, __builtin_return_address(0));
+}
+
+void weft__sim_yield_of_user(void)
+{
+	yield(0, __builtin_return_address(0));
 }
 
 /* ---- sleeping and waking ---- */

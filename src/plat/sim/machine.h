@@ -49,6 +49,7 @@ struct weft__sim_thread {
 	char *stack_low;
 	size_t stack_bytes;
 	bool detached;
+	bool library;		/* weft's own: a worker, the monitor, the watcher */
 	uint64_t priority;	/* choice.c's … */
 	uint64_t points;	/* … it has passed so many */
 	weft__unwind unwind;	/* of its pthread_exit() */
@@ -104,6 +105,7 @@ bool weft__sim_block_epoll(int epoll, weft_time deadline);
 void weft__sim_wake(const void *key, uint32_t count);
 /* Others may have to run before the caller can go on. */
 void weft__sim_yield(void);
+void weft__sim_yield_of_user(void);	/* who may go on at once, for all we know */
 /* The time now; a point. */
 weft_time weft__sim_clock(void);
 

@@ -30,38 +30,59 @@
 
 /* What is not simulated. */
 #define REFUSE(name, parameters, arguments)                                    \
-	int __real_##name parameters;                                          \
-	int __wrap_##name parameters;                                          \
-	int __wrap_##name parameters                                           \
+	REFUSE_OF(int, name, parameters, arguments)
+#define REFUSE_OF(type, name, parameters, arguments)                           \
+	type __real_##name parameters;                                         \
+	type __wrap_##name parameters;                                         \
+	type __wrap_##name parameters                                          \
 	{                                                                      \
 		if (!weft__sim_active())                                       \
 			return __real_##name arguments;                        \
 		weft__fatal("weft-sim: " #name " in a world: it has none");    \
 	}
 
+REFUSE_OF(void, call_once, (once_flag *once, void (*fn)(void)), (once, fn))
 REFUSE(cnd_timedwait, (cnd_t *c, mtx_t *m, const struct timespec *t), (c, m, t))
 REFUSE(cnd_wait, (cnd_t *c, mtx_t *m), (c, m))
 REFUSE(mtx_lock, (mtx_t *m), (m))
 REFUSE(mtx_timedlock, (mtx_t *m, const struct timespec *t), (m, t))
 REFUSE(pthread_barrier_wait, (pthread_barrier_t *b), (b))
 REFUSE(pthread_cancel, (pthread_t thread), (thread))
+REFUSE(pthread_clockjoin_np,
+       (pthread_t thread, void **result, clockid_t clock,
+	const struct timespec *t),
+       (thread, result, clock, t))
 REFUSE(pthread_mutex_clocklock,
        (pthread_mutex_t *m, clockid_t clock, const struct timespec *t),
        (m, clock, t))
 REFUSE(pthread_mutex_timedlock, (pthread_mutex_t *m, const struct timespec *t),
        (m, t))
 REFUSE(pthread_once, (pthread_once_t *once, void (*fn)(void)), (once, fn))
+REFUSE(pthread_rwlock_clockrdlock,
+       (pthread_rwlock_t *l, clockid_t clock, const struct timespec *t),
+       (l, clock, t))
+REFUSE(pthread_rwlock_clockwrlock,
+       (pthread_rwlock_t *l, clockid_t clock, const struct timespec *t),
+       (l, clock, t))
 REFUSE(pthread_rwlock_rdlock, (pthread_rwlock_t *l), (l))
 REFUSE(pthread_rwlock_timedrdlock,
        (pthread_rwlock_t *l, const struct timespec *t), (l, t))
 REFUSE(pthread_rwlock_timedwrlock,
        (pthread_rwlock_t *l, const struct timespec *t), (l, t))
 REFUSE(pthread_rwlock_wrlock, (pthread_rwlock_t *l), (l))
+REFUSE(pthread_setspecific, (pthread_key_t key, const void *value), (key, value))
+REFUSE(pthread_timedjoin_np,
+       (pthread_t thread, void **result, const struct timespec *t),
+       (thread, result, t))
+REFUSE(pthread_tryjoin_np, (pthread_t thread, void **result), (thread, result))
+REFUSE(sem_clockwait, (sem_t *s, clockid_t clock, const struct timespec *t),
+       (s, clock, t))
 REFUSE(sem_timedwait, (sem_t *s, const struct timespec *t), (s, t))
 REFUSE(sem_wait, (sem_t *s), (s))
 REFUSE(thrd_create, (thrd_t *thread, thrd_start_t fn, void *arg),
        (thread, fn, arg))
 REFUSE(thrd_sleep, (const struct timespec *t, struct timespec *left), (t, left))
+REFUSE(tss_set, (tss_t key, void *value), (key, value))
 
 /* ---- threads ---- */
 
@@ -281,7 +302,7 @@ WRAP(int, sched_yield, void)
 {
 	if (!weft__sim_active())
 		return __real_sched_yield();
-	weft__sim_yield();
+	weft__sim_yield_of_user();
 	return 0;
 }
 

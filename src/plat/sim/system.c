@@ -97,6 +97,7 @@ int weft__thread_start(weft__thread *thread, const char *name,
 	t = weft__sim_start(name, run, arg);
 	if (t == NULL)
 		return -EAGAIN;
+	t->library = true;
 	thread->handle = (pthread_t)t;
 	return 0;
 }
