@@ -2,6 +2,7 @@
 """Run the subjects of one row in turn and sum up what they say."""
 
 import json
+import os
 import statistics
 import subprocess
 
@@ -17,11 +18,18 @@ class Skipped(Failed):
     """The subject says that this machine cannot do it."""
 
 
+def first_cpus(count):
+    """So many of the CPUs that this process may use, or all."""
+    return sorted(os.sched_getaffinity(0))[:count]
+
+
 def run_once(program, bench, n, procs):
-    """The one line that a subject prints, as a dict."""
+    """The one line that a subject prints, as a dict. Threads that it has beside its workers share their CPUs."""
     command = [program, bench, "--n", str(n), "--procs", str(procs)]
+    cpus = first_cpus(procs)
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS,
+                              preexec_fn=lambda: os.sched_setaffinity(0, cpus))
     except subprocess.TimeoutExpired:
         raise Failed(f"no end after {LIMIT_SECONDS} s") from None
     if done.returncode:

@@ -12,7 +12,7 @@ import xml.etree.ElementTree
 import bench_docs
 import bench_plot
 import bench_table
-from bench_measure import Failed, Skipped, alternate, run_once, summary
+from bench_measure import Failed, Skipped, alternate, first_cpus, run_once, summary
 from bench_rows import ROWS
 from tally import run_unittests
 
@@ -61,6 +61,12 @@ class Measuring(unittest.TestCase):
         measured, failed = alternate(["a", "b"], 1, run)
         self.assertEqual(measured, {"b": [1]})
         self.assertEqual(str(failed["a"]), "broken")
+
+    def test_bench_gives_a_subject_as_many_cpus_as_workers(self):
+        with tempfile.TemporaryDirectory() as folder:
+            program = subject_program(folder, """echo "{\\"cpus\\":$(nproc)}"\n""")
+            for procs in 1, 2:
+                self.assertEqual(run_once(program, "spawn_join", 7, procs), {"cpus": len(first_cpus(procs))})
 
     def test_bench_passes_arguments_and_reads_the_line(self):
         with tempfile.TemporaryDirectory() as folder:
