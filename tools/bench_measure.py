@@ -5,8 +5,10 @@ import json
 import os
 import statistics
 import subprocess
+import time
 
 LIMIT_SECONDS = 120  # of one run of one subject; the longest takes about twenty
+BRIEF_SECONDS = 0.5  # a round that is over sooner is done twice as often as asked for
 STATUS_SKIPPED = 77
 
 
@@ -40,19 +42,26 @@ def run_once(program, bench, n, procs):
     return json.loads(done.stdout)
 
 
-def alternate(subjects, rounds, run):
-    """Call run(subject) for each subject, round after round. Each run warms up by itself: it does its work twice.
+def alternate(subjects, rounds, run, chance, brief=BRIEF_SECONDS):
+    """Call run(subject) for each subject, round after round, each round in another order, which chance draws.
+
+    Each run warms up by itself: it does its work twice. Where a round is over within brief seconds there are twice as
+    many, unless only one is asked for.
 
     Returns subject: what its runs returned, and subject: the exception that ended it."""
     lines, failed = {subject: [] for subject in subjects}, {}
-    for _ in range(rounds):
-        for subject in subjects:
+    began, done = time.monotonic(), 0
+    while done < rounds:
+        for subject in chance.sample(subjects, len(subjects)):
             if subject in failed:
                 continue
             try:
                 lines[subject].append(run(subject))
             except Failed as why:
                 failed[subject] = why
+        done += 1
+        if done == 1 < rounds and time.monotonic() - began < brief:
+            rounds *= 2
     return {s: lines[s] for s in subjects if s not in failed}, failed
 
 

@@ -70,7 +70,7 @@ def goal(ratio, *subjects, **options):
 
 def growing(bench, sizes, subjects, **options):
     """A row for each size, of which a quick run takes the middle ones."""
-    return [row(bench, n, subjects, sized=True, procs=(2,), rounds_most=2 if n < M else 1, in_quick=n == 10_000,
+    return [row(bench, n, subjects, sized=True, procs=(2,), rounds_most=3 if n < M else 1, in_quick=n == 10_000,
                 **options) for n in sizes]
 
 

@@ -4,6 +4,7 @@
 
 import json
 import pathlib
+import random
 import sys
 import tempfile
 import unittest
@@ -40,17 +41,28 @@ def subject_program(folder, text):
 
 
 class Measuring(unittest.TestCase):
-    def test_bench_alternates(self):
+    def alternate(self, subjects, rounds, run, brief=0):
+        return alternate(subjects, rounds, run, random.Random(1), brief)
+
+    def test_bench_runs_each_subject_once_a_round_in_an_order_that_changes(self):
         order = []
 
         def run(subject):
             order.append(subject)
-            return len(order)
+            return subject.upper()
 
-        measured, failed = alternate(["a", "b"], 2, run)
-        self.assertEqual(order, ["a", "b"] * 2)
-        self.assertEqual(measured, {"a": [1, 3], "b": [2, 4]})
+        measured, failed = self.alternate("abc", 8, run)
+        each = ["".join(order[i:i + 3]) for i in range(0, 24, 3)]
+        self.assertEqual({"abc"}, {"".join(sorted(round)) for round in each})
+        self.assertEqual({"a", "b", "c"}, {round[0] for round in each})
+        self.assertEqual(measured, {"a": ["A"] * 8, "b": ["B"] * 8, "c": ["C"] * 8})
         self.assertEqual(failed, {})
+
+    def test_bench_does_more_rounds_where_they_are_brief(self):
+        def rounds(asked, brief):
+            return len(self.alternate("a", asked, len, brief)[0]["a"])
+
+        self.assertEqual([6, 3, 1], [rounds(3, brief=60), rounds(3, brief=0), rounds(1, brief=60)])
 
     def test_bench_goes_on_without_a_subject_that_failed(self):
         def run(subject):
@@ -58,8 +70,8 @@ class Measuring(unittest.TestCase):
                 raise Failed("broken")
             return 1
 
-        measured, failed = alternate(["a", "b"], 1, run)
-        self.assertEqual(measured, {"b": [1]})
+        measured, failed = self.alternate("ab", 2, run)
+        self.assertEqual(measured, {"b": [1, 1]})
         self.assertEqual(str(failed["a"]), "broken")
 
     def test_bench_gives_a_subject_as_many_cpus_as_workers(self):
