@@ -10,6 +10,7 @@ import time
 LIMIT_SECONDS = 120  # of one run of one subject; the longest takes about twenty
 BRIEF_SECONDS = 0.5  # a round that is over sooner is done twice as often as asked for
 STATUS_SKIPPED = 77
+SPREAD = ("cpu_seconds", "rss_bytes", "p999_ns")  # what is compared besides time
 
 
 class Failed(Exception):
@@ -93,6 +94,9 @@ def summary(row, subject, procs, lines):
     for key in ("p50_ns", "p99_ns", "p999_ns", "kept_bytes"):
         if key in lines[0]:
             result[key] = median(key)
+    for key in SPREAD:
+        if key in lines[0]:
+            result[f"min_{key}"], result[f"max_{key}"] = (end(line[key] for line in lines) for end in (min, max))
     if row.metric == "rss":
         result["note"] = "rss_bytes is per task, page tables included; ns is until all are parked"
     return result

@@ -103,6 +103,12 @@ class Measuring(unittest.TestCase):
         self.assertLessEqual(keys, set(summed))
         self.assertEqual([summed[k] for k in ("median_ns", "min_ns", "max_ns")], [3, 1, 5])
 
+    def test_bench_results_have_the_ends_of_all_that_is_compared(self):
+        lines = [line(1, cpu_seconds=cpu, rss_bytes=rss, p999_ns=tail) for cpu, rss, tail in ((1, 8, 5), (3, 4, 6))]
+        summed = summary(SPAWN, "weft", 1, lines)
+        ends = [summed[f"{end}_{key}"] for key in ("cpu_seconds", "rss_bytes", "p999_ns") for end in ("min", "max")]
+        self.assertEqual([1, 3, 4, 8, 5, 6], ends)
+
 
 class Table(unittest.TestCase):
     def verdict(self, row, **ns):
