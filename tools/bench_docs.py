@@ -16,18 +16,14 @@ import pathlib
 import re
 import sys
 
+from bench_figures import WRITERS, Record, reasons_of
 from bench_plot import draw
-from bench_rows import CPU, ROWS, RSS, TAIL
-from bench_table import ROOT, groups, in_order, noise, number, read, shown, value, verdicts
+from bench_table import ROOT, read
 from tally import Tally
 
 DOCUMENTS = ("README.md", "docs/benchmarks.md")
 MARKED = re.compile(r"(<!-- figures (\w+) -->\n).*?(<!-- end of figures -->)", re.S)
 NOTHING = "Nothing is recorded yet: `make bench` measures on your machine.\n"
-# What the front page shows, at the most workers of each row.
-FRONT = ("spawn_join", "group_go", "once_hit", "mutex_uncontended", "mutex_contended_100", "cond_pingpong",
-         "chan_pingpong", "flight_hot", "flight_stampede/1000", "ctx_cancel_fan/1000", "blocked_rss/100000")
-UNITS = {CPU: "ns of CPU", RSS: "B", TAIL: "ns at p99.9"}
 
 
 def newest(root):
@@ -46,88 +42,11 @@ def take(root, folder):
     return target
 
 
-def table(head, lines):
-    yield "| " + " | ".join(head) + " |"
-    yield "| --- | " + " | ".join("---:" for _ in head[1:]) + " |"
-    for line in lines:
-        yield "| " + " | ".join(line) + " |"
-
-
-def at_most_workers(results):
-    """row name: (row, P, subject: result)"""
-    return {row.name: (row, procs, by_subject) for _, lines, _ in groups(results) for row, procs, by_subject in lines}
-
-
-def front_line(row, procs, by_subject):
-    """A row of the front page: weft, and the fastest peer besides the bare machine."""
-    weft = by_subject["weft"]
-    peers = {s: value(row, r) for s, r in by_subject.items() if s not in ("weft", "bare") and value(row, r)}
-    unit = UNITS.get(row.metric, "ns")
-    line = [f"{row.name}, P={procs}", f"{number(value(row, weft))} {unit}"]
-    for peer in ("go", min(peers, key=peers.get, default=None)):
-        line.append(f"{peer} {number(peers[peer])}, {value(row, weft) / peers[peer]:.2f} x" if peer in peers else "")
-    return line
-
-
-def origin(results, about, source):
-    """Machine, versions and date: what a figure means nothing without."""
-    versions = {r["subject"]: r["version"] for r in results if r["subject"] != "go_yield"}
-    busy = f"; load {about['load']:.1f}, so busy that times are worth little" if about["load"] > about["cpus"] else ""
-    yield (f"{about['date']}, commit {about['commit']}, {about['cpus']} x {about['cpu']}, Linux {about['kernel']}, "
-           f"medians of {about['rounds']} rounds{busy}. From `{source}`.")
-    yield ""
-    yield "; ".join(versions[s] for s in in_order(versions)) + "."
-
-
-def front(results, about, source):
-    found = at_most_workers(results)
-    lines = [front_line(*found[name]) for name in FRONT if name in found and "weft" in found[name][2]]
-    yield from table(["row", "weft", "Go", "fastest peer"], lines)
-    yield ""
-    yield from origin(results, about, source)
-
-
-def full(results, about, source):
-    yield from origin(results, about, source)
-    for section, lines, subjects in groups(results):
-        yield ""
-        yield f"### {section}"
-        yield ""
-        rows = []
-        subjects = [s for s in subjects if any(s in by_subject for _, _, by_subject in lines)]
-        for row, procs, by_subject in lines:
-            cells = [shown(row, by_subject[s]) if s in by_subject else "" for s in subjects]
-            spread = f"{noise(by_subject['weft']):.0%}" if "weft" in by_subject else ""
-            rows.append([row.name, str(procs), *cells, spread, verdicts(row, by_subject, results)])
-        yield from table(["row", "P", *subjects, "noise", "goal"], rows)
-    yield ""
-    yield from missing(about)
-
-
-def missing(about):
-    for subject, why in about["missing"].items():
-        yield f"Missing: {subject}, {why}."
-    for what in about["skipped"] + about["failures"]:
-        yield f"Not measured: {what}."
-
-
-def memory(results, about, source):
-    """Bytes of a parked task, beside the depths at which a growing stack is smaller or larger."""
-    lines = []
-    for row in (row for row in ROWS if row.metric == RSS):
-        by_subject = {r["subject"]: r for r in results if r["row"] == row.name}
-        lines += [[row.name, s, f"{by_subject[s]['rss_bytes']:,}", f"{by_subject[s].get('kept_bytes', 0):,}"]
-                  for s in in_order(by_subject)]
-    yield from table(["row", "subject", "bytes each", "of which stay"], lines)
-
-
-WRITERS = {"front": front, "full": full, "memory": memory}
-
-
 def written(text, recorded, source):
+    record = Record(*recorded, source, reasons_of(text)) if recorded else None
+
     def fill(match):
-        writer = WRITERS[match[2]]
-        body = "\n".join(writer(*recorded, source)) + "\n" if recorded else NOTHING
+        body = "\n".join(WRITERS[match[2]](record)) + "\n" if record else NOTHING
         return f"{match[1]}{body}{match[3]}"
 
     return MARKED.sub(fill, text)

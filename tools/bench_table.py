@@ -8,13 +8,14 @@ FILE.json is one of bench/results/, which hold both.
 import json
 import pathlib
 import sys
+from dataclasses import dataclass
 
-from bench_rows import CPU, ROWS, RSS, TAIL
+from bench_rows import CPU, ROWS, RSS, TAIL, TIME
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 ORDER = ("weft", "go", "go_yield", "tokio", "fiber", "tbb", "openmp", "nsync", "glib", "pthread", "bare")
 FLAT = 2.0  # an operation costs at most so many times more, however many there are
-MANY = 1_000  # fewer than that are dominated by what happens once
+MANY = 1_000  # fewer than that show what happens once for all of them
 
 
 def number(value):
@@ -28,17 +29,24 @@ def operations(row, result):
     """By how many the CPU time of a pass is to be divided."""
     rounds = max(1, min(100_000 // result["n"], 20_000)) if row.sized else 1
     repeated = row.bench in ("flight_stampede", "ctx_cancel_fan") or row.grows and row.bench != "growth_descriptors"
-    naps = 10 if row.bench == "sleepers" else 1
-    return result["n"] * (rounds if repeated else 1) * naps
+    each = {"sleepers": 10, "skynet": 10 / 9}.get(row.bench, 1)  # naps; tasks for a leaf
+    return result["n"] * (rounds if repeated else 1) * each
 
 
-def value(row, result, time="median_ns"):
-    """What is compared."""
-    if row.metric == RSS:
-        return result["rss_bytes"]
+def value(row, result, which="median"):
+    """What is compared: the median of the rounds, or their min or max, or the best part of all. None: not recorded."""
     if row.metric == CPU:
-        return result["cpu_seconds"] * 1e9 / operations(row, result)
-    return result["p999_ns"] if row.metric == TAIL else result[time]
+        seconds = result.get("cpu_seconds" if which == "median" else f"{which}_cpu_seconds")
+        return None if seconds is None else seconds * 1e9 / operations(row, result)
+    if row.metric in (RSS, TAIL):
+        key = "rss_bytes" if row.metric == RSS else "p999_ns"
+        return result.get(key if which == "median" else f"{which}_{key}")
+    return result.get(f"{which}_ns")
+
+
+def cpu_each(row, result):
+    """CPU time of an operation, in ns."""
+    return result["cpu_seconds"] * 1e9 / operations(row, result)
 
 
 def shown(row, result):
@@ -47,56 +55,114 @@ def shown(row, result):
     return number(value(row, result))
 
 
-def noise(result):
-    return (result["max_ns"] - result["min_ns"]) / result["median_ns"]
+def noise(row, result):
+    """(max - min) / median of what is compared, or None where that is not known."""
+    if result["rounds"] < 2 or value(row, result, "min") is None:
+        return None
+    return (value(row, result, "max") - value(row, result, "min")) / value(row, result)
+
+
+def noise_text(row, result):
+    return "" if noise(row, result) is None else f"{noise(row, result):.0%}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    wanted: str
+    met: bool = None  # None: not measured
+    detail: str = ""
+    allowed: float = None  # what the goal allows, in the unit of the row
+
+    def __str__(self):
+        state = "not measured" if self.met is None else "met" if self.met else "NOT MET"
+        return f"{self.wanted}: {state}" + (f" ({self.detail})" if self.detail else "")
+
+
+def ratio_text(ratio, limit):
+    """Two digits after the point, or as many as it takes to tell it from the limit."""
+    digits = 2
+    while digits < 4 and ratio != limit and f"{ratio:.{digits}f}" == f"{limit:.{digits}f}":
+        digits += 1
+    return f"{ratio:.{digits}f}"
+
+
+def straddling(low, high, limit, text):
+    """What the rounds say, where some lie on either side of the limit."""
+    return f", rounds {text(low)} to {text(high)}" if low is not None and low <= limit < high else ""
 
 
 def verdict(row, goal, by_subject):
     """A goal of a row and whether it is met, against the fastest of the subjects it names."""
-    compared = [by_subject[s] for s in ("weft", *goal.subjects) if s in by_subject]
-    best = "best_ns" if all("best_ns" in result for result in compared) else "min_ns"
-    time = best if goal.undisturbed else "median_ns"
-    rivals = [value(row, by_subject[s], time) for s in goal.subjects if s in by_subject]
-    idiom = goal.subjects[0] if goal.subjects[1:] == ("go_yield",) else None
-    wanted = f"<= {goal.ratio:g} x {idiom or ', '.join(goal.subjects)}"
-    if "weft" not in by_subject or not rivals:
-        return f"{wanted}: not measured"
-    weft = value(row, by_subject["weft"], time)
-    if weft <= goal.ratio * min(rivals):
-        return f"{wanted}: met"
-    ratio = weft / min(rivals) if min(rivals) else float("inf")
-    if idiom in by_subject and weft <= goal.ratio * value(row, by_subject[idiom], time):
-        return f"{wanted}: met, but {ratio:.2f} x its fastest form"
-    return f"{wanted}: NOT MET ({ratio:.2f})"
+    rivals = [by_subject[s] for s in goal.subjects if s in by_subject]
+    weft = by_subject.get("weft")
+    wanted = f"<= {goal.ratio:g} x {', '.join(goal.subjects)}"
+    if goal.of:
+        wanted = f"p99.9 of {goal.of} {wanted}"
+    if not weft or not rivals:
+        return Verdict(wanted)
+    which = "median"
+    if goal.undisturbed:
+        which = "best" if all("best_ns" in result for result in (weft, *rivals)) else "min"
+        wanted = f"fastest {'parts' if which == 'best' else 'passes'} {wanted}"
+
+    def ratio(own, others):
+        figures = [value(row, weft, own), *(value(row, rival, others) for rival in rivals)]
+        return None if None in figures else figures[0] / min(figures[1:]) if min(figures[1:]) else float("inf")
+
+    def text(figure):
+        return ratio_text(figure, goal.ratio)
+
+    detail = text(ratio(which, which))
+    if not goal.undisturbed:
+        detail += straddling(ratio("min", "max"), ratio("max", "min"), goal.ratio, text)
+    allowed = goal.ratio * min(value(row, rival, which) for rival in rivals)
+    return Verdict(wanted, value(row, weft, which) <= allowed, detail, allowed)
 
 
 def limit_verdict(row, by_subject):
-    wanted = f"<= {number(row.most)}"
+    wanted = f"<= {row.most:,.0f} {'B' if row.metric == RSS else 'ns'}"
     if "weft" not in by_subject:
-        return f"{wanted}: not measured"
-    return f"{wanted}: {'met' if value(row, by_subject['weft']) <= row.most else 'NOT MET'}"
+        return Verdict(wanted)
+    low, figure, high = (value(row, by_subject["weft"], which) for which in ("min", "median", "max"))
+    return Verdict(wanted, figure <= row.most, straddling(low, high, row.most, number).lstrip(", "), row.most)
 
 
 def growth_verdict(row, results):
-    """In the line of the largest size: what an operation costs at most, over what it costs at least."""
-    sizes = [r for r in ROWS if r.bench == row.bench and r.n >= MANY]
-    if row != sizes[-1]:
-        return ""
-    costs = [r["median_ns"] for r in results
-             if r["bench"] == row.bench and r["subject"] == "weft" and r["n"] >= MANY]
-    wanted = f"flat within {FLAT:g} x from {MANY:,}"
-    if len(costs) < len(sizes):
-        return f"{wanted}: not measured"
-    return f"{wanted}: {'met' if max(costs) <= FLAT * min(costs) else 'NOT MET'} ({max(costs) / min(costs):.2f})"
+    """In the line of the largest size measured: what an operation costs at most, over what it costs at least."""
+    sizes = [r.n for r in ROWS if r.bench == row.bench]
+    costs = {r["n"]: r["median_ns"] for r in results if r["bench"] == row.bench and r["subject"] == "weft"}
+    last = max(costs, default=sizes[-1])
+    if row.n != last:
+        return None
+    wanted = f"flat within {FLAT:g} x from {sizes[0]:,} to {last:,}"
+    if not costs or any(size < last and size not in costs for size in sizes):
+        return Verdict(wanted)
+    ratio = max(costs.values()) / min(costs.values())
+    many = [cost for size, cost in costs.items() if size >= MANY]
+    detail = ratio_text(ratio, FLAT)
+    if ratio > FLAT and sizes[0] < MANY:
+        detail += f", from {MANY:,} on {ratio_text(max(many) / min(many), FLAT)}"
+    return Verdict(wanted, ratio <= FLAT, detail, FLAT * min(costs.values()))
 
 
-def verdicts(row, by_subject, results):
-    told = [verdict(row, goal, by_subject) for goal in row.goals]
+def verdicts(row, procs, by_subject, results):
+    """What the row is held to; a goal in another row's figures is judged with as many workers."""
+    told = []
+    for goal in row.goals:
+        judged, figures = row, by_subject
+        if goal.of:
+            judged = next(r for r in ROWS if r.name == goal.of)
+            figures = {r["subject"]: r for r in results if r["row"] == goal.of and r["threads"] == procs}
+        told.append(verdict(judged, goal, figures))
     if row.most:
         told.append(limit_verdict(row, by_subject))
     if row.grows:
         told.append(growth_verdict(row, results))
-    return "; ".join(filter(None, told))
+    return [each for each in told if each]
+
+
+def verdict_text(*of):
+    return "; ".join(map(str, verdicts(*of)))
 
 
 def in_order(subjects):
@@ -126,20 +192,29 @@ def cell(row, subject, by_subject):
     return f"{shown(row, result)} ({value(row, weft) / value(row, result):.2f})"
 
 
+def cold(row, by_subject):
+    """The first pass of weft, where its time is what is compared."""
+    ns = by_subject.get("weft", {}).get("cold_ns")
+    return "" if ns is None or row.metric != TIME else number(ns)
+
+
+def rounds(by_subject):
+    return str(max((result["rounds"] for result in by_subject.values()), default=""))
+
+
 def time_table(section, lines, subjects, results):
-    yield [section, "P", *subjects, "cold", "noise", "goal"]
+    yield [section, "P", *subjects, "cold", "rounds", "noise", "goal"]
     for row, procs, by_subject in lines:
-        weft = by_subject.get("weft", {})
-        noises = " ".join(f"{noise(by_subject[s]):.0%}" for s in subjects if s in by_subject)
+        noises = " ".join(noise_text(row, by_subject[s]) or "-" for s in subjects if s in by_subject)
         yield [row.name, str(procs), *(cell(row, s, by_subject) for s in subjects),
-               number(weft["cold_ns"]) if "cold_ns" in weft else "", noises, verdicts(row, by_subject, results)]
+               cold(row, by_subject), rounds(by_subject), noises, verdict_text(row, procs, by_subject, results)]
 
 
 def cost_cell(row, result):
     """'43.1 6.2 M': CPU time an operation, and what was resident at most."""
     if not result:
         return ""
-    cpu = result["cpu_seconds"] * 1e9 / operations(row, result)
+    cpu = cpu_each(row, result)
     if row.metric == RSS:
         kept = f", {number(result['kept_bytes'])} kept" if "kept_bytes" in result else ""
         return f"{number(cpu)} {result['rss_bytes']:,} B{kept}"
@@ -162,17 +237,25 @@ def aligned(table):
         yield "  ".join(padded).rstrip()
 
 
+def disturbance(about):
+    """'load 0.4 at the start, 1.8 at the end, 0.1% of the CPUs' time stolen': the last two where they are recorded."""
+    text = f"load {about['load']:.1f} at the start"
+    if "load_at_end" in about:
+        text += f", {about['load_at_end']:.1f} at the end, {about['stolen']:.1%} of the CPUs' time stolen"
+    return text
+
+
 def footer(results, about):
     yield "ns per operation, medians; in brackets weft / this one. Tails: p50 / p99 / p99.9, compared at p99.9."
     yield "blocked_rss: bytes per parked task, and those that stay some seconds after all have ended."
-    yield "cold: weft's first pass. noise: (max - min) / median, in the order of the columns."
-    yield "P: workers, or CPUs for threads. CPU time: that of the second pass, a crowd's gathering included."
+    yield "cold: weft's first pass. noise: (max - min) / median of what is compared, in the order of the columns."
+    yield "P: workers, and CPUs. CPU time: that of the second pass, a crowd's gathering included."
     yield "bare: the fewest instructions that could do it. go_yield: a spawner that yields every 128 tasks."
     versions = {r["subject"]: r["version"] for r in results if r["subject"] != "go_yield"}
     yield "; ".join(f"{subject}: {versions[subject]}" for subject in in_order(versions))
-    rounds = f"{about['rounds']} rounds{' (quick)' if about['quick'] else ''}"
+    asked = f"{about['rounds']} rounds asked for{' (quick)' if about['quick'] else ''}"
     yield (f"{about['date']}, {about['commit']}, {about['cpus']} x {about['cpu']}, Linux {about['kernel']}, "
-           f"load {about['load']:.1f}, {rounds}")
+           f"{disturbance(about)}, {asked}")
     if about["load"] > about["cpus"]:
         yield f"BUSY MACHINE: load {about['load']:.1f} on {about['cpus']} CPUs; trust the CPU times more"
     most = {row.name: min(row.rounds_most, about["rounds"]) for row in ROWS}

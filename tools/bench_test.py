@@ -11,6 +11,7 @@ import unittest
 import xml.etree.ElementTree
 
 import bench_docs
+import bench_figures
 import bench_plot
 import bench_table
 from bench_measure import Failed, Skipped, alternate, first_cpus, run_once, summary
@@ -113,24 +114,55 @@ class Measuring(unittest.TestCase):
 class Table(unittest.TestCase):
     def verdict(self, row, **ns):
         by_subject = {subject: result(row, subject, *times) for subject, times in ns.items()}
-        return bench_table.verdict(row, row.goals[0], by_subject)
+        return str(bench_table.verdict(row, row.goals[0], by_subject))
 
     def test_bench_goal_counts_against_the_fastest_form(self):
-        self.assertIn("met", self.verdict(SPAWN, weft=[10], go=[1000], go_yield=[100]))
-        self.assertIn("met, but 0.50", self.verdict(SPAWN, weft=[50], go=[1000], go_yield=[100]))
-        self.assertIn("NOT MET (3.00)", self.verdict(SPAWN, weft=[300], go=[1000], go_yield=[100]))
+        self.assertIn(": met (0.10)", self.verdict(SPAWN, weft=[10], go=[1000], go_yield=[100]))
+        self.assertIn("NOT MET (0.50)", self.verdict(SPAWN, weft=[50], go=[1000], go_yield=[100]))
         self.assertIn("not measured", self.verdict(SPAWN, weft=[300]))
 
+    def test_bench_goal_tells_what_the_rounds_say_where_they_do_not_agree(self):
+        self.assertIn(": met (0.05)", self.verdict(SPAWN, weft=[40, 50, 60], go=[800, 1000, 1200]))
+        self.assertIn(": met (0.09, rounds 0.07 to 0.12)", self.verdict(SPAWN, weft=[90, 90, 96], go=[800, 1000, 1200]))
+        self.assertIn("NOT MET (0.101)", self.verdict(SPAWN, weft=[101], go=[1000]))
+
+    def test_bench_goal_that_is_no_ratio_is_judged_too(self):
+        def judged(*ns):
+            return bench_table.verdict_text(SPAWN, 1, {"weft": result(SPAWN, "weft", *ns)}, [])
+
+        self.assertTrue(judged(74, 75, 75).endswith("<= 75 ns: met"))
+        self.assertTrue(judged(74, 76, 77).endswith("<= 75 ns: NOT MET (rounds 74.0 to 77.0)"))
+
     def test_bench_goal_of_a_few_instructions_compares_undisturbed_rounds(self):
-        self.assertTrue(self.verdict(ONCE, weft=[1.0, 9, 9], bare=[1.0, 1.1, 1.1]).endswith(": met"))
+        self.assertTrue(self.verdict(ONCE, weft=[1.0, 9, 9], bare=[1.0, 1.1, 1.1]).endswith(": met (1.00)"))
 
     def test_bench_goal_of_a_few_instructions_compares_the_best_parts_where_both_tell_them(self):
         slow = summary(ONCE, "weft", 2, [line(3.0, best_ns_per_op=1.02), line(2.0, best_ns_per_op=1.2)])
-        for best, wanted in ((1.0, ": met"), (0.5, "NOT MET (2.04)")):
-            by_subject = {"weft": slow, "bare": summary(ONCE, "bare", 2, [line(2.0, best_ns_per_op=best)])}
-            self.assertTrue(bench_table.verdict(ONCE, ONCE.goals[0], by_subject).endswith(wanted))
-        untold = {"weft": slow, "bare": summary(ONCE, "bare", 2, [line(2.0)])}
-        self.assertTrue(bench_table.verdict(ONCE, ONCE.goals[0], untold).endswith(": met"))
+
+        def judged(*lines):
+            by_subject = {"weft": slow, "bare": summary(ONCE, "bare", 2, lines)}
+            return str(bench_table.verdict(ONCE, ONCE.goals[0], by_subject))
+
+        self.assertEqual("fastest parts <= 1.05 x bare: met (1.02)", judged(line(2.0, best_ns_per_op=1.0)))
+        self.assertEqual("fastest parts <= 1.05 x bare: NOT MET (2.04)", judged(line(2.0, best_ns_per_op=0.5)))
+        self.assertEqual("fastest passes <= 1.05 x bare: met (1.00)", judged(line(2.0)))
+
+    def test_bench_lock_is_judged_by_its_tail_too(self):
+        lock, lag = (next(row for row in ROWS if row.name == name) for name in ("mutex_contended_100", "lag_mutex_100"))
+        results = [result(lock, "weft", 40), result(lock, "go", 100),
+                   summary(lag, "weft", 1, [line(1, p999_ns=20)]), summary(lag, "go", 1, [line(1, p999_ns=10)]),
+                   summary(lag, "weft", 2, [line(1, p999_ns=10)]), summary(lag, "go", 2, [line(1, p999_ns=10)])]
+        by_subject = {r["subject"]: r for r in results[:2]}
+        for procs, wanted in ((1, "NOT MET (2.00)"), (2, "met (1.00)")):
+            self.assertEqual(f"<= 0.5 x go: met (0.40); p99.9 of lag_mutex_100 <= 1 x go: {wanted}",
+                             bench_table.verdict_text(lock, procs, by_subject, results))
+
+    def test_bench_noise_is_of_what_is_compared(self):
+        sleepers = next(row for row in ROWS if row.name == "sleepers/100000")
+        lines = [line(ns, cpu_seconds=cpu) for ns, cpu in ((1, 2), (9, 2), (5, 3))]
+        self.assertEqual("50%", bench_table.noise_text(sleepers, summary(sleepers, "weft", 1, lines)))
+        self.assertEqual("160%", bench_table.noise_text(SPAWN, summary(SPAWN, "weft", 1, lines)))
+        self.assertEqual("", bench_table.noise_text(SPAWN, summary(SPAWN, "weft", 1, lines[:1])))
 
     def test_bench_table_names_what_is_missing_and_what_failed(self):
         text = bench_table.render([result(SPAWN, "weft", 50)], ABOUT)
@@ -140,19 +172,30 @@ class Table(unittest.TestCase):
     def test_bench_growth_is_judged_over_all_sizes(self):
         sizes = [row for row in ROWS if row.bench == "growth_waiters"]
         costs = {row.n: summary(row, "weft", 2, [line(100) | {"n": row.n}]) for row in sizes}
-        self.assertIn("met (1.00)", bench_table.growth_verdict(sizes[-1], costs.values()))
-        costs[100_000]["median_ns"] = 250
-        self.assertIn("NOT MET (2.50)", bench_table.growth_verdict(sizes[-1], costs.values()))
+
+        def judged(row=sizes[-1]):
+            return str(bench_table.growth_verdict(row, costs.values()))
+
+        self.assertEqual("flat within 2 x from 1 to 1,000,000: met (1.00)", judged())
+        costs[1]["median_ns"] = 300
+        costs[100_000]["median_ns"] = 190
+        self.assertIn("NOT MET (3.00, from 1,000 on 1.90)", judged())
+        self.assertEqual("None", judged(sizes[0]))
         del costs[100_000]
-        self.assertIn("not measured", bench_table.growth_verdict(sizes[-1], costs.values()))
-        self.assertEqual(bench_table.growth_verdict(sizes[0], costs.values()), "")
+        self.assertIn("not measured", judged())
+
+    def test_bench_growth_is_judged_up_to_what_the_machine_can_do(self):
+        sizes = [row for row in ROWS if row.bench == "growth_descriptors"]
+        costs = [summary(row, "weft", 2, [line(100) | {"n": row.n}]) for row in sizes[:-1]]
+        self.assertEqual("flat within 2 x from 1 to 10,000: met (1.00)",
+                         str(bench_table.growth_verdict(sizes[-2], costs)))
 
     def test_bench_tails_are_compared_where_they_are_longest(self):
         lag = next(row for row in ROWS if row.name == "lag_mutex_0")
         tail = {"p50_ns": 1, "p99_ns": 2}
         by_subject = {"weft": summary(lag, "weft", 1, [line(9, **tail, p999_ns=30)]),
                       "go": summary(lag, "go", 1, [line(1, **tail, p999_ns=40)])}
-        self.assertIn("met", bench_table.verdict(lag, lag.goals[0], by_subject))
+        self.assertIn(": met (0.75)", str(bench_table.verdict(lag, lag.goals[0], by_subject)))
         self.assertEqual(bench_table.cell(lag, "go", by_subject), "1.00 / 2.00 / 40.0 (0.75)")
 
 
@@ -189,7 +232,8 @@ class Documents(unittest.TestCase):
         (root / "docs").mkdir()
         (root / "README.md").write_text("before\n<!-- figures front -->\nold\n<!-- end of figures -->\nafter\n")
         (root / "docs" / "benchmarks.md").write_text(
-            "<!-- figures full -->\n<!-- end of figures -->\n<!-- figures memory -->\n<!-- end of figures -->\n")
+            "### Start\n\nRows: `spawn_*` P=1, `idle`.\n" +
+            "".join(f"<!-- figures {name} -->\n<!-- end of figures -->\n" for name in bench_figures.WRITERS))
         if results:
             (root / "build").mkdir()
             about = ABOUT | {"date": "2026-01-02 03:04 UTC", "cpu": "Intel(R) Xeon(R) CPU @ 2 GHz"}
@@ -209,10 +253,43 @@ class Documents(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             root = self.root(folder, result(SPAWN, "weft", 50), result(SPAWN, "go", 1000))
             text = bench_docs.contents(root)[root / "README.md"]
-            self.assertIn("| spawn_join, P=1 | 50.0 ns | go 1,000, 0.05 x | go 1,000, 0.05 x |", text)
+            self.assertIn("| spawn_join, P=1 | 50.0 (10,000,000) ns | go 1,000 (10,000,000), 0.05 x |", text)
+            self.assertIn("medians of 1 rounds; load 0.5 at the start.", text)
             self.assertIn("bench/results/2026-01-02-2x-intel-xeon-cpu-2-ghz.json", text)
             self.assertTrue(text.startswith("before\n") and text.endswith("after\n"))
             self.assertIn("Missing: go", bench_docs.contents(root)[root / "docs" / "benchmarks.md"])
+
+    def tables(self, *results):
+        """name: lines of a document with these results, cells apart"""
+        with tempfile.TemporaryDirectory() as folder:
+            root = self.root(folder, *results)
+            text = bench_docs.contents(root)[root / "docs" / "benchmarks.md"]
+            return {name: [[cell.strip() for cell in line.split("|")[1:-1]] for line in body.splitlines()[2:]]
+                    for name, body in bench_docs.re.findall(r"<!-- figures (\w+) -->\n(.*?)<!-- end", text, 16)}
+
+    def test_bench_documents_lead_from_each_unmet_goal_to_its_reason_or_say_there_is_none(self):
+        ns = {"weft": 100, "go": 500, "bare": 20}
+        results = [summary(SPAWN, s, procs, [line(each)]) for s, each in ns.items() for procs in (1, 2)]
+        lines = self.tables(*results)["unmet"]
+        against_go = [each for each in lines if "x go" in each[2]]
+        self.assertEqual(["40%", "[Start](#start)"], against_go[0][3:])
+        self.assertEqual(["40%", "not explained"], against_go[1][3:])
+
+    def test_bench_documents_tell_where_a_peer_is_ahead_without_a_goal(self):
+        idle = next(row for row in ROWS if row.name == "idle")
+        start = next(row for row in ROWS if row.name == "start")
+        lines = self.tables(*(summary(row, s, 1, [line(ns, cpu_seconds=ns)]) for row in (idle, start)
+                              for s, ns in (("weft", 2), ("tokio", 4 if row == start else 1))))["behind"]
+        self.assertEqual(["idle"], [each[0] for each in lines])
+        self.assertEqual("[Start](#start)", lines[0][-1])
+
+    def test_bench_documents_tell_where_weft_keeps_to_one_cpu(self):
+        def made(row, weft_cpu):
+            return [summary(row, s, 2, [line(100, cpu_seconds=cpu * 1e-6)])
+                    for s, cpu in (("weft", weft_cpu), ("go", 2))]
+
+        lines = self.tables(*made(SPAWN, 1), *made(ONCE, 2))["on_one"]
+        self.assertEqual([["spawn_join", "1.0", "2.0", "1.00 x", "0.50 x"]], lines)
 
     def test_bench_documents_that_were_changed_by_hand_are_noticed(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -221,7 +298,7 @@ class Documents(unittest.TestCase):
                 path.write_text(text)
             self.assertEqual([], bench_docs.check(root))
             readme = root / "README.md"
-            readme.write_text(readme.read_text().replace("50.0 ns", "5.0 ns"))
+            readme.write_text(readme.read_text().replace("50.0 (", "5.0 ("))
             self.assertEqual(1, len(bench_docs.check(root)))
 
 
