@@ -156,6 +156,7 @@ struct weft_fleet {
 	weft_flight waits;		/* who does not start a call */
 	weft_flight refreshes;
 	weft_waitgroup background;	/* refreshes */
+	weft__fleet_lock begin_lock;	/* one begins, or closing does */
 	weft_ctx closing;
 	weft_sema alone;
 	weft__fleet_watches watches;

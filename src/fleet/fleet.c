@@ -152,7 +152,9 @@ void weft_fleet_close(weft_fleet *f)
 		return;
 	if (weft_atomic_load(&f->inside, acquire) != 0)
 		weft_panic("fleet: closed while callers wait");
+	weft__fleet_lock_take(&f->begin_lock);
 	weft_ctx_cancel(&f->closing, 0);
+	weft__fleet_lock_drop(&f->begin_lock);
 	weft_waitgroup_wait(&f->background);
 	weft_flight_fini(&f->refreshes);
 	weft_flight_fini(&f->waits);
@@ -339,14 +341,33 @@ static void refresh_run(void *arg)
 	weft_waitgroup_done(&f->background);
 }
 
-/* lead: what makes this process the leader, or NULL: to be asked. 0 or -ENOMEM. */
-static int refresh_start(const trip *t, const weft__fleet_ask *ask,
-			 const weft__fleet_answer *lead, weft_time sent_at)
+/*
+ * Counted before the fleet is closed, or never: who closes it waits once for those
+ * that are, and then for the flights. One that every caller has left may come here
+ * in between. Wrong: to look at closing without the lock, since that wait may come
+ * and go between the look and the count. And wrong: to wait for the flights first.
+ * The keeper forgets in them what refreshes lead.
+ */
+static bool refresh_begin(weft_fleet *f)
+{
+	bool begins;
+
+	weft__fleet_lock_take(&f->begin_lock);
+	begins = !weft_ctx_done(&f->closing);
+	if (begins)
+		weft_waitgroup_add(&f->background, 1);
+	weft__fleet_lock_drop(&f->begin_lock);
+	return begins;
+}
+
+/* What refresh_start() has to run, or NULL: no memory. */
+static refresh *refresh_new(const trip *t, const weft__fleet_ask *ask,
+			    const weft__fleet_answer *lead, weft_time sent_at)
 {
 	refresh *r = malloc(sizeof *r + trip_bytes(t) - sizeof *t);
 
 	if (r == NULL)
-		return -ENOMEM;
+		return NULL;
 	memcpy(&r->trip, t, trip_bytes(t));
 	trip_settle(&r->trip);
 	r->leads = lead != NULL;
@@ -357,8 +378,22 @@ static int refresh_start(const trip *t, const weft__fleet_ask *ask,
 		r->answer.result = NULL;
 		r->sent_at = sent_at;
 	}
-	weft_waitgroup_add(&t->fleet->background, 1);
-	if (weft_go(refresh_run, r) == 0)
+	return r;
+}
+
+/*
+ * lead: what makes this process the leader, or NULL: to be asked. 0; -ENOMEM; or
+ * -ECANCELED: the fleet is being closed.
+ */
+static int refresh_start(const trip *t, const weft__fleet_ask *ask,
+			 const weft__fleet_answer *lead, weft_time sent_at)
+{
+	refresh *r;
+
+	if (!refresh_begin(t->fleet))
+		return -ECANCELED;
+	r = refresh_new(t, ask, lead, sent_at);
+	if (r != NULL && weft_go(refresh_run, r) == 0)
 		return 0;
 	weft_waitgroup_done(&t->fleet->background);
 	free(r);

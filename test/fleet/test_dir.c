@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -19,7 +20,7 @@
 
 /* What the processes of a case share; all of it atomic. */
 typedef struct {
-	uint32_t begun;		/* functions */
+	uint32_t begun, ended;	/* functions */
 	uint32_t asked, answered;	/* callers */
 	uint32_t go;		/* functions may end */
 	uint64_t tokens[64];	/* by begun */
@@ -189,22 +190,36 @@ static void play_and_leave(void *arg)
 	weft_fleet_close(f);
 }
 
-/* The first of the bytes of "waiting" that are the only key's: see crowd.c. */
-static int64_t first_seat(void)
+typedef struct {
+	char text[64];
+} file_name;
+
+/* A file in this folder of the place, which has one. */
+static file_name file_in(const char *folder)
 {
-	char path[160], name[13] = {0};
+	char path[160];
+	file_name name;
 	struct dirent *e;
 	DIR *dir;
 
-	snprintf(path, sizeof path, "%s/k", place_path());
+	snprintf(path, sizeof path, "%s/%s", place_path(), folder);
 	dir = opendir(path);
 	CHECK(dir != NULL);
 	while ((e = readdir(dir)) != NULL && e->d_name[0] == '.')
 		;
 	CHECK(e != NULL);
-	memcpy(name, e->d_name, 12);
+	snprintf(name.text, sizeof name.text, "%.63s", e->d_name);
 	closedir(dir);
-	return (int64_t)(strtoull(name, NULL, 16) >> 1) << 16;
+	return name;
+}
+
+/* The first of the bytes of "waiting" that are the only key's: see crowd.c. */
+static int64_t first_seat(void)
+{
+	file_name name = file_in("k");
+
+	name.text[12] = '\0';
+	return (int64_t)(strtoull(name.text, NULL, 16) >> 1) << 16;
 }
 
 /* As a process that waits does. */
@@ -693,6 +708,62 @@ TEST(fleet_process_stopped_with_a_shard_locked_holds_nobody_up)
 	CHECK_EQ(process_join(stopped), 0);
 	CHECK_EQ(b->err, 0);
 	CHECK_EQ(b->begun, 6);
+}
+
+/* The shard of the only key locked, as by a process that is stopped there. */
+static int lock_shard(void)
+{
+	char path[200];
+	int fd;
+
+	snprintf(path, sizeof path, "%s/s/%s", place_path(), file_in("s").text);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	CHECK(fd >= 0);
+	CHECK_EQ(flock(fd, LOCK_EX | LOCK_NB), 0);
+	return fd;
+}
+
+static int act_slowly(weft_ctx *ctx, void *arg, weft_fleet_run *run)
+{
+	board *b = arg;
+
+	(void)ctx;
+	(void)run;
+	weft_atomic_add(&b->begun, 1, acq_rel);
+	weft_sleep(NULL, WEFT_MS(100));
+	weft_atomic_add(&b->ended, 1, acq_rel);
+	return 0;
+}
+
+/* Long after the close has begun, if nobody is slow. */
+static void unlock_later(void *arg)
+{
+	weft_sleep(NULL, WEFT_MS(100));
+	close(*(int *)arg);
+}
+
+TEST(fleet_close_waits_for_what_a_call_begins_that_all_have_left)
+{
+	actor a = begin();
+	board *b = a.board;
+	weft_fleet *f = place_open();
+	weft_ctx ctx;
+	int shard;
+
+	a.call.fn = act_slowly;
+	a.call.arg = b;
+	a.call.mode = WEFT_FLEET_CACHE;
+	a.call.keep = 1;
+	a.call.stale = WEFT_MINUTE;
+	CHECK_EQ(weft_fleet_do(f, NULL, &a.call, NULL, NULL), 0);
+	shard = lock_shard();
+	weft_ctx_init_timeout(&ctx, NULL, WEFT_MS(20));
+	CHECK_EQ(weft_fleet_do(f, &ctx, &a.call, NULL, NULL), -ETIMEDOUT);
+	weft_ctx_fini(&ctx);
+	CHECK_EQ(weft_go(unlock_later, &shard), 0);
+	weft_fleet_close(f);
+	CHECK_EQ(value_of(&b->begun), 2);
+	CHECK_EQ(value_of(&b->ended), 2);
 }
 
 /* ---- the machine's part ---- */
