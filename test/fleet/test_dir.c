@@ -16,7 +16,20 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
+
+static uint32_t flushes;	/* by fsync(), of this process … */
+static uint32_t flush_that_fails;	/* … and which of them */
+
+/* In place of the C library's. */
+int fsync(int fd)
+{
+	if (++flushes != flush_that_fails)
+		return (int)syscall(SYS_fsync, fd);
+	errno = EIO;
+	return -1;
+}
 
 /* What the processes of a case share; all of it atomic. */
 typedef struct {
@@ -27,6 +40,7 @@ typedef struct {
 	weft_time ended_at, killed_at, answered_at;
 	int err, cause;
 	bool held, kept, unstored;
+	uint32_t flushes;	/* of who played last */
 	uint64_t token, commands;
 	pid_t leader, child;
 } board;
@@ -110,6 +124,7 @@ static void play(void *arg)
 	b->token = info.token;
 	CHECK(!info.answered || bytes.size == a->size + sizeof(uint32_t));
 	weft_bytes_release(&bytes);
+	b->flushes = flushes;
 	weft_atomic_add(&b->answered, 1, acq_rel);
 	weft_fleet_close(f);
 }
@@ -767,6 +782,36 @@ TEST(fleet_close_waits_for_what_a_call_begins_that_all_have_left)
 }
 
 /* ---- the machine's part ---- */
+
+/* Play with this flush failing; false: it did not come to that. */
+static bool play_with_bad_flush(actor *a, uint32_t nth)
+{
+	flush_that_fails = nth;
+	CHECK_EQ(process_join(process_start(play, a)), 0);
+	flush_that_fails = 0;
+	return a->board->flushes >= nth;
+}
+
+TEST(fleet_once_is_kept_though_a_flush_fails_for_a_while)
+{
+	for (uint32_t nth = 1;; nth++) {
+		actor a = begin();
+		bool failed;
+
+		a.call.mode = WEFT_FLEET_ONCE;
+		a.options.lease = WEFT_MINUTE;	/* for as long it tries */
+		a.size = 10000;
+		failed = play_with_bad_flush(&a, nth);
+		CHECK(a.board->err == 0 && !a.board->unstored);
+		CHECK_EQ(process_join(process_start(play, &a)), 0);
+		CHECK(a.board->err == 0 && a.board->kept);
+		CHECK_EQ(a.board->begun, 1);
+		place_remove();
+		if (!failed)
+			break;
+		CHECK_LT(nth, 10);
+	}
+}
 
 /* A mount name space, where a place can be made small; or skip. */
 static void private_mounts(void)

@@ -30,6 +30,7 @@ typedef weft__dir_stored stored;
 typedef struct {
 	int fd;		/* of the record: locked */
 	bool once;
+	stored before;	/* the result that was there */
 	record record;	/* as this leader wrote it last */
 } dir_lease;
 
@@ -388,6 +389,7 @@ static int lead(look *l, bool spare)
 	if (lease == NULL)
 		return -ENOMEM;
 	lease->record = l->record;
+	lease->before = l->record.head.result;
 	write_claim(l, &lease->record);
 	if (spare)
 		l->a->result = weft__dir_load(l->d, l->ask->id.hex, &l->record);
@@ -622,14 +624,13 @@ static void end_lease(weft__fleet_lease *lease, int shard)
 	free_lease(lease);
 }
 
-/* With the shard locked; err: of what came before. Returns what to return. */
+/* With the shard locked. Where it fails it is called again, with its own result there. */
 static int publish(weft__dir *d, weft__fleet_lease *lease, const stored *s,
 		   const char *temp)
 {
 	dir_lease *own = lease_of(lease);
 	weft__dir_head *h = &own->record.head;
 	const char *name = lease->ask->id.hex;
-	stored old = h->result;
 	int err;
 
 	if (temp != NULL &&
@@ -654,7 +655,7 @@ static int publish(weft__dir *d, weft__fleet_lease *lease, const stored *s,
 	}
 	weft__fleet_step("dir-done");
 	if (err == 0)
-		drop_result(d, name, &old);
+		drop_result(d, name, &own->before);
 	return err;
 }
 
