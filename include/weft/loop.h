@@ -66,8 +66,8 @@ WEFT_API int weft_loop_init(weft_loop *l) WEFT_PRIV_WARN_UNUSED;
 WEFT_API void weft_loop_fini(weft_loop *l);
 
 /*
- * The descriptor that is readable (POLLIN) while there is something for a step
- * to do. To be watched only: weft_loop_step() reads it.
+ * The descriptor that is readable (POLLIN, by level) while there is something
+ * for a step to do. To be watched only: weft_loop_step() reads it.
  */
 WEFT_API int weft_loop_fd(const weft_loop *l);
 

@@ -3,11 +3,13 @@
  * The door: a list of calls, each on the stack of who waits for it, and an
  * eventfd.
  *
- * L1  The descriptor is readable whenever the list is not empty and no step is
- *     between clearing it and taking the list: who finds the list empty and adds
- *     to it signals after that; a step clears before it takes.
- *     Tempting and wrong: to take first and to clear after. A call that came
- *     between has signalled, and its signal is cleared.
+ * L1  While the list is not locked the descriptor is readable exactly if it is not
+ *     empty: who adds to an empty one signals, and who takes the last call out
+ *     clears, both under the lock.
+ *     Tempting and wrong: to clear at the begin of a step, and to signal at its
+ *     end if something is left. A function that the step calls may run the loop,
+ *     for a dialog, and poll for the call that closes it: that one is in the
+ *     list, and nothing tells of it.
  * L2  A call is begun by taking it out of the list, under the lock. Who gives up
  *     takes it out itself; so it is either made, and waited for, or not.
  * L3  The step touches a call for the last time when it sets ended, under the
@@ -82,12 +84,21 @@ int weft_loop_fd(const weft_loop *l)
 
 /* ---- the loop's side ---- */
 
+/* With the list locked, after a call was taken out of it: L1. */
+static void clear_if_empty(weft_loop *l)
+{
+	if (weft__list_empty(&l->priv_calls))
+		weft__event_clear(l->priv_fd);
+}
+
 static call *take(weft_loop *l)
 {
 	weft__link *link;
 
 	weft__lock_take(lock_of(l));
 	link = weft__list_pop(&l->priv_calls); /* L2 */
+	if (link != NULL)
+		clear_if_empty(l);
 	weft__lock_drop(lock_of(l));
 	return link != NULL ? weft__container(link, call, link) : NULL;
 }
@@ -112,7 +123,7 @@ static void make(call *c)
 	c->outcome = weft__try(c->fn, c->arg, &c->panic);
 }
 
-/* As many as there are now: those that come meanwhile have signalled. */
+/* As many as there are now. */
 static size_t count_calls(weft_loop *l)
 {
 	size_t count = 0;
@@ -134,13 +145,7 @@ typedef struct {
 /* L4; what is left is for the next one. */
 static void step_over(const step *s)
 {
-	weft_loop *l = s->loop;
-
-	weft_atomic_store(&l->priv_stepper, s->outer, relaxed);
-	weft__lock_take(lock_of(l));
-	if (!weft__list_empty(&l->priv_calls))
-		weft__event_signal(l->priv_fd);
-	weft__lock_drop(lock_of(l));
+	weft_atomic_store(&s->loop->priv_stepper, s->outer, relaxed);
 }
 
 int weft_loop_step(weft_loop *l)
@@ -152,7 +157,6 @@ int weft_loop_step(weft_loop *l)
 	check_not_copied(l);
 	__attribute__((cleanup(step_over), unused)) step s = {
 		l, weft_atomic_load(&l->priv_stepper, relaxed)};
-	weft__event_clear(l->priv_fd); /* L1 */
 	count = count_calls(l);
 	weft_atomic_store(&l->priv_stepper, weft__flow_mark(), relaxed);
 	for (; count > 0 && (c = take(l)) != NULL; count--, made++)
@@ -180,8 +184,10 @@ static bool take_back(weft_loop *l, call *c)
 
 	weft__lock_take(lock_of(l));
 	waiting = weft__list_linked(&c->link);
-	if (waiting)
+	if (waiting) {
 		weft__list_remove(&c->link);
+		clear_if_empty(l);
+	}
 	weft__lock_drop(lock_of(l));
 	return waiting;
 }

@@ -207,6 +207,49 @@ TEST_FLAVOURS(loop_function_may_step_and_call_again)
 	weft_loop_fini(&s.loop);
 }
 
+static void close_dialog(void *arg)
+{
+	((scene *)arg)->stop = true;
+}
+
+static void call_to_close(void *arg)
+{
+	CHECK_EQ(weft_loop_call(&((scene *)arg)->loop, close_dialog, arg), 0);
+}
+
+static void run_dialog(void *arg)
+{
+	scene *s = arg;
+	struct pollfd p = {.fd = weft_loop_fd(&s->loop), .events = POLLIN};
+
+	while (!s->stop) {
+		CHECK_EQ(poll(&p, 1, 10000), 1);
+		CHECK_EQ(weft_loop_step(&s->loop), 1);
+	}
+	CHECK(!readable(s));
+}
+
+static void call_dialog(void *arg)
+{
+	CHECK_EQ(weft_loop_call(&((scene *)arg)->loop, run_dialog, arg), 0);
+}
+
+/* Both were handed over before the step: the one that waits is to be heard of. */
+TEST_FLAVOURS(loop_function_may_poll_for_a_call_that_is_there_already)
+{
+	scene s = {.done = 0};
+
+	CHECK_EQ(weft_loop_init(&s.loop), 0);
+	test_start(call_dialog, &s);
+	test_until(waiting(&s) == 1);
+	test_start(call_to_close, &s);
+	test_until(waiting(&s) == 2);
+	CHECK_EQ(weft_loop_step(&s.loop), 1);
+	CHECK(s.stop);
+	test_join_all();
+	weft_loop_fini(&s.loop);
+}
+
 /* ---- giving up ---- */
 
 TEST_FLAVOURS(loop_call_ctx_gives_up_what_has_not_begun)
@@ -217,6 +260,7 @@ TEST_FLAVOURS(loop_call_ctx_gives_up_what_has_not_begun)
 	CHECK_EQ(weft_loop_init(&s.loop), 0);
 	weft_ctx_init_timeout(&soon, NULL, WEFT_MS(2));
 	CHECK_EQ(weft_loop_call_ctx(&s.loop, &soon, count, &s), -ETIMEDOUT);
+	CHECK(!readable(&s));
 	CHECK_EQ(weft_loop_step(&s.loop), 0);
 	CHECK_EQ(s.calls, 0);
 	weft_ctx_fini(&soon);
