@@ -251,12 +251,15 @@ enum {
 		}                                                              \
 	}
 
-/* Send the value at ptr on ch. If ch is closed and this is chosen, it panics. */
-#define WEFT_CASE_SEND(ch, ptr)                                                \
-	WEFT_PRIV_CASE(WEFT_PRIV_CASE_SEND, ch, ptr, NULL, NULL)
-/* Receive from ch into the memory at ptr. */
-#define WEFT_CASE_RECV(ch, ptr)                                                \
-	WEFT_PRIV_CASE(WEFT_PRIV_CASE_RECV, ch, NULL, ptr, NULL)
+/*
+ * WEFT_CASE_SEND(ch, ptr): send the value at ptr on ch. If ch is closed and this
+ * is chosen, it panics.
+ */
+#define WEFT_CASE_SEND(ch, ...)                                                \
+	WEFT_PRIV_CASE(WEFT_PRIV_CASE_SEND, ch, (__VA_ARGS__), NULL, NULL)
+/* WEFT_CASE_RECV(ch, ptr): receive from ch into the memory at ptr. */
+#define WEFT_CASE_RECV(ch, ...)                                                \
+	WEFT_PRIV_CASE(WEFT_PRIV_CASE_RECV, ch, NULL, (__VA_ARGS__), NULL)
 /*
  * ctx is done; see weft_ctx_err() for how. While a select waits, each of these
  * takes up to 500 bytes of the caller's stack: a task's has room for 300. Give
@@ -300,36 +303,48 @@ WEFT_API int weft_select_ctx(weft_case *cases, weft_ctx *ctx,
 WEFT_END
 
 #ifdef WEFT_DEBUG
-/* Private: the cases, after a look at their channels. */
-__attribute__((unused)) static inline weft_case *
-weft_priv_used_by(weft_case *cases, int n)
+/* Private: the two, after a look at the channels of the cases. */
+__attribute__((unused)) static inline void
+weft_priv_used_by(const weft_case *cases, int n)
 {
 	for (int i = 0; i < n; i++)
 		weft_debug_used(cases[i].priv_chan, sizeof(weft_chan),
 				"weft_chan");
-	return cases;
 }
 
-#define weft_chan_init(o, elem_size, capacity)                                 \
-	weft_chan_init(WEFT_PRIV_FRESH(weft_chan, o), elem_size, capacity)
+__attribute__((unused)) static inline int
+weft_priv_select_used(weft_case *cases, int n)
+{
+	weft_priv_used_by(cases, n);
+	return weft_select(cases, n);
+}
+
+__attribute__((unused, warn_unused_result)) static inline int
+weft_priv_select_used_ctx(weft_case *cases, weft_ctx *ctx, int n)
+{
+	weft_priv_used_by(cases, n);
+	return weft_select_ctx(cases, ctx, n);
+}
+
+#define weft_chan_init(o, ...)                                                 \
+	weft_chan_init(WEFT_PRIV_FRESH(weft_chan, o), __VA_ARGS__)
 #define weft_chan_fini(o) weft_chan_fini(WEFT_PRIV_USED(weft_chan, o))
-#define weft_chan_send(o, elem)                                                \
-	weft_chan_send(WEFT_PRIV_USED(weft_chan, o), elem)
-#define weft_chan_send_ctx(o, ctx, elem)                                       \
-	weft_chan_send_ctx(WEFT_PRIV_USED(weft_chan, o), ctx, elem)
-#define weft_chan_recv(o, elem)                                                \
-	weft_chan_recv(WEFT_PRIV_USED(weft_chan, o), elem)
-#define weft_chan_recv_ctx(o, ctx, elem)                                       \
-	weft_chan_recv_ctx(WEFT_PRIV_USED(weft_chan, o), ctx, elem)
-#define weft_chan_try_send(o, elem)                                            \
-	weft_chan_try_send(WEFT_PRIV_USED(weft_chan, o), elem)
-#define weft_chan_try_recv(o, elem)                                            \
-	weft_chan_try_recv(WEFT_PRIV_USED(weft_chan, o), elem)
+#define weft_chan_send(o, ...)                                                 \
+	weft_chan_send(WEFT_PRIV_USED(weft_chan, o), __VA_ARGS__)
+#define weft_chan_send_ctx(o, ...)                                             \
+	weft_chan_send_ctx(WEFT_PRIV_USED(weft_chan, o), __VA_ARGS__)
+#define weft_chan_recv(o, ...)                                                 \
+	weft_chan_recv(WEFT_PRIV_USED(weft_chan, o), __VA_ARGS__)
+#define weft_chan_recv_ctx(o, ...)                                             \
+	weft_chan_recv_ctx(WEFT_PRIV_USED(weft_chan, o), __VA_ARGS__)
+#define weft_chan_try_send(o, ...)                                             \
+	weft_chan_try_send(WEFT_PRIV_USED(weft_chan, o), __VA_ARGS__)
+#define weft_chan_try_recv(o, ...)                                             \
+	weft_chan_try_recv(WEFT_PRIV_USED(weft_chan, o), __VA_ARGS__)
 #define weft_chan_close(o) weft_chan_close(WEFT_PRIV_USED(weft_chan, o))
 #define weft_chan_len(o) weft_chan_len(WEFT_PRIV_USED(weft_chan, o))
-#define weft_select(cases, n) weft_select(weft_priv_used_by(cases, n), n)
-#define weft_select_ctx(cases, ctx, n)                                         \
-	weft_select_ctx(weft_priv_used_by(cases, n), ctx, n)
+#define weft_select(...) weft_priv_select_used(__VA_ARGS__)
+#define weft_select_ctx(...) weft_priv_select_used_ctx(__VA_ARGS__)
 #endif
 
 #endif

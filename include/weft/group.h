@@ -294,39 +294,37 @@ WEFT_API int weft_group_wait_ctx(weft_group *g,
 WEFT_END
 
 #ifdef WEFT_DEBUG
-#define weft_group_init(o, parent)                                             \
-	weft_group_init(WEFT_PRIV_FRESH(weft_group, o), parent)
+#define weft_group_init(o, ...)                                                \
+	weft_group_init(WEFT_PRIV_FRESH(weft_group, o), __VA_ARGS__)
 #define weft_group_ctx(o) weft_group_ctx(WEFT_PRIV_USED(weft_group, o))
-#define weft_group_set_limit(o, n)                                             \
-	weft_group_set_limit(WEFT_PRIV_USED(weft_group, o), n)
-#define weft_group_set_panic(o, policy)                                        \
-	weft_group_set_panic(WEFT_PRIV_USED(weft_group, o), policy)
-#define weft_group_panic(o, info)                                              \
-	weft_group_panic(WEFT_PRIV_USED(weft_group, o), info)
-#define weft_group_set_errors(o, errors, most)                                 \
-	weft_group_set_errors(WEFT_PRIV_USED(weft_group, o), errors, most)
+#define weft_group_set_limit(o, ...)                                           \
+	weft_group_set_limit(WEFT_PRIV_USED(weft_group, o), __VA_ARGS__)
+#define weft_group_set_panic(o, ...)                                           \
+	weft_group_set_panic(WEFT_PRIV_USED(weft_group, o), __VA_ARGS__)
+#define weft_group_panic(o, ...)                                               \
+	weft_group_panic(WEFT_PRIV_USED(weft_group, o), __VA_ARGS__)
+#define weft_group_set_errors(o, ...)                                          \
+	weft_group_set_errors(WEFT_PRIV_USED(weft_group, o), __VA_ARGS__)
 #define weft_group_error_count(o)                                              \
 	weft_group_error_count(WEFT_PRIV_USED(weft_group, o))
 #define weft_group_fini(o) weft_group_fini(WEFT_PRIV_USED(weft_group, o))
-#define weft_group_go(o, fn, arg)                                              \
-	weft_group_go(WEFT_PRIV_USED(weft_group, o), fn, arg)
-#define weft_group_go_copy(o, fn, arg, size)                                   \
-	weft_group_go_copy(WEFT_PRIV_USED(weft_group, o), fn, arg, size)
-#define weft_group_go_into(o, fn, arg, value)                                  \
-	weft_group_go_into(WEFT_PRIV_USED(weft_group, o), fn, arg, value)
-#define weft_group_try_go(o, fn, arg)                                          \
-	weft_group_try_go(WEFT_PRIV_USED(weft_group, o), fn, arg)
-#define weft_group_go_ctx(o, ctx, fn, arg)                                     \
-	weft_group_go_ctx(WEFT_PRIV_USED(weft_group, o), ctx, fn, arg)
-#define weft_group_go_copy_ctx(o, ctx, fn, arg, size)                          \
-	weft_group_go_copy_ctx(WEFT_PRIV_USED(weft_group, o), ctx, fn, arg,    \
-			       size)
-#define weft_group_go_into_ctx(o, ctx, fn, arg, value)                         \
-	weft_group_go_into_ctx(WEFT_PRIV_USED(weft_group, o), ctx, fn, arg,    \
-			       value)
+#define weft_group_go(o, ...)                                                  \
+	weft_group_go(WEFT_PRIV_USED(weft_group, o), __VA_ARGS__)
+#define weft_group_go_copy(o, ...)                                             \
+	weft_group_go_copy(WEFT_PRIV_USED(weft_group, o), __VA_ARGS__)
+#define weft_group_go_into(o, ...)                                             \
+	weft_group_go_into(WEFT_PRIV_USED(weft_group, o), __VA_ARGS__)
+#define weft_group_try_go(o, ...)                                              \
+	weft_group_try_go(WEFT_PRIV_USED(weft_group, o), __VA_ARGS__)
+#define weft_group_go_ctx(o, ...)                                              \
+	weft_group_go_ctx(WEFT_PRIV_USED(weft_group, o), __VA_ARGS__)
+#define weft_group_go_copy_ctx(o, ...)                                         \
+	weft_group_go_copy_ctx(WEFT_PRIV_USED(weft_group, o), __VA_ARGS__)
+#define weft_group_go_into_ctx(o, ...)                                         \
+	weft_group_go_into_ctx(WEFT_PRIV_USED(weft_group, o), __VA_ARGS__)
 #define weft_group_wait(o) weft_group_wait(WEFT_PRIV_USED(weft_group, o))
-#define weft_group_wait_ctx(o, ctx)                                            \
-	weft_group_wait_ctx(WEFT_PRIV_USED(weft_group, o), ctx)
+#define weft_group_wait_ctx(o, ...)                                            \
+	weft_group_wait_ctx(WEFT_PRIV_USED(weft_group, o), __VA_ARGS__)
 #endif
 
 #endif

@@ -147,8 +147,8 @@ WEFT_END
 #define weft_mutex_try_lock(o)                                                 \
 	weft_mutex_try_lock(WEFT_PRIV_USED(weft_mutex, o))
 #define weft_mutex_lock(o) weft_mutex_lock(WEFT_PRIV_USED(weft_mutex, o))
-#define weft_mutex_lock_ctx(o, ctx)                                            \
-	weft_mutex_lock_ctx(WEFT_PRIV_USED(weft_mutex, o), ctx)
+#define weft_mutex_lock_ctx(o, ...)                                            \
+	weft_mutex_lock_ctx(WEFT_PRIV_USED(weft_mutex, o), __VA_ARGS__)
 #define weft_mutex_unlock(o) weft_mutex_unlock(WEFT_PRIV_USED(weft_mutex, o))
 #define weft_mutex_locker(o) weft_mutex_locker(WEFT_PRIV_USED(weft_mutex, o))
 #endif

@@ -474,34 +474,34 @@ weft_once_value_call_ctx(weft_once_value *v, weft_ctx *ctx, void **value)
 WEFT_END
 
 #ifdef WEFT_DEBUG
-#define weft_once_func_init(o, fn, arg)                                        \
-	weft_once_func_init(WEFT_PRIV_FRESH(weft_once_func, o), fn, arg)
-#define weft_once_func_init_drop(o, fn, arg, drop)                             \
-	weft_once_func_init_drop(WEFT_PRIV_FRESH(weft_once_func, o), fn, arg, drop)
-#define weft_once_value_init(o, fn, arg)                                       \
-	weft_once_value_init(WEFT_PRIV_FRESH(weft_once_value, o), fn, arg)
-#define weft_once_value_init_drop(o, fn, arg, drop)                            \
-	weft_once_value_init_drop(WEFT_PRIV_FRESH(weft_once_value, o), fn, arg, drop)
-#define weft_once_do(o, fn, arg)                                               \
-	weft_once_do(WEFT_PRIV_USED(weft_once, o), fn, arg)
-#define weft_once_do_ctx(o, ctx, fn, arg)                                      \
-	weft_once_do_ctx(WEFT_PRIV_USED(weft_once, o), ctx, fn, arg)
-#define weft_once_try(o, fn, arg)                                              \
-	weft_once_try(WEFT_PRIV_USED(weft_once, o), fn, arg)
-#define weft_once_try_ctx(o, ctx, fn, arg)                                     \
-	weft_once_try_ctx(WEFT_PRIV_USED(weft_once, o), ctx, fn, arg)
+#define weft_once_func_init(o, ...)                                            \
+	weft_once_func_init(WEFT_PRIV_FRESH(weft_once_func, o), __VA_ARGS__)
+#define weft_once_func_init_drop(o, ...)                                       \
+	weft_once_func_init_drop(WEFT_PRIV_FRESH(weft_once_func, o), __VA_ARGS__)
+#define weft_once_value_init(o, ...)                                           \
+	weft_once_value_init(WEFT_PRIV_FRESH(weft_once_value, o), __VA_ARGS__)
+#define weft_once_value_init_drop(o, ...)                                      \
+	weft_once_value_init_drop(WEFT_PRIV_FRESH(weft_once_value, o), __VA_ARGS__)
+#define weft_once_do(o, ...)                                                   \
+	weft_once_do(WEFT_PRIV_USED(weft_once, o), __VA_ARGS__)
+#define weft_once_do_ctx(o, ...)                                               \
+	weft_once_do_ctx(WEFT_PRIV_USED(weft_once, o), __VA_ARGS__)
+#define weft_once_try(o, ...)                                                  \
+	weft_once_try(WEFT_PRIV_USED(weft_once, o), __VA_ARGS__)
+#define weft_once_try_ctx(o, ...)                                              \
+	weft_once_try_ctx(WEFT_PRIV_USED(weft_once, o), __VA_ARGS__)
 #define weft_once_func_fini(o)                                                 \
 	weft_once_func_fini(WEFT_PRIV_USED(weft_once_func, o))
 #define weft_once_func_call(o)                                                 \
 	weft_once_func_call(WEFT_PRIV_USED(weft_once_func, o))
-#define weft_once_func_call_ctx(o, ctx)                                        \
-	weft_once_func_call_ctx(WEFT_PRIV_USED(weft_once_func, o), ctx)
+#define weft_once_func_call_ctx(o, ...)                                        \
+	weft_once_func_call_ctx(WEFT_PRIV_USED(weft_once_func, o), __VA_ARGS__)
 #define weft_once_value_fini(o)                                                \
 	weft_once_value_fini(WEFT_PRIV_USED(weft_once_value, o))
 #define weft_once_value_call(o)                                                \
 	weft_once_value_call(WEFT_PRIV_USED(weft_once_value, o))
-#define weft_once_value_call_ctx(o, ctx, value)                                \
-	weft_once_value_call_ctx(WEFT_PRIV_USED(weft_once_value, o), ctx, value)
+#define weft_once_value_call_ctx(o, ...)                                       \
+	weft_once_value_call_ctx(WEFT_PRIV_USED(weft_once_value, o), __VA_ARGS__)
 #endif
 
 #endif

@@ -143,14 +143,15 @@ WEFT_API void weft_defer_end(weft_defer *d);
 			weft_defer_begin(&name)
 
 /*
- * Run fn(arg) at the end of the scope that this stands in, however it ends: by
- * its closing brace, return, goto or break, by a panic or by an exit. The last
- * one is run first. A statement of its own, in a block.
+ * WEFT_DEFER(fn, arg): run fn(arg) at the end of the scope that this stands in,
+ * however it ends: by its closing brace, return, goto or break, by a panic or by
+ * an exit. The last one is run first. A statement of its own, in a block.
  *
  * Context   a task or a plain thread; switches tasks where fn does.
  */
-#define WEFT_DEFER(fn, arg)                                                    \
-	WEFT_PRIV_DEFER(WEFT_PRIV_JOIN(priv_defer_, __COUNTER__), fn, arg)
+#define WEFT_DEFER(fn, ...)                                                    \
+	WEFT_PRIV_DEFER(WEFT_PRIV_JOIN(priv_defer_, __COUNTER__), fn,          \
+			(__VA_ARGS__))
 
 WEFT_END
 

@@ -247,16 +247,16 @@ WEFT_END
 #define weft_rwmutex_try_lock(o)                                               \
 	weft_rwmutex_try_lock(WEFT_PRIV_USED(weft_rwmutex, o))
 #define weft_rwmutex_lock(o) weft_rwmutex_lock(WEFT_PRIV_USED(weft_rwmutex, o))
-#define weft_rwmutex_lock_ctx(o, ctx)                                          \
-	weft_rwmutex_lock_ctx(WEFT_PRIV_USED(weft_rwmutex, o), ctx)
+#define weft_rwmutex_lock_ctx(o, ...)                                          \
+	weft_rwmutex_lock_ctx(WEFT_PRIV_USED(weft_rwmutex, o), __VA_ARGS__)
 #define weft_rwmutex_unlock(o)                                                 \
 	weft_rwmutex_unlock(WEFT_PRIV_USED(weft_rwmutex, o))
 #define weft_rwmutex_try_rlock(o)                                              \
 	weft_rwmutex_try_rlock(WEFT_PRIV_USED(weft_rwmutex, o))
 #define weft_rwmutex_rlock(o)                                                  \
 	weft_rwmutex_rlock(WEFT_PRIV_USED(weft_rwmutex, o))
-#define weft_rwmutex_rlock_ctx(o, ctx)                                         \
-	weft_rwmutex_rlock_ctx(WEFT_PRIV_USED(weft_rwmutex, o), ctx)
+#define weft_rwmutex_rlock_ctx(o, ...)                                         \
+	weft_rwmutex_rlock_ctx(WEFT_PRIV_USED(weft_rwmutex, o), __VA_ARGS__)
 #define weft_rwmutex_runlock(o)                                                \
 	weft_rwmutex_runlock(WEFT_PRIV_USED(weft_rwmutex, o))
 #define weft_rwmutex_locker(o)                                                 \

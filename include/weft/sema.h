@@ -165,15 +165,16 @@ WEFT_PRIV_INLINE void weft_sema_release(weft_sema *s, long n)
 WEFT_END
 
 #ifdef WEFT_DEBUG
-#define weft_sema_init(o, n) weft_sema_init(WEFT_PRIV_FRESH(weft_sema, o), n)
-#define weft_sema_acquire(o, n)                                                \
-	weft_sema_acquire(WEFT_PRIV_USED(weft_sema, o), n)
-#define weft_sema_acquire_ctx(o, ctx, n)                                       \
-	weft_sema_acquire_ctx(WEFT_PRIV_USED(weft_sema, o), ctx, n)
-#define weft_sema_try_acquire(o, n)                                            \
-	weft_sema_try_acquire(WEFT_PRIV_USED(weft_sema, o), n)
-#define weft_sema_release(o, n)                                                \
-	weft_sema_release(WEFT_PRIV_USED(weft_sema, o), n)
+#define weft_sema_init(o, ...)                                                 \
+	weft_sema_init(WEFT_PRIV_FRESH(weft_sema, o), __VA_ARGS__)
+#define weft_sema_acquire(o, ...)                                              \
+	weft_sema_acquire(WEFT_PRIV_USED(weft_sema, o), __VA_ARGS__)
+#define weft_sema_acquire_ctx(o, ...)                                          \
+	weft_sema_acquire_ctx(WEFT_PRIV_USED(weft_sema, o), __VA_ARGS__)
+#define weft_sema_try_acquire(o, ...)                                          \
+	weft_sema_try_acquire(WEFT_PRIV_USED(weft_sema, o), __VA_ARGS__)
+#define weft_sema_release(o, ...)                                              \
+	weft_sema_release(WEFT_PRIV_USED(weft_sema, o), __VA_ARGS__)
 #endif
 
 #endif

@@ -139,16 +139,16 @@ WEFT_API int weft_waitgroup_go(weft_waitgroup *wg, weft_fn fn,
 WEFT_END
 
 #ifdef WEFT_DEBUG
-#define weft_waitgroup_add(o, delta)                                           \
-	weft_waitgroup_add(WEFT_PRIV_USED(weft_waitgroup, o), delta)
+#define weft_waitgroup_add(o, ...)                                             \
+	weft_waitgroup_add(WEFT_PRIV_USED(weft_waitgroup, o), __VA_ARGS__)
 #define weft_waitgroup_done(o)                                                 \
 	weft_waitgroup_done(WEFT_PRIV_USED(weft_waitgroup, o))
 #define weft_waitgroup_wait(o)                                                 \
 	weft_waitgroup_wait(WEFT_PRIV_USED(weft_waitgroup, o))
-#define weft_waitgroup_wait_ctx(o, ctx)                                        \
-	weft_waitgroup_wait_ctx(WEFT_PRIV_USED(weft_waitgroup, o), ctx)
-#define weft_waitgroup_go(o, fn, arg)                                          \
-	weft_waitgroup_go(WEFT_PRIV_USED(weft_waitgroup, o), fn, arg)
+#define weft_waitgroup_wait_ctx(o, ...)                                        \
+	weft_waitgroup_wait_ctx(WEFT_PRIV_USED(weft_waitgroup, o), __VA_ARGS__)
+#define weft_waitgroup_go(o, ...)                                              \
+	weft_waitgroup_go(WEFT_PRIV_USED(weft_waitgroup, o), __VA_ARGS__)
 #endif
 
 #endif

@@ -5,7 +5,10 @@
 
 #include "test.h"
 
+#include <weft/chan.h>
 #include <weft/debug.h>
+#include <weft/group.h>
+#include <weft/panic.h>
 #include <weft/waitgroup.h>
 
 #include <stdio.h>
@@ -71,4 +74,51 @@ TEST(debug_says_nothing_of_tasks_that_may)
 	CHECK_EQ(lseek(fileno(file), 0, SEEK_END), 0);
 	fclose(file);
 	close(saved);
+}
+
+typedef struct {
+	int x, y;
+} point;
+
+static int take_point(weft_ctx *ctx, void *arg)
+{
+	(void)ctx;
+	return ((point *)arg)->x + ((point *)arg)->y - 11;
+}
+
+static void add_point(void *arg)
+{
+	point *sum = ((point **)arg)[0], *p = ((point **)arg)[1];
+
+	sum->x += p->x;
+	sum->y += p->y;
+}
+
+/* The commas in a compound literal's braces part the arguments of a macro. */
+TEST(calls_take_compound_literals)
+{
+	point p, sum = {0, 0};
+	weft_group g = {0};
+	weft_chan c;
+	int n = 2;
+
+	CHECK_EQ(weft_chan_init(&c, sizeof(point), 3), 0);
+	weft_chan_send(&c, &(point){1, 2});
+	CHECK(weft_chan_try_send(&c, &(point){3, 4}));
+	CHECK_EQ(weft_select((weft_case[]){
+				     WEFT_CASE_SEND(&c, &(point){5, 6}),
+				     WEFT_CASE_DEFAULT,
+			     }, n++),
+		 0);
+	CHECK_EQ(n, 3);
+	CHECK_EQ(weft_select((weft_case[]){WEFT_CASE_RECV(&c, &p)}, 1), 0);
+	CHECK_EQ(p.x + p.y, 3);
+	CHECK_EQ(weft_chan_len(&c), 2);
+	weft_chan_fini(&c);
+	weft_group_go_copy(&g, take_point, &(point){5, 6}, sizeof(point));
+	CHECK_EQ(weft_group_wait(&g), 0);
+	{
+		WEFT_DEFER(add_point, (void *[]){&sum, &(point){7, 8}});
+	}
+	CHECK_EQ(sum.x + sum.y, 15);
 }
