@@ -18,11 +18,13 @@ enum { KEPT_PER_SHARD = 16 };
 
 /*
  * The keys of the hash, one set for the process: drawn before the first table
- * can be seen, never changed after.
+ * can be seen, never changed after. So is the number of CPUs, which the kernel
+ * tells in files.
  */
 static struct {
 	weft__lock lock;
 	bool drawn;
+	uint32_t cpus;
 	bool has_aes;
 	weft__aes_keys aes;
 	uint64_t sip[2];	/* where the CPU has none */
@@ -35,6 +37,7 @@ static void draw_secret(void)
 		secret.has_aes = weft__aes_is_there();
 		weft__random_bytes(&secret.aes, sizeof secret.aes);
 		weft__random_bytes(secret.sip, sizeof secret.sip);
+		secret.cpus = (uint32_t)weft__cpu_count();
 	}
 	secret.drawn = true;
 	weft__lock_drop(&secret.lock);
@@ -47,9 +50,10 @@ uint64_t weft__flight_hash(const void *key, size_t key_bytes)
 	return weft__siphash(secret.sip, key, key_bytes);
 }
 
+/* After the keys are drawn. */
 static uint32_t shard_count(size_t kept_most)
 {
-	uint32_t wanted = (uint32_t)weft__cpu_count() * SHARDS_PER_CPU;
+	uint32_t wanted = secret.cpus * SHARDS_PER_CPU;
 	uint32_t count = SHARDS_PER_CPU;
 
 	while (count < wanted && count < SHARDS_MAX)
@@ -70,17 +74,21 @@ static void shard_init(weft__flight_shard *s, size_t kept_most)
 
 weft__flight_table *weft__flight_table_new(size_t kept_most)
 {
-	uint32_t count = shard_count(kept_most);
-	size_t size = sizeof(weft__flight_table) +
-		      count * sizeof(weft__flight_shard);
-	void *block = weft__alloc_zeroed(1, size + WEFT__CACHE_LINE - 1);
-	uintptr_t aligned = ((uintptr_t)block + WEFT__CACHE_LINE - 1) &
-			    ~(uintptr_t)(WEFT__CACHE_LINE - 1);
-	weft__flight_table *t = (weft__flight_table *)aligned;
+	uint32_t count;
+	size_t size;
+	uintptr_t aligned;
+	weft__flight_table *t;
+	void *block;
 
+	draw_secret();
+	count = shard_count(kept_most);
+	size = sizeof(weft__flight_table) + count * sizeof(weft__flight_shard);
+	block = weft__alloc_zeroed(1, size + WEFT__CACHE_LINE - 1);
 	if (block == NULL)
 		return NULL;
-	draw_secret();
+	aligned = ((uintptr_t)block + WEFT__CACHE_LINE - 1) &
+		  ~(uintptr_t)(WEFT__CACHE_LINE - 1);
+	t = (weft__flight_table *)aligned;
 	t->block = block;
 	t->shard_mask = count - 1;
 	for (uint32_t i = 0; i < count; i++)

@@ -9,9 +9,14 @@
 #include <weft/waitgroup.h>
 
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
 enum { CROWD = 12 };
 
@@ -1099,4 +1104,40 @@ TEST_TRAP(flight_fini_while_callers_wait, "flight: fini while callers wait")
 	weft_flight f = {0};
 
 	weft_flight_do(&f, some_key(), finish_flight, &f);
+}
+
+/* From now on this thread dies, and all others, where it asks which CPUs it may use. */
+static void forbid_to_count_cpus(void)
+{
+	struct sock_filter steps[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sched_getaffinity, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = {4, steps};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
+		test_skip("system calls cannot be filtered here");
+}
+
+static void call_a_new_flight(void)
+{
+	weft_flight f = {0};
+	job j = {.err = -EIO};
+	weft_result r = weft_flight_do(&f, some_key(), run_job, &j);
+
+	CHECK_EQ(r.err, -EIO);
+	weft_result_release(&r);
+	weft_flight_fini(&f);
+}
+
+/* It reads files for that: so flights would be dear that live for a few calls. */
+TEST(flight_does_not_count_the_cpus_again_for_each_flight)
+{
+	call_a_new_flight();
+	forbid_to_count_cpus();
+	call_a_new_flight();
 }
