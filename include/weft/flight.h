@@ -303,8 +303,9 @@ WEFT_API void weft_flight_count(weft_flight *f, weft_flight_counters *counters);
  * wait for it already, and its result is not kept. Without a call for the key
  * this does nothing.
  *
- * Context   a task or a plain thread, the key's function included; never
- *           switches tasks.
+ * Context   a task or a plain thread, the key's function included. Calls drop
+ *           for a result that was kept, which may switch tasks; nothing else
+ *           here does.
  * Order     what happened before this call happens before the function of any
  *           call that is started for the key later.
  */

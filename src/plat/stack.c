@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -44,9 +45,22 @@ static struct {
 	bool no_guard_advice;	/* the kernel is older than 6.13, or none */
 } state;
 
+/* Where the process is limited, its own memory comes out of the same limit. */
+static bool is_too_much(size_t size)
+{
+	struct rlimit limit;
+
+	return size > REGION_BYTES_MIN &&
+	       getrlimit(RLIMIT_AS, &limit) == 0 && size > limit.rlim_cur / 2;
+}
+
 static bool reserve(void)
 {
-	for (size_t size = REGION_BYTES; size >= REGION_BYTES_MIN; size /= 2) {
+	size_t size = REGION_BYTES;
+
+	while (is_too_much(size))
+		size /= 2;
+	for (; size >= REGION_BYTES_MIN; size /= 2) {
 		/* Room to align the base, so that masks and colours work. */
 		char *p = mmap(NULL, size + WEFT__STACK_BYTES, PROT_NONE,
 			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

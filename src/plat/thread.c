@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,8 +24,35 @@ static void unblock_synchronous(sigset_t *set)
 		sigdelset(set, numbers[i]);
 }
 
-/* Tasks run on stacks of their own: a thread's own stack can be small. */
+/* Tasks run on stacks of their own: a thread's own stack can be small … */
 enum { THREAD_STACK_BYTES = 256 * 1024 };
+
+static int add_tls(struct dl_phdr_info *object, size_t size, void *sum)
+{
+	(void)size;
+	for (size_t i = 0; i < object->dlpi_phnum; i++)
+		if (object->dlpi_phdr[i].p_type == PT_TLS)
+			*(size_t *)sum += object->dlpi_phdr[i].p_memsz +
+					  object->dlpi_phdr[i].p_align;
+	return 0;
+}
+
+/*
+ * … but glibc puts the thread's variables on it, those that were there at the
+ * start of the program. Asked for once, and not where the loader may be locked.
+ */
+static size_t stack_bytes(void)
+{
+	static size_t bytes; /* atomic */
+	size_t sum = weft_atomic_load(&bytes, relaxed);
+
+	if (sum == 0) {
+		sum = THREAD_STACK_BYTES;
+		dl_iterate_phdr(add_tls, &sum);
+		weft_atomic_store(&bytes, sum, relaxed);
+	}
+	return sum;
+}
 
 /* It names itself: to name another takes three calls of the system. */
 static void *begin(void *arg)
@@ -49,7 +77,7 @@ int weft__thread_start(weft__thread *thread, const char *name,
 	thread->name = name;
 	thread->run = run;
 	thread->arg = arg;
-	pthread_attr_setstacksize(&attr, THREAD_STACK_BYTES);
+	pthread_attr_setstacksize(&attr, stack_bytes());
 	sigfillset(&blocked);
 	unblock_synchronous(&blocked);
 	/* The new thread inherits the mask of its creator. */

@@ -244,6 +244,24 @@ TEST(with_an_address_space_of_200_mib_it_works)
 	check_works();
 }
 
+static int want_300_mib(void *unused)
+{
+	void *p = malloc((size_t)300 << 20);
+	bool had = p != NULL;
+
+	(void)unused;
+	free(p);
+	return had ? 0 : -ENOMEM;
+}
+
+TEST(with_an_address_space_of_1200_mib_it_leaves_half_to_the_program)
+{
+	if (test_slowdown() > 1)
+		test_skip("the sanitizer takes all of the address space");
+	set_limit(RLIMIT_AS, (rlim_t)1200 << 20);
+	CHECK_EQ(weft_run(want_300_mib, NULL), 0);
+}
+
 /*
  * As many mappings as vm.max_map_count allows, but for spare: every other page
  * of a region gets a protection of its own, which makes each a mapping.
