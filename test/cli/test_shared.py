@@ -20,6 +20,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fleet"))
 
 import command
 from proxy import Proxy
+from redis_server import Client
 from command import CommandTest, Terminal, is_alive, until, weft
 
 UNTIL_GO = "until [ -e go ]; do sleep 0.01; done"
@@ -1144,6 +1145,23 @@ class OverRedis(Everywhere, SharedTest):
         self.assert_done(self.finish(leader), 0, "early\n")
         self.assert_done(self.finish(near), 0, "")
         self.assert_done(self.finish(far), 0, "early\n")
+
+    def test_server_that_lost_its_data_is_told_whose_command_it_is(self):
+        """By a renewal, or by the result."""
+        for lease, key in ("300ms", "renewed"), ("60s", "completed"):
+            leader = self.start("once", "--lease", lease, key, "--", "sh", "-c", RUN + UNTIL_GO + "; echo mine")
+            self.wait_for_runs(len(self.runs()) + 1)
+            Client(("127.0.0.1", self.port)).command("FLUSHALL")
+            if key == "completed":
+                self.go()
+                self.assert_done(self.finish(leader), 0, "mine\n")
+            until(lambda: self.show(key), "the server knows of it again")
+            self.assert_trouble(self.once(key, "echo other", "--strict", "--wait", "2s"), "another command", status=76)
+            self.assertEqual(self.show(key)["key"], key)
+            self.assertLess(self.show(key)["age_s"], 60)
+            self.go()
+            self.finish(leader)
+            (self.dir / "go").unlink()
 
     def test_server_that_dies_in_a_run_is_one_line(self):
         for options in [], ["--no-detach"]:

@@ -110,6 +110,13 @@ class Model:
             reply += [result if len(result) <= a["big"] else result[:HEAD], len(result)]
         return reply
 
+    def sign(self, a, mret, epoch, attempt, at, deaths, **more):
+        self.put(mret, e=epoch, o=attempt, s="run", n=deaths, at=at, fp=a["fp"], k=a["key"], ks=4, am=a["once"],
+                 who=a["who"], **more)
+
+    def sign_again(self, a, mret, epoch, attempt, deaths):
+        self.sign(a, mret, epoch, attempt, min(epoch // 1000, self.now), deaths)
+
     def waits(self, a, epoch, left, kept):
         if self.other(a):
             return [b"OTHER"]
@@ -152,8 +159,8 @@ class Model:
         kept = self.result_bytes() if use and not self.other(a) else None
         if self.epoch() < known:
             other = self.other(a)
-            self.put(a["mret"], e=known, o="?", s="run", l=LEASE, oa=self.now, k=a["key"], ks=4, fp=a["fp"],
-                     am=a["once"])
+            self.sign_again(a, a["mret"], known, "?", int(m.get("n", 0)))
+            m.update(l=str(LEASE), oa=str(self.now))
             self.drop("u", "ib", "who")
             if other:
                 return [b"OTHER"]
@@ -212,8 +219,7 @@ class Model:
             self.wake(b"A 00ff")
             return [b"LOOP"]
         e = max(self.epoch() + 1, self.result_epoch() + 1, a["known"] + 1, self.now_us)
-        self.put(a["mret"], e=e, o=a["attempt"], s="run", u=self.now + LEASE, l=LEASE, ib=a["hint"], n=deaths,
-                 am=a["once"], fp=a["fp"], k=a["key"], ks=4, who=a["who"], at=self.now)
+        self.sign(a, a["mret"], e, a["attempt"], self.now, deaths, u=self.now + LEASE, l=LEASE, ib=a["hint"])
         self.drop("oa", "nx", "nu", "aw")
         self.w.pop(a["member"], None)
         return self.answer(b"LEAD", e, deaths, int(state == "run"), kept, a)
@@ -239,7 +245,7 @@ class Model:
             code = 1
         elif self.m.get("o") != a["attempt"] and self.reclaimable(a) and self.result_epoch() < a["epoch"]:
             code = 2
-            self.put(0, e=a["epoch"], o=a["attempt"], am=a["once"], who=a["who"])
+            self.sign_again(a, 0, a["epoch"], a["attempt"], a["deaths"])
         else:
             return [0, 0]
         self.put(a["mret"], s="run", u=self.now + LEASE, l=LEASE, ib=a["hint"])
@@ -265,8 +271,10 @@ class Model:
                   "took": a["took"], "fresh": ends[0], "stale": ends[1], "payload": payload}
         times = [a["fresh"], a["stale"], a["linger"]]
         self.r_ttl = None if min(times) < 0 else max(*times, 1)
-        lost = a["ending"] == 3 and self.m.get("am") == "1"
-        self.put(0 if lost else a["mret"], e=a["epoch"], o=a["attempt"], s="lost" if lost else "done", n=0)
+        lost = a["ending"] == 3 and a["once"] == 1
+        if not own:
+            self.sign_again(a, 0, a["epoch"], a["attempt"], a["deaths"])
+        self.put(0 if lost else a["mret"], e=a["epoch"], s="lost" if lost else "done", n=0)
         self.drop("oa")
         small = not a["bytes"] and len(payload) <= a["inline"]
         self.wake(b"R 00ff " + self.result_bytes() if small else b"G 00ff")
@@ -302,11 +310,11 @@ class Model:
         return 1
 
 
+SIGNED = "attempt fp key key_size once who "
 ARGUMENTS = {
-    "join": "attempt member hint mode fp key who lease grace mret known max_deaths once max_age big key_size quick"
-            " gone alive",
-    "renew": "attempt hint epoch lease mret reclaim once who",
-    "complete": "attempt payload bytes epoch ending err deaths took fresh stale linger mret reclaim inline",
+    "join": SIGNED + "member hint mode lease grace mret known max_deaths max_age big quick gone alive",
+    "renew": SIGNED + "hint epoch deaths lease mret reclaim",
+    "complete": SIGNED + "payload bytes epoch deaths ending err took fresh stale linger mret reclaim inline",
     "abort": "attempt mret gate left",
     "forget": "mret",
     "cancel": "which",
@@ -361,7 +369,7 @@ class Walk:
             "hint": channel(process) if rng.random() < 0.7 else "",
             "fp": pick(["", "", "", "a", "b"]) if rng.random() < 0.2 else "",
             "key_size": 4, "quick": pick([GRACE, GRACE // 5]),
-            "key": "user" if rng.random() < 0.98 else "other", "who": f"who{process}",
+            "key": "user" if script != "join" or rng.random() < 0.98 else "other", "who": f"who{process}",
             "lease": LEASE, "grace": GRACE,
             "mret": pick(MRETS), "known": known if script != "join" or attempt != epoch else 0,
             "max_deaths": pick([0, 0, 0, 2]), "once": int(rng.random() < 0.1), "epoch": epoch,
@@ -558,11 +566,17 @@ class Scripts:
             self.inboxes.append(server.client())
             self.inboxes[-1].command("SUBSCRIBE", channel(process))
 
+    def signed(self, attempt):
+        return [attempt, "", "user", 4, 0, "who"]
+
     def join(self, attempt, process, mode, known=0):
         inbox = channel(process)
         member = f"{inbox} {GATE if mode == 'g' else 'p'}"
-        return self.run("join", attempt, member, inbox, mode, "", "user", "who", LEASE, GRACE, 0, known, 0, 0, 0, 1000,
-                        4, GRACE, "", "")
+        return self.run("join", *self.signed(attempt), member, inbox, mode, LEASE, GRACE, 0, known, 0, 0, 1000, GRACE,
+                        "", "")
+
+    def renew(self, attempt, epoch):
+        return self.run("renew", *self.signed(attempt), "", epoch, 0, LEASE, 0, 0)
 
     def abort(self, attempt):
         return self.run("abort", attempt, 0, 1, "")
@@ -607,8 +621,7 @@ def runs_are_forgotten_one_after_another():
         for attempt in attempts:
             epochs.append(scripts.join(attempt, 0, "c")[1])
             scripts.run("forget", 0)
-        told = [scripts.run("renew", attempt, "", epoch, LEASE, 0, 0, 0, "who")[0]
-                for attempt, epoch in zip(attempts, epochs)]
+        told = [scripts.renew(attempt, epoch)[0] for attempt, epoch in zip(attempts, epochs)]
         return [] if told == [0] + 16 * [-1] else [f"they were told {told}"]
 
 
@@ -620,7 +633,7 @@ def attempt_that_was_forgotten_leads_no_more():
         scripts.run("forget", 0)
         verdicts.append(scripts.join("first", 0, "c")[0])
         verdict, epoch = scripts.join("other", 0, "c")[:2]
-        told = scripts.run("renew", "other", "", epoch, LEASE, 0, 0, 0, "who")[0]
+        told = scripts.renew("other", epoch)[0]
         verdicts.append(scripts.join("first", 0, "c")[0])
         wanted = [b"LEAD", b"OVER", b"OVER"], b"LEAD", 1
         return [] if (verdicts, verdict, told) == wanted else [f"{verdicts}, then {verdict}, renewed: {told}"]

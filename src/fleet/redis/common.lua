@@ -36,6 +36,18 @@ local function number(field)
 	return tonumber(field or 0) or 0
 end
 
+-- Whose the record is, and for what: ARGV[2] to ARGV[6] of join, renew and complete; and more fields.
+local function sign(attempt, epoch, at, deaths, ...)
+	redis.call('HSET', M, 'e', whole(epoch), 'o', attempt, 's', 'run', 'n', deaths, 'at', whole(at),
+		'fp', ARGV[2], 'k', ARGV[3], 'ks', ARGV[4], 'am', ARGV[5], 'who', ARGV[6], ...)
+end
+
+-- The same of a record that this server has lost. An epoch tells when its run began, unless
+-- this server's clock was set back.
+local function sign_again(attempt, epoch, deaths)
+	sign(attempt, epoch, math.min(math.floor(epoch / 1000), now), deaths)
+end
+
 -- The owner goes on, and learns of it when it renews. By then another one may have
 -- been forgotten, too.
 local function forget_attempt(forgotten, attempt)

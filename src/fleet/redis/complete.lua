@@ -9,12 +9,13 @@
 -- will be, if it is too big for a script: bytes is its length then, else 0. ending 3
 -- is told where there was no room for it: what must not run twice is lost then.
 local T = KEYS[4]
-local attempt, payload, bytes = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local epoch, ending, err, deaths, took = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
-local fresh, stale, linger = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
-local mret, reclaim, inline = tonumber(ARGV[12]), ARGV[13] == '1', tonumber(ARGV[14])
+local attempt, once, payload, bytes = ARGV[1], ARGV[5] == '1', ARGV[7], tonumber(ARGV[8])
+local epoch, deaths, ending = tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11]
+local err, took = tonumber(ARGV[12]), tonumber(ARGV[13])
+local fresh, stale, linger = tonumber(ARGV[14]), tonumber(ARGV[15]), tonumber(ARGV[16])
+local mret, reclaim, inline = tonumber(ARGV[17]), ARGV[18] == '1', tonumber(ARGV[19])
 
-local m = redis.call('HMGET', M, 'e', 'o', 's', 'f', 'am')
+local m = redis.call('HMGET', M, 'e', 'o', 's', 'f')
 local e, o, s = number(m[1]), m[2], m[3]
 
 if is_forgotten(m[4], attempt) then
@@ -56,8 +57,11 @@ if fresh < 0 or stale < 0 or linger < 0 then
 else
 	redis.call('PEXPIRE', R, math.max(fresh, stale, linger, 1))
 end
-local lost = ending == '3' and m[5] == '1'
-redis.call('HSET', M, 'e', whole(epoch), 'o', attempt, 's', lost and 'lost' or 'done', 'n', 0)
+local lost = ending == '3' and once
+if o ~= attempt then
+	sign_again(attempt, epoch, deaths)
+end
+redis.call('HSET', M, 'e', whole(epoch), 's', lost and 'lost' or 'done', 'n', 0)
 redis.call('HDEL', M, 'oa')
 keep_record(lost and 0 or mret)
 if bytes == 0 and #payload <= inline then

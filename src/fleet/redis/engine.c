@@ -68,6 +68,24 @@ static void add_record_of_run(weft__redis_words *w, const weft__fleet_ask *ask)
 		add_record(w, ask);
 }
 
+/* Who asks, and for what: a record has it all. */
+static void sign_words(weft__redis *e, const weft__redis_script *script,
+		       const weft__fleet_ask *ask, const char *attempt,
+		       weft__redis_words *w)
+{
+	size_t key_size = ask->key.size < sizeof((weft_fleet_entry *)0)->key
+				  ? ask->key.size
+				  : sizeof((weft_fleet_entry *)0)->key;
+
+	weft__redis_script_words(w, e, script, &ask->id, attempt);
+	weft__redis_text(w, ask->attempt.hex);
+	weft__redis_fingerprint(w, ask->fingerprint);
+	weft__redis_bytes(w, ask->key.data, key_size);
+	weft__redis_number(w, (int64_t)ask->key.size);
+	weft__redis_number(w, ask->at_most_once);
+	weft__redis_text(w, e->who);
+}
+
 /* The inbox, if its owner's death can be seen by it. */
 static const char *hint(weft__redis *e)
 {
@@ -116,34 +134,19 @@ static weft_duration quick_grace(weft__redis *e, const weft__fleet_ask *ask)
 }
 
 static void join_words(weft__redis *e, const weft__fleet_ask *ask,
-		       const char *gone, char fingerprint[20],
-		       weft__redis_words *w)
+		       const char *gone, weft__redis_words *w)
 {
-	size_t key_size = ask->key.size < sizeof((weft_fleet_entry *)0)->key
-				  ? ask->key.size
-				  : sizeof((weft_fleet_entry *)0)->key;
-
-	*fingerprint = '\0';
-	if (ask->fingerprint != 0)
-		snprintf(fingerprint, 20, "%016llx",
-			 (unsigned long long)ask->fingerprint);
-	weft__redis_script_words(w, e, &weft__redis_join, &ask->id, NULL);
-	weft__redis_text(w, ask->attempt.hex);
+	sign_words(e, &weft__redis_join, ask, NULL, w);
 	weft__redis_text(w, waiter_of(ask)->member);
 	weft__redis_text(w, hint(e));
 	weft__redis_text(w, mode_of(ask));
-	weft__redis_text(w, fingerprint);
-	weft__redis_bytes(w, ask->key.data, key_size);
-	weft__redis_text(w, e->who);
 	weft__redis_ms(w, ask->lease);
 	weft__redis_ms(w, ask->grace);
 	add_record_of_run(w, ask);
 	weft__redis_number(w, (int64_t)ask->known_epoch);
 	weft__redis_number(w, ask->max_takeovers);
-	weft__redis_number(w, ask->at_most_once);
 	weft__redis_ms(w, ask->max_age);
 	weft__redis_number(w, WEFT__REDIS_HEAD + WEFT__REDIS_SMALL);
-	weft__redis_number(w, (int64_t)ask->key.size);
 	weft__redis_ms(w, quick_grace(e, ask));
 	weft__redis_text(w, gone);
 	weft__redis_text(w, weft__redis_alive(e, ask->priv));
@@ -257,13 +260,12 @@ static int ask_server(weft__redis *e, weft_ctx *ctx, const weft__fleet_ask *ask,
 {
 	weft__redis_words w;
 	weft__redis_request *r;
-	char fingerprint[20];
 	redisReply *reply;
 	const char *gone;
 	int err;
 
 	gone = weft__redis_gone(e, ask->priv);
-	join_words(e, ask, gone, fingerprint, &w);
+	join_words(e, ask, gone, &w);
 	err = weft__redis_post(e, &w, &r);
 	if (err != 0)
 		return err;
@@ -419,15 +421,13 @@ static void renew_words(weft__redis *e, const weft__fleet_lease *lease,
 {
 	const weft__fleet_ask *ask = lease->ask;
 
-	weft__redis_script_words(w, e, &weft__redis_renew, &ask->id, NULL);
-	weft__redis_text(w, ask->attempt.hex);
+	sign_words(e, &weft__redis_renew, ask, NULL, w);
 	weft__redis_text(w, hint(e));
 	weft__redis_number(w, (int64_t)lease->epoch);
+	weft__redis_number(w, lease->takeovers);
 	weft__redis_ms(w, ask->lease);
 	add_record_of_run(w, ask);
 	weft__redis_number(w, may_reclaim(lease));
-	weft__redis_number(w, ask->at_most_once);
-	weft__redis_text(w, e->who);
 }
 
 static void post_renewal(weft__redis *e, weft__fleet_lease *lease)
@@ -494,15 +494,13 @@ static void complete_words(weft__redis *e, const weft__fleet_lease *lease,
 {
 	const weft__fleet_ask *ask = lease->ask;
 
-	weft__redis_script_words(w, e, &weft__redis_complete, &ask->id,
-				 ask->attempt.hex);
-	weft__redis_text(w, ask->attempt.hex);
+	sign_words(e, &weft__redis_complete, ask, ask->attempt.hex, w);
 	weft__redis_bytes(w, o->data, uploaded ? 0 : o->size);
 	weft__redis_number(w, uploaded ? (int64_t)o->size : 0);
 	weft__redis_number(w, (int64_t)lease->epoch);
+	weft__redis_number(w, lease->takeovers);
 	weft__redis_number(w, o->ending);
 	weft__redis_number(w, o->err);
-	weft__redis_number(w, lease->takeovers);
 	weft__redis_number(w, o->took);
 	weft__redis_ms(w, o->fresh);
 	weft__redis_ms(w, o->stale);

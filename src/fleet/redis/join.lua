@@ -18,10 +18,11 @@
 --   CLASH                            another key has this hash
 --   OVER                             this attempt had its turn, or was forgotten before its asker knew of it:
 --                                    the command came late, or is to be sent with another one
-local attempt, member, hint, mode, fp, key, who = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
-local lease, grace, mret = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
-local known, max_deaths, once = tonumber(ARGV[11]), tonumber(ARGV[12]), ARGV[13]
-local max_age, big, key_size, quick = tonumber(ARGV[14]), tonumber(ARGV[15]), ARGV[16], tonumber(ARGV[17])
+local attempt, fp, key = ARGV[1], ARGV[2], ARGV[3]
+local member, hint, mode = ARGV[7], ARGV[8], ARGV[9]
+local lease, grace, mret = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
+local known, max_deaths = tonumber(ARGV[13]), tonumber(ARGV[14])
+local max_age, big, quick = tonumber(ARGV[15]), tonumber(ARGV[16]), tonumber(ARGV[17])
 local gone = ARGV[18] -- who is known to have ended, or nothing
 local alive = ARGV[19] -- who is known to be alive, or nothing
 local doubts = mode == 'q'
@@ -93,8 +94,8 @@ end
 -- This server lost the record of the run that the caller waits for: leave a
 -- living owner one lease to take it back.
 if e < known then
-	redis.call('HSET', M, 'e', whole(known), 'o', '?', 's', 'run', 'l', lease, 'oa', whole(now), 'k', key, 'ks', key_size,
-		'fp', fp, 'am', once)
+	sign_again('?', known, deaths)
+	redis.call('HSET', M, 'l', lease, 'oa', whole(now))
 	redis.call('HDEL', M, 'u', 'ib', 'who')
 	who_runs, its_inbox = '', ''
 	keep_record(mret)
@@ -166,8 +167,7 @@ if max_deaths > 0 and deaths >= max_deaths then
 	return {'LOOP'}
 end
 e = math.max(e + 1, re + 1, known + 1, time[1] * 1000000 + time[2])
-redis.call('HSET', M, 'e', whole(e), 'o', attempt, 's', 'run', 'u', whole(now + lease), 'l', lease, 'ib', hint,
-	'n', deaths, 'am', once, 'fp', fp, 'k', key, 'ks', key_size, 'who', who, 'at', whole(now))
+sign(attempt, e, now, deaths, 'u', whole(now + lease), 'l', lease, 'ib', hint)
 redis.call('HDEL', M, 'oa', 'nx', 'nu', 'aw')
 redis.call('ZREM', W, member)
 keep_record(mret)

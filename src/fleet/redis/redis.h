@@ -97,6 +97,8 @@ struct weft__redis_words {
 void weft__redis_bytes(weft__redis_words *w, const void *data, size_t size);
 void weft__redis_text(weft__redis_words *w, const char *text);
 void weft__redis_number(weft__redis_words *w, int64_t n);
+/* In hex; 0 is no text. */
+void weft__redis_fingerprint(weft__redis_words *w, uint64_t fingerprint);
 /* A duration in ms, rounded up; -1 for ever. */
 void weft__redis_ms(weft__redis_words *w, weft_duration d);
 /* The key that kind (M, R, W, T) has for id; attempt only with T. */

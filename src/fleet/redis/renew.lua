@@ -6,9 +6,8 @@
 --
 -- Epochs only grow: a record with a smaller one than the owner's, or none, is
 -- what a server has that lost writes.
-local attempt, hint = ARGV[1], ARGV[2]
-local epoch, lease, mret, reclaim = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == '1'
-local once, who = ARGV[7], ARGV[8]
+local attempt, hint, epoch, deaths = ARGV[1], ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9])
+local lease, mret, reclaim = tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12] == '1'
 
 local m = redis.call('HMGET', M, 'e', 'o', 's', 'f', 'x')
 local e, o, s = number(m[1]), m[2], m[3]
@@ -21,7 +20,7 @@ elseif o == attempt and (s == 'run' or s == 'lost' and result_epoch() < e) then
 elseif o ~= attempt and result_epoch() < epoch
 		and (s == 'run' and o == '?' and e <= epoch or e < epoch and reclaim) then
 	reply = 2
-	redis.call('HSET', M, 'e', whole(epoch), 'o', attempt, 'am', once, 'who', who)
+	sign_again(attempt, epoch, deaths)
 else
 	return {0, 0}
 end

@@ -40,6 +40,14 @@ void weft__redis_number(weft__redis_words *w, int64_t n)
 	PRINT(w, "%" PRId64, n);
 }
 
+void weft__redis_fingerprint(weft__redis_words *w, uint64_t fingerprint)
+{
+	if (fingerprint != 0)
+		PRINT(w, "%016" PRIx64, fingerprint);
+	else
+		weft__redis_text(w, "");
+}
+
 void weft__redis_ms(weft__redis_words *w, weft_duration d)
 {
 	weft__redis_number(w, d == WEFT_FLEET_FOREVER ? -1
