@@ -1146,6 +1146,18 @@ class OverRedis(Everywhere, SharedTest):
         self.assert_done(self.finish(near), 0, "")
         self.assert_done(self.finish(far), 0, "early\n")
 
+    def way_to_the_server(self):
+        way = Proxy(("127.0.0.1", self.port))
+        self.addCleanup(way.close)
+        return way, {**self.env, "WEFT_AT": way.url}
+
+    def test_place_that_answers_no_more_is_given_up_once(self):
+        way, env = self.way_to_the_server()
+        way.before("HGETALL", 1, way.stall)
+        start = time.monotonic()
+        self.assert_trouble(self.weft("show", "k", env=env), "does not answer", status=69)
+        self.assertLess(time.monotonic() - start, 5, "five questions are asked at once")
+
     def test_server_that_lost_its_data_is_told_whose_command_it_is(self):
         """By a renewal, or by the result."""
         for lease, key in ("300ms", "renewed"), ("60s", "completed"):
@@ -1181,9 +1193,8 @@ class OverRedis(Everywhere, SharedTest):
         """A stalled way says nothing: the clock alone ends the command, before another one begins."""
         script = "trap 'touch told; exit 1' TERM; echo $$ >pid; while :; do sleep 0.01; done"
         for options in [], ["--no-detach"]:
-            way = Proxy(("127.0.0.1", self.port))
-            self.addCleanup(way.close)
-            leader = self.start_flight("k", script, "--lease", "500ms", *options, env={**self.env, "WEFT_AT": way.url})
+            way, env = self.way_to_the_server()
+            leader = self.start_flight("k", script, "--lease", "500ms", *options, env=env)
             pid = self.pid_in("pid")
             second = f"kill -0 {pid} 2>/dev/null && echo both; echo second"
             waiter = self.start_flight("k", second, "--lease", "5s", "--fp", "off")  # one that a busy machine keeps

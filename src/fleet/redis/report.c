@@ -138,13 +138,10 @@ static int show_hex(weft__redis *e, weft_ctx *ctx, const char *hex,
 	ask_one(words, e, hex);
 	for (i = 0; i < QUESTIONS && err == 0; i++)
 		err = weft__redis_post(e, &words[i], &asked[i]);
-	for (i = 0; i < QUESTIONS; i++) {
-		int failed = asked[i] == NULL
-				     ? 0
-				     : weft__redis_await(e, asked[i], NULL,
-							 &words[i], ctx,
-							 weft_now() + WEFT__REDIS_PATIENCE,
-							 &got[i]);
+	for (i = 0; i < QUESTIONS && asked[i] != NULL; i++) {
+		weft_time until = err == 0 ? WEFT__REDIS_PATIENTLY : weft_now();
+		int failed = weft__redis_await(e, asked[i], NULL, &words[i], ctx,
+					       until, &got[i]);
 
 		if (err == 0)
 			err = failed;
