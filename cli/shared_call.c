@@ -181,8 +181,8 @@ static bool others_wait(shared_call *s, weft_ctx *ctx)
 {
 	weft_fleet_entry entry;
 
-	return weft_fleet_show(s->fleet, ctx, weft_key_str(s->key), &entry) == 0 &&
-	       entry.state == WEFT_FLEET_RUNNING && entry.waiters != 0;
+	return weft_fleet_show(s->fleet, ctx, weft_key_str(s->key), &entry) != 0 ||
+	       (entry.state == WEFT_FLEET_RUNNING && entry.waiters != 0);
 }
 
 /* The caller has left: so do we, unless others wait for what we run. */
@@ -296,13 +296,16 @@ static int set_key(shared_call *s)
 	return 0;
 }
 
-/* Whether what the other fingerprint belongs to is there at all, or just over. */
+/*
+ * Whether what the other fingerprint belongs to is there, and not just over; where
+ * that cannot be known, yes.
+ */
 static bool is_in_use(shared_call *s)
 {
 	weft_fleet_entry entry;
+	int err = weft_fleet_show(s->fleet, &s->ctx, weft_key_str(s->key), &entry);
 
-	return weft_fleet_show(s->fleet, &s->ctx, weft_key_str(s->key), &entry) == 0 &&
-	       entry.state != WEFT_FLEET_IDLE;
+	return err == 0 ? entry.state != WEFT_FLEET_IDLE : err != -ENOENT;
 }
 
 /* What the key is in use for may be another command: say so, and share it. */
@@ -475,19 +478,30 @@ static void open_and_call(shared_call *s)
 }
 
 /*
- * The caller has an old result, and need not wait for the run that replaces it.
- * If that is ours the place says so: it was begun before the result was given.
+ * Whether the run that replaces an old result is ours, and goes on. The place says
+ * so, since it was begun before the result was given; else the run itself does.
  */
+static bool refreshes(shared_call *s)
+{
+	weft_fleet_entry entry;
+	bool runs;
+
+	if (weft_fleet_show(s->fleet, NULL, weft_key_str(s->key), &entry) == 0)
+		return entry.state == WEFT_FLEET_RUNNING && entry.pid == getpid();
+	weft_mutex_lock(&s->lock);
+	runs = s->run != NULL;
+	weft_mutex_unlock(&s->lock);
+	return runs;
+}
+
+/* The caller has an old result, and need not wait for the run that replaces it. */
 static void finish_refresh(shared_call *s)
 {
 	weft_duration pause = WEFT_MS(5);
-	weft_fleet_entry entry;
 
 	if (s->front >= 0)
 		shared_tell_end(s->front, &s->end);
-	while (weft_fleet_show(s->fleet, NULL, weft_key_str(s->key), &entry) == 0 &&
-	       entry.state == WEFT_FLEET_RUNNING && entry.pid == getpid() &&
-	       weft_sleep(&s->keeper.stop, pause) == 0)
+	while (refreshes(s) && weft_sleep(&s->keeper.stop, pause) == 0)
 		pause = 2 * pause < WEFT_MS(250) ? 2 * pause : WEFT_MS(250);
 	weft_fleet_close(s->fleet);
 }

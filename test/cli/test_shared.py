@@ -1151,6 +1151,47 @@ class OverRedis(Everywhere, SharedTest):
         self.addCleanup(way.close)
         return way, {**self.env, "WEFT_AT": way.url}
 
+    def stall_for_questions(self, way):
+        """So long that one is given up, and no lease."""
+        way.stall()
+        time.sleep(3)
+        way.go_on()
+
+    def test_run_goes_on_where_it_cannot_be_asked_who_waits(self):
+        way, env = self.way_to_the_server()
+        script = RUN + UNTIL_GO + "; echo result"
+        leader = self.start_flight("k", script, "--lease", "60s", env=env)
+        self.wait_for_runs(1)
+        waiter = self.start_flight("k", script, "--lease", "60s")
+        self.wait_for_waiters("k", 1)
+        way.before("HGETALL", 1, way.stall)
+        leader.terminate()
+        leader.wait(60)
+        until(lambda: not way.open.is_set(), "it is asked who waits")
+        self.stall_for_questions(way)
+        self.go()
+        self.assert_done(self.finish(waiter), 0, "result\n")
+        self.assertEqual(len(self.runs()), 1)
+
+    def test_refresh_goes_on_where_it_cannot_be_asked_for(self):
+        way, env = self.way_to_the_server()
+        script = RUN + "[ $(wc -l <runs) = 1 ] || " + UNTIL_GO + "; wc -l <runs"
+        options = ["--keep", "1ms", "--stale", "60s", "--lease", "60s"]
+        for _ in range(2):
+            self.assert_done(self.flight("k", script, *options, env=env), 0, "1\n")
+        self.wait_for_runs(2)
+        behind = self.behind("k")
+        self.stall_for_questions(way)
+        self.go()
+        until(lambda: not is_alive(behind), "it ends with its run")
+        self.assert_done(self.weft("wait", "k"), 0, "2\n")
+
+    def test_other_command_is_told_where_it_cannot_be_asked_for(self):
+        way, env = self.way_to_the_server()
+        self.once("k", "echo one")
+        way.before("HGETALL", 1, way.stall)
+        self.assert_trouble(self.once("k", "echo two", "--strict", env=env), "another command", status=76)
+
     def test_place_that_answers_no_more_is_given_up_once(self):
         way, env = self.way_to_the_server()
         way.before("HGETALL", 1, way.stall)
