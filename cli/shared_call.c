@@ -308,7 +308,10 @@ static bool is_in_use(shared_call *s)
 	return err == 0 ? entry.state != WEFT_FLEET_IDLE : err != -ENOENT;
 }
 
-/* What the key is in use for may be another command: say so, and share it. */
+/*
+ * What the key is in use for may be another command: say so, and share it; or, where
+ * that is not wanted and it is just over, ask once more.
+ */
 static int do_call(shared_call *s, weft_bytes *bytes, weft_fleet_info *info)
 {
 	weft_fleet_call call = s->options->call;
@@ -322,9 +325,10 @@ static int do_call(shared_call *s, weft_bytes *bytes, weft_fleet_info *info)
 	if (err != -EBADMSG || info->answered ||
 	    (s->options->strict && is_in_use(s)))
 		return err;
-	call.fingerprint = 0;
+	if (!s->options->strict)
+		call.fingerprint = 0;
 	err = weft_fleet_do(s->fleet, &s->ctx, &call, bytes, info);
-	if (info->answered && !info->led)
+	if (info->answered && !info->led && !s->options->strict)
 		shared_note(s, "the key is in use for another command, whose result "
 			"this is");
 	return err;

@@ -1192,6 +1192,27 @@ class OverRedis(Everywhere, SharedTest):
         way.before("HGETALL", 1, way.stall)
         self.assert_trouble(self.once("k", "echo two", "--strict", env=env), "another command", status=76)
 
+    def test_other_command_is_told_that_begins_meanwhile(self):
+        way, env = self.way_to_the_server()
+        first, more = self.start_flight("k", RUN + UNTIL_GO), []
+        self.wait_for_runs(1)
+
+        def end_the_first():
+            self.go()
+            self.finish(first)
+            way.before("EVALSHA", 1, begin_another)
+
+        def begin_another():
+            (self.dir / "go").unlink()
+            more.append(self.start_flight("k", RUN + UNTIL_GO + "; echo another"))
+            self.wait_for_runs(2)
+
+        way.before("HGETALL", 1, end_the_first)
+        done = self.flight("k", "echo ours", "--strict", "--wait", "3s", env=env)
+        self.assert_trouble(done, "another command", status=76)
+        self.go()
+        self.assert_done(self.finish(*more), 0, "another\n")
+
     def test_place_that_answers_no_more_is_given_up_once(self):
         way, env = self.way_to_the_server()
         way.before("HGETALL", 1, way.stall)
