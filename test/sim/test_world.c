@@ -334,6 +334,40 @@ TEST(exhaustive_goes_on_after_a_yield)
 	CHECK_EQ(explore(sim, yield_and_believe, NULL), 1);
 }
 
+/* ---- detached threads ---- */
+
+static void *count_down(void *left)
+{
+	weft_atomic_sub((int *)left, 1, relaxed);
+	return NULL;
+}
+
+static int start_detached(void *unused)
+{
+	enum { THREADS = 40 };
+	int left = THREADS;
+
+	(void)unused;
+	for (int i = 0; i < THREADS; i++) {
+		pthread_t thread;
+
+		if (pthread_create(&thread, NULL, count_down, &left) != 0)
+			return 1;
+		pthread_detach(thread);
+	}
+	while (weft_atomic_load(&left, relaxed) > 0)
+		sched_yield();
+	return 0;
+}
+
+TEST(detached_threads_end_while_others_run)
+{
+	weft_sim sim = {.runs = 100, .thread = true};
+
+	sim.runs /= (unsigned)test_slowdown();
+	CHECK_EQ(explore(sim, start_detached, NULL), 0);
+}
+
 static void *sleep_often(void *unused)
 {
 	for (int i = 0; i < 20000; i++)

@@ -344,7 +344,8 @@ static void reschedule(weft__sim_kind kind, const volatile void *address,
 	for (t = self->next; t != NULL; t = t->next)
 		if (t->state == WEFT__SIM_RUNNABLE)
 			a.threads[a.n++] = t;
-	for (t = machine.threads; t != NULL && t != self; t = t->next)
+	/* A detached one that ends is in the list no more. */
+	for (t = machine.threads; t != NULL && t->id < self->id; t = t->next)
 		if (t->state == WEFT__SIM_RUNNABLE)
 			a.threads[a.n++] = t;
 	if (kind != WEFT__SIM_PREEMPT && self->state == WEFT__SIM_RUNNABLE)
