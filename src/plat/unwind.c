@@ -51,7 +51,7 @@ struct trace {
 	void **addresses;
 	size_t most;
 	size_t count;
-	void *site;
+	void *site;	/* until it is found: others raise there as well */
 };
 
 static _Unwind_Reason_Code look(struct _Unwind_Context *context, void *trace)
@@ -61,8 +61,10 @@ static _Unwind_Reason_Code look(struct _Unwind_Context *context, void *trace)
 
 	if (address == NULL || t->count == t->most)
 		return _URC_END_OF_STACK;
-	if (address == t->site)
+	if (address == t->site) {
 		t->count = 0;
+		t->site = NULL;
+	}
 	t->addresses[t->count++] = address;
 	return _URC_NO_REASON;
 }

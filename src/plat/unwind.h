@@ -27,7 +27,8 @@ _Noreturn void weft__unwind_start(weft__unwind *u, weft__unwind_step *step,
 
 /*
  * The return addresses of the frames that are active, innermost first, from
- * site on, if that is among them. Returns how many of at most most there are.
+ * the first that is site on, if one is. Returns how many of at most most there
+ * are.
  */
 size_t weft__unwind_trace(void **addresses, size_t most, void *site);
 

@@ -98,6 +98,30 @@ TEST_TRAP(a_panic_in_a_defer_is_reported_after_the_first,
 	in_task(panic_twice);
 }
 
+__attribute__((noinline)) static void panic_for_both(const char *what)
+{
+	weft_panic("%s", what);
+}
+
+__attribute__((noinline)) static void panic_inside(void *unused)
+{
+	(void)unused;
+	panic_for_both("inside");
+}
+
+static void panic_twice_in_one_place(void *unused)
+{
+	(void)unused;
+	WEFT_DEFER(panic_inside, NULL);
+	panic_for_both("outside");
+}
+
+TEST_TRAP(a_panic_in_a_defer_prints_its_own_stack_if_raised_in_the_same_place,
+	  " panic_inside")
+{
+	in_task(panic_twice_in_one_place);
+}
+
 static void exit_then_panic(void *unused)
 {
 	(void)unused;
