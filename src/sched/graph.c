@@ -6,8 +6,9 @@
  *
  * A cycle is true if all of it waited at one moment: edges that were read one
  * after another are those of one moment if nobody in it has gone on in between,
- * and that is looked at again at the end. Each of these waits is for all that
- * it points to, so one way round is enough.
+ * and that is looked at again once all are read. Each of these waits is for all
+ * that it points to, so one way round is enough: two groups of n tasks that wait
+ * for each other have n * n, and longer ones. Of those that meet one is told.
  */
 #include "sched/dump.h"
 
@@ -18,6 +19,7 @@
 enum {
 	NODES = 1000,	/* those over it are left out */
 	NAMED = 8,	/* of a group's tasks */
+	CYCLES = 8,	/* that are told; what is over is counted */
 };
 
 typedef struct {
@@ -32,6 +34,8 @@ typedef struct {
 	uint32_t holder;
 	const void *tasks_of;
 	enum { NEW, ON_THE_WAY, DONE } visited;
+	enum { UNASKED, STOOD_STILL, WENT_ON } since_then;
+	bool told;		/* in a cycle, or in one that meets it */
 	uint32_t next;		/* on the way: the one it goes on to */
 } node;
 
@@ -41,6 +45,7 @@ typedef struct {
 	bool begun;
 	size_t count;
 	size_t sources;		/* that come first */
+	size_t cycles;
 	weft__person person;
 	node nodes[NODES];
 } graph;
@@ -149,7 +154,7 @@ static void print_members(graph *g, const node *n)
 
 /* ---- cycles ---- */
 
-static bool stood_still(graph *g, const node *n)
+static bool still_waits(graph *g, const node *n)
 {
 	return g->still || (weft__census_look(n->mark, &g->person) &&
 			    g->person.state == WEFT__WAITS &&
@@ -158,16 +163,19 @@ static bool stood_still(graph *g, const node *n)
 			    g->person.turn == n->turn);
 }
 
+/* All edges are read: to be asked once is enough. */
+static bool stood_still(graph *g, node *n)
+{
+	if (n->since_then == UNASKED)
+		n->since_then = still_waits(g, n) ? STOOD_STILL : WENT_ON;
+	return n->since_then == STOOD_STILL;
+}
+
 /* From start on, by next, back to start. */
 static void print_cycle(graph *g, uint32_t start)
 {
 	uint32_t i = start;
 
-	do {
-		if (!stood_still(g, &g->nodes[i]))
-			return;
-		i = g->nodes[i].next;
-	} while (i != start);
 	weft__print(g->out, "\nThese wait for each other, and will for ever:\n    ");
 	do {
 		weft__print_who(g->out, g->nodes[i].mark, g->nodes[i].name);
@@ -176,6 +184,28 @@ static void print_cycle(graph *g, uint32_t start)
 	} while (i != start);
 	weft__print_who(g->out, g->nodes[i].mark, g->nodes[i].name);
 	weft__print(g->out, "\n");
+}
+
+/* Tell of the way from start to end, who waits for start. */
+static void tell_cycle(graph *g, uint32_t start, uint32_t end)
+{
+	bool told = g->nodes[start].told;
+	uint32_t i = start;
+
+	if (told && g->nodes[end].told)
+		return;
+	do {
+		if (!stood_still(g, &g->nodes[i]))
+			return;
+		told |= g->nodes[i].told;
+		i = g->nodes[i].next;
+	} while (i != start);
+	do {
+		g->nodes[i].told = true;
+		i = g->nodes[i].next;
+	} while (i != start);
+	if (!told && g->cycles++ < CYCLES)
+		print_cycle(g, start);
 }
 
 /* The next that i waits for, after those before from; count: none. */
@@ -209,7 +239,7 @@ static void search(graph *g, uint32_t start, uint32_t *way)
 			g->nodes[to].next = next_of(g, to, 0);
 			continue;
 		} else if (g->nodes[to].visited == ON_THE_WAY) {
-			print_cycle(g, to);
+			tell_cycle(g, to, way[depth]);
 		}
 		n->next = next_of(g, way[depth], n->next + 1);
 	}
@@ -238,5 +268,7 @@ void weft__graph_print(weft__out *out, bool still)
 	for (uint32_t i = 0; i < g->count; i++)
 		if (g->nodes[i].visited == NEW)
 			search(g, i, way);
+	if (g->cycles > CYCLES)
+		weft__print(out, "\nand %zu more such\n", g->cycles - CYCLES);
 	weft__pages_unmap(g, size);
 }

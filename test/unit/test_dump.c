@@ -519,6 +519,56 @@ TEST(dump_finds_a_group_that_waits_for_who_waits_for_it)
 	check_in(text, "\"member\" -> ");
 }
 
+enum { MEMBERS = 20 };
+
+static weft_group circle[2];
+
+static int wait_for_circle(weft_ctx *unused, void *group_)
+{
+	(void)unused;
+	(void)!weft_sleep(NULL, WEFT_MS(5));
+	return weft_group_wait(group_);
+}
+
+/* Each waits for all of the other group: there are 400 ways round, and more. */
+TEST(dump_tells_one_way_round_where_groups_wait_for_each_other)
+{
+	for (int i = 0; i < 2 * MEMBERS; i++)
+		weft_group_go(&circle[i % 2], wait_for_circle, &circle[1 - i % 2]);
+	dump_until("\n40 tasks wait: group wait at ");
+	CHECK_EQ(count_in(text, "These wait for each other"), 1);
+	CHECK(strstr(text, " more such\n") == NULL);
+}
+
+enum { PAIRS = 10 };
+
+static weft_once pairs[2 * PAIRS];
+static uint32_t in_pairs;
+
+static void do_other_of_pair(void *once_)
+{
+	size_t i = (size_t)((weft_once *)once_ - pairs);
+
+	weft_atomic_add(&in_pairs, 1, relaxed);
+	while (weft_atomic_load(&in_pairs, relaxed) < 2 * PAIRS)
+		weft_sleep(NULL, WEFT_MS(1));
+	weft_once_do(&pairs[i ^ 1], do_other_of_pair, &pairs[i ^ 1]);
+}
+
+static void do_one_of_pair(void *once_)
+{
+	weft_once_do(once_, do_other_of_pair, once_);
+}
+
+TEST(dump_tells_eight_cycles_and_how_many_more_there_are)
+{
+	for (int i = 0; i < 2 * PAIRS; i++)
+		go(do_one_of_pair, &pairs[i]);
+	dump_until("\n20 tasks wait: once at ");
+	CHECK_EQ(count_in(text, "These wait for each other"), 8);
+	check_in(text, "\nand 2 more such\n");
+}
+
 TEST(dump_finds_no_cycle_where_one_is_about_to_end)
 {
 	set_up();
