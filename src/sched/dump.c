@@ -344,13 +344,18 @@ static uint32_t asked;
 /* In a signal handler: stores, and a system call. */
 static void ask(void)
 {
-	weft_atomic_store(&asked, 1, relaxed);
+	weft_atomic_store(&asked, 1, seq_cst);
 	weft__monitor_rouse();
 }
 
 int weft_dump_on_signal(int number)
 {
 	return weft__signal_watch(number, ask);
+}
+
+bool weft__dump_is_asked(void)
+{
+	return weft_atomic_load(&asked, seq_cst);
 }
 
 void weft__dump_if_asked(void)

@@ -36,6 +36,8 @@ void weft__graph_print(weft__out *out, bool still);
 void weft__dump_prepare(void);
 /* The monitor's: make the dump that a signal has asked for. */
 void weft__dump_if_asked(void);
+/* seq_cst: see sleep_deeply(). */
+bool weft__dump_is_asked(void);
 
 /* The monitor's, when all workers sleep: deadlock.c. */
 void weft__deadlock_prepare(void);

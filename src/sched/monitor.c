@@ -120,14 +120,18 @@ static void sleep_deeply(weft_time then)
 	deep = weft__rt.idle_count == weft__rt.live_count &&
 	       !weft_atomic_load(&weft__rt.stopping, relaxed) &&
 	       !weft_atomic_load(&weft__rt.monitor_stop, relaxed);
-	/* seq_cst, before timers.next is read: see weft__monitor_rouse(). */
+	/*
+	 * seq_cst, before timers.next and what was asked for are read: who
+	 * rouses the monitor has set that before the word.
+	 */
 	weft_atomic_store(&weft__rt.monitor_word, deep, seq_cst);
 	weft__lock_drop(&weft__rt.lock);
 	if (deep) {
 		weft__trace_flush();
 		weft__deadlock_look();
 	}
-	while (weft_atomic_load(&weft__rt.monitor_word, acquire) == 1) {
+	while (weft_atomic_load(&weft__rt.monitor_word, acquire) == 1 &&
+	       !weft__dump_is_asked()) {
 		timer = weft__timers_next();
 		if (!weft__futex_wait(&weft__rt.monitor_word, 1,
 				      timer < then ? timer : then))

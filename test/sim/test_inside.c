@@ -10,6 +10,7 @@
 
 #include <weft/cond.h>
 #include <weft/ctx.h>
+#include <weft/dump.h>
 #include <weft/fd.h>
 #include <weft/flight.h>
 #include <weft/group.h>
@@ -24,7 +25,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 TEST_SEEDS_AT_MOST(10);
@@ -1099,6 +1102,49 @@ static int one_waits_twice(void *unused)
 TEST(census_tells_two_waits_of_a_thread_apart)
 {
 	explore(one_waits_twice);
+}
+
+static void lock_and_unlock(void *unused)
+{
+	(void)unused;
+	weft_mutex_lock(&mutex);
+	weft_mutex_unlock(&mutex);
+}
+
+/* It notes the time after its look at the signals; unless it sleeps by now. */
+static void wait_for_monitor(void)
+{
+	weft_time before = weft_atomic_load(&weft__rt.now, relaxed);
+	weft_time end = weft_now() + WEFT_MS(2);
+
+	while (weft_atomic_load(&weft__rt.now, relaxed) == before &&
+	       weft_now() < end)
+		weft_yield();
+}
+
+/* The monitor falls asleep ten milliseconds after the task. */
+static int ask_for_a_dump_as_all_fall_asleep(void *unused)
+{
+	int file = memfd_create("stderr", 0);
+
+	(void)unused;
+	CHECK_EQ(dup2(file, STDERR_FILENO), STDERR_FILENO);
+	CHECK_EQ(weft_dump_on_signal(SIGUSR1), 0);
+	weft_mutex_lock(&mutex);
+	if (weft_go(lock_and_unlock, NULL) != 0)
+		return 1;
+	usleep(8000 + weft_sim_choose(5) * 1000);
+	wait_for_monitor();
+	raise(SIGUSR1);
+	usleep(10000);
+	CHECK_LT(0, lseek(file, 0, SEEK_END));
+	weft_mutex_unlock(&mutex);
+	return 0;
+}
+
+TEST(dump_comes_for_a_signal_that_comes_as_all_fall_asleep)
+{
+	explore(ask_for_a_dump_as_all_fall_asleep);
 }
 
 static weft_flight flight;
