@@ -163,19 +163,31 @@ typedef struct {
 	weft_time moved;	/* the time that it was moved on to before */
 } snapshot;
 
-static bool take_copy(const weft__stack *s, const weft__waiter *w, snapshot *c)
+static bool take_copy(const weft__stack *s, snapshot *c)
 {
 	uintptr_t top = (uintptr_t)s, sp, low = top & -(uintptr_t)WEFT__STACK_BYTES;
 	size_t size;
 
 	weft__frames_read(&sp, (uintptr_t)&s->context.sp, sizeof sp);
-	if (sp < low + WEFT__GUARD_BYTES || sp % sizeof sp != 0 ||
-	    sp >= (uintptr_t)w || (uintptr_t)(w + 1) > top)
+	if (sp < low + WEFT__GUARD_BYTES || sp % sizeof sp != 0 || sp >= top)
 		return false;
 	size = top - sp < COPY_BYTES ? top - sp : COPY_BYTES;
 	weft__frames_read(c->bytes, sp, size);
 	c->frames = (weft__frames_copy){sp, c->bytes, size};
-	return (uintptr_t)(w + 1) <= sp + size;
+	return true;
+}
+
+/* The waiter as it is in the copy; NULL: it is not there. */
+static const weft__waiter *copied(const weft__waiter *w, const snapshot *c)
+{
+	size_t offset = (uintptr_t)w - c->frames.address;
+
+	if (w == &weft__yielded)
+		return w;
+	if (offset > c->frames.size_bytes ||
+	    c->frames.size_bytes - offset < sizeof *w)
+		return NULL;
+	return (const weft__waiter *)(c->bytes + offset);
 }
 
 /* N2, N3: is what was seen of s still so? */
@@ -197,14 +209,11 @@ static bool still_waits(const weft__waiter *w, weft_time now)
 }
 
 static void describe_wait(weft__person *p, const weft__waiter *w,
-			  const snapshot *c)
+			  const weft__waiter *copy, weft_time now)
 {
-	weft__waiter copy;
-
-	memcpy(&copy, c->bytes + ((uintptr_t)w - c->frames.address), sizeof copy);
-	p->state = still_waits(&copy, c->moved) ? WEFT__WAITS : WEFT__READY;
-	p->why = copy.why;
-	p->object = object_of(&copy);
+	p->state = still_waits(copy, now) ? WEFT__WAITS : WEFT__READY;
+	p->why = copy->why;
+	p->object = object_of(copy);
 	p->waiter = w;
 }
 
@@ -251,16 +260,20 @@ static bool look_at(weft__stack *s, weft__person *p, snapshot *c)
 	weft__task *task = (weft__task *)weft__frames_load(&s->task);
 	weft_time since = (weft_time)weft__frames_load(&s->since);
 	weft__waiter *w = (weft__waiter *)weft__frames_load(&s->waiter);
+	const weft__waiter *copy;
 
 	if (task == NULL)
 		return true;
 	describe_task(p, s, task);
-	if (w == NULL || is_about_to_park(w) || !take_copy(s, w, c))
+	if (w == NULL || is_about_to_park(w) || !take_copy(s, c))
+		return true;
+	copy = copied(w, c);
+	if (copy == NULL)
 		return true;
 	if (!stands_still(s, w, since, c->moved) ||
 	    weft__frames_load(&s->task) != (uintptr_t)task)
 		return false;
-	describe_wait(p, w, c);
+	describe_wait(p, w, copy, c->moved);
 	p->since = since;
 	p->frame_count = weft__frames_of(&c->frames, p->frames,
 					 WEFT__CENSUS_FRAMES);

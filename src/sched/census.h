@@ -13,7 +13,8 @@
  *     thing it does when it goes on. Whoever has seen the waiter, has copied
  *     the stack and then (weft__peek_barrier) finds the same waiter there has
  *     copied a stack that stood still, unless the task has gone on and parked
- *     again meanwhile.
+ *     again meanwhile. A task that yields parks on weft__yielded, which is set
+ *     there after the switch.
  * N3  Parking notes the coarse time, and a census moves that on before it looks
  *     (weft__clock_move), so that whoever parks after that notes a later time
  *     than any that was noted before. So the same time besides the same waiter

@@ -197,6 +197,9 @@ typedef struct {
 
 extern weft__runtime weft__rt;
 
+/* What a task is parked on that has yielded: it has been claimed. */
+extern weft__waiter weft__yielded;
+
 extern const uint32_t weft__layout[];	/* see layout.c */
 
 /* The calling worker has nothing to do: sleep. False: leave, for good. */

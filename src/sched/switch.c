@@ -262,9 +262,19 @@ static void commit_sleep(void *waiter, void *worker)
 	weft__timers_add_nap(&on->timers, w->task, w->timer.alarm.node.key);
 }
 
-static void commit_yield(void *task, void *worker)
+static const weft__why yield_why = {.text = "yield", .object = WEFT__OF_NOTHING};
+
+weft__waiter weft__yielded = {.state = WEFT__NOTIFIED, .why = &yield_why};
+
+/* For a census, like that of parking; P3 holds, as it comes after the switch. */
+static void commit_yield(void *stack, void *worker)
 {
-	push_ready(worker, task);
+	weft__stack *s = stack;
+
+	weft_atomic_store(&s->since, weft_atomic_load(&weft__rt.now, relaxed),
+			  release);	/* N3 */
+	weft_atomic_store(&s->waiter, &weft__yielded, release);
+	push_ready(worker, s->task);
 }
 
 /* The thread's own stack goes on, the loop it leaves is spare. */
@@ -536,6 +546,12 @@ static inline void state_land(weft__worker *w, const thread_state *state)
 		*w->exceptions = state->exceptions;
 }
 
+static inline void go_on(weft__stack *self)
+{
+	weft_atomic_store(&self->waiter, NULL, relaxed);	/* N2 */
+	__asm__ volatile("" ::: "memory");	/* before all that follows */
+}
+
 static inline __attribute__((always_inline)) void
 park(weft__stack *self, weft__waiter *w, weft_time deadline,
      void (*commit)(void *, void *))
@@ -558,8 +574,7 @@ park(weft__stack *self, weft__waiter *w, weft_time deadline,
 		weft__timers_add(&worker->timers, &w->timer, deadline,
 				 fire_timeout);
 	weft__context_switch(&self->context, to, commit, w, worker);
-	weft_atomic_store(&self->waiter, NULL, relaxed);	/* N2 */
-	__asm__ volatile("" ::: "memory");	/* before all that follows */
+	go_on(self);
 	if (timed)
 		weft__timer_stop(&w->timer);
 	state_land(self->worker, &state);
@@ -619,7 +634,8 @@ static inline __attribute__((always_inline)) void yield(weft__stack *self,
 	to = next_context(w);
 	state = state_leave(w);
 	self->task->stack = self;
-	weft__context_switch(&self->context, to, commit_yield, self->task, w);
+	weft__context_switch(&self->context, to, commit_yield, self, w);
+	go_on(self);
 	state_land(self->worker, &state);
 }
 

@@ -417,6 +417,42 @@ TEST(dump_by_a_task_shows_that_it_runs)
 	check_in(text, "\"dumper\"");
 }
 
+static uint32_t over;
+
+static void yield_by_name(void *arg)
+{
+	while (!weft_atomic_load(&over, relaxed))
+		weft_yield();
+	weft_waitgroup_done(arg);
+}
+
+static bool sees_ten_that_have_yielded(void)
+{
+	weft_yield();
+	return strstr(dump(), "0 wait, 10 are ready, 1 runs,") != NULL;
+}
+
+static void dump_among_yielding(void *arg)
+{
+	test_until(sees_ten_that_have_yielded());
+	weft_atomic_store(&over, 1, relaxed);
+	weft_waitgroup_done(arg);
+}
+
+TEST(dump_shows_tasks_that_have_yielded_as_ready_with_their_stacks)
+{
+	weft_waitgroup done = {0};
+
+	CHECK_EQ(setenv("WEFT_PROCS", "1", 1), 0);
+	weft_waitgroup_add(&done, 11);
+	for (int i = 0; i < 10; i++)
+		go(yield_by_name, &done);
+	go(dump_among_yielding, &done);
+	weft_waitgroup_wait(&done);
+	check_in(text, "\n10 tasks are ready, after: yield, for ");
+	check_in(text, " yield_by_name+0x");
+}
+
 static void *lock_in_thread(void *arg)
 {
 	(void)arg;
@@ -584,12 +620,18 @@ TEST(dump_finds_no_cycle_where_one_is_about_to_end)
 
 enum { BOUNCERS = 8, DEPTH = 40 };
 
-static uint32_t over;
+static bool receive_or_yield(weft_chan *c)
+{
+	if (c != NULL)
+		return weft_chan_recv(c, NULL);
+	weft_yield();
+	return !weft_atomic_load(&over, relaxed);
+}
 
 __attribute__((noinline)) static bool bounce_at(uint32_t depth, weft_chan *c)
 {
 	char room[16 * (depth + 1)];
-	bool more = depth > 0 ? bounce_at(depth - 1, c) : weft_chan_recv(c, NULL);
+	bool more = depth > 0 ? bounce_at(depth - 1, c) : receive_or_yield(c);
 
 	use(room);
 	return more;
@@ -614,11 +656,12 @@ static void feed(void *chan)
 }
 
 /* Each stack that is shown is a whole one: some depth, then the task's own. */
-static void check_stacks(void)
+static int check_stacks(const char *what, const char *innermost)
 {
 	const char *block = text;
+	int seen = 0;
 
-	while ((block = strstr(block, "waits: channel receive")) != NULL) {
+	for (; (block = strstr(block, what)) != NULL; seen++) {
 		const char *end = strstr(block, "\n\n");
 		char one[1 << 14];
 		size_t n = end != NULL ? (size_t)(end - block) : strlen(block);
@@ -627,11 +670,12 @@ static void check_stacks(void)
 		memcpy(one, block, n);
 		one[n] = 0;
 		block += n;
-		CHECK_EQ(count_in(one, " weft_chan_recv+0x"), 1);
+		CHECK_EQ(count_in(one, innermost), 1);
 		CHECK_LE(1, count_in(one, " bounce_at+0x"));
 		CHECK_LE(count_in(one, " bounce_at+0x"), DEPTH);
 		CHECK_EQ(count_in(one, " bouncer+0x"), 1);
 	}
+	return seen;
 }
 
 TEST(dump_of_tasks_that_run_shows_no_stack_that_never_was)
@@ -649,12 +693,30 @@ TEST(dump_of_tasks_that_run_shows_no_stack_that_never_was)
 	}
 	for (int i = 0; i < rounds; i++) {
 		dump();
-		check_stacks();
-		seen += count_in(text, "waits: channel receive");
+		seen += check_stacks("waits: channel receive", " weft_chan_recv+0x");
 	}
 	weft_atomic_store(&over, 1, relaxed);
 	weft_waitgroup_wait(&wg);
 	CHECK(seen > 0 || test_simulated());	/* where few take long turns */
+}
+
+TEST(dump_of_tasks_that_yield_shows_no_stack_that_never_was)
+{
+	int rounds = test_simulated() ? 20	/* a point at each word */
+		     : (test_long() ? 1000 : 300) / test_slowdown();
+	int seen = 0;
+
+	for (int i = 0; i < BOUNCERS; i++) {
+		weft_waitgroup_add(&wg, 1);
+		go(bouncer, NULL);
+	}
+	for (int i = 0; i < rounds; i++) {
+		dump();
+		seen += check_stacks(" ready, after: yield", " bouncer+0x");
+	}
+	weft_atomic_store(&over, 1, relaxed);
+	weft_waitgroup_wait(&wg);
+	CHECK(seen > 0 || test_simulated());
 }
 
 /* ---- by a signal ---- */
