@@ -80,8 +80,8 @@ WEFT_API int weft_chan_init(weft_chan *c, size_t elem_size,
 
 /*
  * Free the room; values that are in it are dropped. It need not be closed, and
- * what had no room needs no call of this. Misuse panics: "channel: finished
- * while it is waited for".
+ * what had no room needs no call of this. NULL: nothing. Misuse panics:
+ * "channel: finished while it is waited for".
  *
  * Context   a task or a plain thread; never switches tasks.
  * Lifetime  see the beginning of this file. *c is all bytes zero after this.

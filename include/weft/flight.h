@@ -69,7 +69,8 @@
  *     first. The flight's table is cut in shares, so that some go a little
  *     before that many are there.
  *
- * The fields are set before the first call, and not changed after.
+ * The fields are set before the first call, and not changed after: what is to be
+ * kept from then on is not.
  *
  * All bytes zero is a flight with borrowed values: nobody owns them, and
  * nothing has to be released. Set drop, before the first call, for values that

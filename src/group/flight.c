@@ -1063,7 +1063,7 @@ static int do_chan(weft_flight *f, weft_ctx *ctx, weft_key key,
 	listener *l;
 	int err = ctx != NULL ? weft_ctx_err(ctx) : 0;
 
-	if (results->priv_elem_bytes != sizeof(weft_result))
+	if (results == NULL || results->priv_elem_bytes != sizeof(weft_result))
 		weft_panic("flight: the channel is not one of weft_result");
 	if (err != 0)
 		return err;

@@ -63,6 +63,9 @@ bool weft__keep_wants(call *c, weft_time now)
 
 	if (c->outcome != WEFT_RETURNED || ttl <= 0)
 		return false;
+	/* The fields were set after the first call, too late for a table. */
+	if (c->shard->kept_most == 0)
+		return false;
 	/* No error in the place of a value that is good for a while yet. */
 	if (c->err != 0 && c->old != NULL && weft__keep_is_usable(c->old, now))
 		return false;

@@ -84,6 +84,8 @@ void weft_chan_fini(weft_chan *c)
 {
 	bool awaited;
 
+	if (c == NULL)
+		return;
 	weft__chan_lock(c);
 	awaited = !weft__list_empty(&c->priv_senders) ||
 		  !weft__list_empty(&c->priv_receivers);

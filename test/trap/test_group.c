@@ -112,6 +112,14 @@ TEST_TRAP(flight_panic_that_no_caller_catches_ends_the_process,
 	catch_it(&f);
 }
 
+TEST_TRAP(flight_do_chan_wants_a_channel,
+	  "panic: flight: the channel is not one of weft_result\n")
+{
+	weft_flight f = {0};
+
+	weft_flight_do_chan(&f, weft_key_u64(1), panic_in_flight, NULL, NULL);
+}
+
 TEST_TRAP(flight_do_chan_wants_a_channel_of_results,
 	  "panic: flight: the channel is not one of weft_result\n")
 {

@@ -149,6 +149,7 @@ TEST(chan_null_never_goes_ahead)
 	CHECK(!weft_chan_try_recv(NULL, &v));
 	CHECK_EQ(v, 1);
 	CHECK_EQ(weft_chan_len(NULL) + weft_chan_cap(NULL), 0);
+	weft_chan_fini(NULL);
 	weft_ctx_init_timeout(&ctx, NULL, WEFT_MS(1));
 	CHECK_EQ(weft_chan_send_ctx(NULL, &ctx, &v), -ETIMEDOUT);
 	CHECK_EQ(weft_chan_recv_ctx(NULL, &ctx, &v), -ETIMEDOUT);

@@ -116,6 +116,17 @@ TEST_FLAVOURS(flight_keeps_a_value_for_its_ttl)
 	end(&s);
 }
 
+TEST_FLAVOURS(flight_that_is_set_to_keep_too_late_keeps_nothing)
+{
+	scene s = {.flight = {.drop = drop}};
+
+	CHECK_EQ(ask(&s), 1);
+	s.flight.ttl = LONG;
+	CHECK_EQ(ask(&s), 2);
+	CHECK_EQ(ask(&s), 3);
+	end(&s);
+}
+
 TEST_FLAVOURS(flight_keeps_what_it_was_set_to_when_it_ends)
 {
 	scene s = {.flight = {.drop = drop, .abort_on_panic = true,
