@@ -176,7 +176,8 @@ WEFT_API void weft_group_fini(weft_group *g);
 
 /*
  * Run fn(ctx, arg) in a task, when the limit has room for it: until then, wait,
- * in the order of arrival.
+ * in the order in which the calls come to sleep. While nobody does, a call first
+ * lets tasks run that have not begun yet: they may be those that have the room.
  *
  * This cannot fail in a way that the caller would have to handle: when no task
  * can be started for lack of memory, the group's error becomes -ENOMEM, unless

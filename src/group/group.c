@@ -231,12 +231,14 @@ static bool help_those_with_slots(weft_group *g)
 	return limit > 1 && weft__task_help((size_t)limit - 1);
 }
 
+/* Where somebody waits already nothing is taken past him: so we join the queue. */
 static int take_slot(weft_group *g, weft_ctx *ctx)
 {
 	do {
 		if (weft_sema_try_acquire(&g->priv_slots, 1))
 			return 0;
-	} while (ctx == NULL && help_those_with_slots(g));
+	} while (ctx == NULL && !weft__sema_wanted(&g->priv_slots) &&
+		 help_those_with_slots(g));
 	return is_nested(g) ? wait_for_nested_slot(g, ctx)
 			    : wait_for_slot(g, ctx, false);
 }

@@ -548,6 +548,52 @@ TEST_FLAVOURS(group_without_its_limit_lets_everybody_in)
 	CHECK_EQ(weft_group_wait(&g), 0);
 }
 
+enum { FRESH = 100 };
+
+static struct {
+	weft_group *group;
+	uint32_t runs;	/* atomic */
+} fresh;
+
+/* As long as there is none but the starter in the queue for a slot. */
+static void start_one_more(void *unused)
+{
+	(void)unused;
+	if (weft_atomic_add(&fresh.runs, 1, relaxed) + 1 < FRESH &&
+	    queue_length(&fresh.group->priv_slots) < 2)
+		test_start_task(start_one_more, NULL);
+}
+
+static void go_behind_another(void *arg)
+{
+	starter *s = arg;
+
+	test_start_task(start_one_more, NULL);
+	weft_group_go(s->group, run_job, s->job);
+}
+
+TEST(group_go_queues_behind_who_waits_before_it_helps_others)
+{
+	weft_group g = {0};
+	weft_waitgroup gate = {0};
+	job held = {.gate = &gate}, j = {0};
+	starter first = {.group = &g, .job = &j}, second = first;
+
+	fresh.group = &g;
+	CHECK_EQ(setenv("WEFT_PROCS", "1", 1), 0);
+	weft_group_set_limit(&g, 2);
+	weft_waitgroup_add(&gate, 1);
+	weft_group_go(&g, run_job, &held);
+	weft_group_go(&g, run_job, &held);
+	start_waiting(&first, 1);
+	test_start_task(go_behind_another, &second);
+	test_until(queue_length(&g.priv_slots) == 2);
+	CHECK_LE(weft_atomic_load(&fresh.runs, relaxed), FRESH / 2);
+	weft_waitgroup_done(&gate);
+	test_join_all();
+	CHECK_EQ(weft_group_wait(&g), 0);
+}
+
 static uint32_t changers;	/* atomic: who may still set a limit of 0 */
 
 static void change_limit(void *arg)
