@@ -19,16 +19,26 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-static uint32_t flushes;	/* by fsync(), of this process … */
-static uint32_t flush_that_fails;	/* … and which of them */
+static uint32_t flushes;	/* by fsync(), of this process */
+
+/* Which of them fails, or what its process is sent in it instead. */
+static struct {
+	uint32_t nth;
+	int signal;
+} bad_flush;
 
 /* In place of the C library's. */
 int fsync(int fd)
 {
-	if (++flushes != flush_that_fails)
-		return (int)syscall(SYS_fsync, fd);
-	errno = EIO;
-	return -1;
+	bool bad = ++flushes == bad_flush.nth;
+
+	if (bad && bad_flush.signal == 0) {
+		errno = EIO;
+		return -1;
+	}
+	if (bad)
+		raise(bad_flush.signal);
+	return (int)syscall(SYS_fsync, fd);
 }
 
 /* What the processes of a case share; all of it atomic. */
@@ -783,34 +793,86 @@ TEST(fleet_close_waits_for_what_a_call_begins_that_all_have_left)
 
 /* ---- the machine's part ---- */
 
-/* Play with this flush failing; false: it did not come to that. */
-static bool play_with_bad_flush(actor *a, uint32_t nth)
+static pid_t start_with_bad_flush(actor *a, uint32_t nth, int signal)
 {
-	flush_that_fails = nth;
-	CHECK_EQ(process_join(process_start(play, a)), 0);
-	flush_that_fails = 0;
-	return a->board->flushes >= nth;
+	pid_t pid;
+
+	bad_flush.nth = nth;
+	bad_flush.signal = signal;
+	pid = process_start(play, a);
+	bad_flush.nth = 0;
+	return pid;
+}
+
+static actor begin_once(size_t size)
+{
+	actor a = begin();
+
+	a.call.mode = WEFT_FLEET_ONCE;
+	a.options.lease = WEFT_MINUTE;	/* for as long it tries */
+	a.size = size;
+	return a;
 }
 
 TEST(fleet_once_is_kept_though_a_flush_fails_for_a_while)
 {
-	for (uint32_t nth = 1;; nth++) {
-		actor a = begin();
-		bool failed;
+	uint32_t nth = 0, tried;
 
-		a.call.mode = WEFT_FLEET_ONCE;
-		a.options.lease = WEFT_MINUTE;	/* for as long it tries */
-		a.size = 10000;
-		failed = play_with_bad_flush(&a, nth);
+	do {
+		actor a = begin_once(10000);
+
+		CHECK_EQ(process_join(start_with_bad_flush(&a, ++nth, 0)), 0);
 		CHECK(a.board->err == 0 && !a.board->unstored);
+		tried = a.board->flushes;
 		CHECK_EQ(process_join(process_start(play, &a)), 0);
 		CHECK(a.board->err == 0 && a.board->kept);
 		CHECK_EQ(a.board->begun, 1);
 		place_remove();
-		if (!failed)
-			break;
-		CHECK_LT(nth, 10);
-	}
+	} while (tried > nth);
+	CHECK_LE(4, nth);
+}
+
+TEST(fleet_once_is_on_the_disk_before_anybody_is_told)
+{
+	actor a = begin_once(0);
+	board *b = a.board;
+	pid_t leader = start_with_bad_flush(&a, 1, SIGSTOP);
+	int status;
+
+	CHECK_EQ(waitpid(leader, &status, WUNTRACED), leader);
+	CHECK(WIFSTOPPED(status));
+	CHECK_EQ(process_join(process_start(play, &a)), 0);
+	CHECK_EQ(b->err, -EHOSTDOWN);
+	CHECK_EQ(kill(leader, SIGCONT), 0);
+	CHECK_EQ(process_join(leader), 0);
+	CHECK(b->err == 0 && !b->unstored);
+	CHECK_EQ(process_join(process_start(play, &a)), 0);
+	CHECK(b->err == 0 && b->kept);
+	CHECK_EQ(b->begun, 1);
+}
+
+/* What becomes of a once whose process is killed while it is flushed. */
+static void die_in_flush(size_t size, uint32_t nth, bool survives)
+{
+	actor a = begin_once(size);
+	uint32_t flushed = size == 0 ? 2 : 3;
+
+	CHECK_EQ(process_join(start_with_bad_flush(&a, nth, SIGKILL)), SIGKILL);
+	CHECK_EQ(process_join(process_start(play, &a)), 0);
+	CHECK_EQ(a.board->err, 0);
+	CHECK_EQ(a.board->kept, survives);
+	CHECK_EQ(a.board->flushes, survives ? flushed : flushed + 1);
+	CHECK_EQ(a.board->begun, 2 - survives);
+	place_remove();
+}
+
+TEST(fleet_once_that_is_adopted_is_on_the_disk_before_anybody_is_told)
+{
+	die_in_flush(0, 1, true);
+	die_in_flush(0, 2, true);
+	die_in_flush(10000, 1, false);
+	for (uint32_t nth = 2; nth <= 4; nth++)
+		die_in_flush(10000, nth, true);
 }
 
 /* A mount name space, where a place can be made small; or skip. */

@@ -86,6 +86,12 @@ static void dir_close(weft__fleet_engine *e)
 
 enum use { NONE, GIVE, GIVE_AND_LEAD };
 
+/* Its result is in the record, but may not be on the disk: D7. */
+static bool is_being_stored(const weft__dir_head *h)
+{
+	return h->state == WEFT__DIR_RUN && h->result.epoch == h->epoch;
+}
+
 /* held: a run goes on. See "usable" in engine.h. */
 static enum use use_of(const weft__dir *d, const weft__fleet_ask *ask,
 		       const record *r, bool held)
@@ -93,7 +99,7 @@ static enum use use_of(const weft__dir *d, const weft__fleet_ask *ask,
 	const stored *s = &r->head.result;
 	weft_duration age;
 
-	if (s->epoch == 0 || ask->gate)
+	if (s->epoch == 0 || ask->gate || is_being_stored(&r->head))
 		return NONE;
 	if (ask->known_epoch != 0)
 		return s->epoch >= ask->known_epoch ? GIVE : NONE;
@@ -318,7 +324,8 @@ static void write_claim(const look *l, record *r)
 	memcpy(h->attempt, ask->attempt.word, sizeof h->attempt);
 	h->state = WEFT__DIR_RUN;
 	h->flags = (ask->at_most_once ? WEFT__DIR_AT_MOST_ONCE : 0) |
-		   (ask->gate ? WEFT__DIR_GATE : 0);
+		   (ask->gate ? WEFT__DIR_GATE : 0) |
+		   (ask->mode == WEFT_FLEET_ONCE ? WEFT__DIR_ONCE : 0);
 	h->fingerprint = ask->fingerprint;
 	h->lease = ask->lease;
 	h->lease_end = now + ask->lease;
@@ -410,6 +417,50 @@ static int lead(look *l, bool spare)
 	return 0;
 }
 
+/* ---- a result ---- */
+
+static void drop_result(weft__dir *d, const char *name, const stored *s)
+{
+	if (s->epoch != 0 && s->in_file)
+		unlinkat(d->results, weft__dir_result_name(name, s->epoch).text, 0);
+}
+
+/* To the disk: the record, its name, and that of its result's file. */
+static int write_through(weft__dir *d, int fd, record *r)
+{
+	int err = weft__dir_write(fd, r, true);
+
+	if (err == 0)
+		err = weft__dir_flush(fd);
+	if (err == 0)
+		err = weft__dir_flush(d->keys);
+	if (err == 0 && r->head.result.in_file)
+		err = weft__dir_flush(d->results);
+	return err;
+}
+
+/* With the shard locked: the run of this record has ended, with *s. */
+static int end_run(weft__dir *d, int fd, record *r, const stored *s, bool once)
+{
+	weft__dir_head *h = &r->head;
+	int err;
+
+	h->result = *s;
+	h->changed_wall = weft__fleet_walltime();
+	if (once) {
+		h->state = WEFT__DIR_RUN;	/* D7 */
+		err = write_through(d, fd, r);
+		if (err != 0)
+			return err;
+	}
+	h->state = s->ending == WEFT__FLEET_UNSTORED &&
+				   h->flags & WEFT__DIR_AT_MOST_ONCE
+			   ? WEFT__DIR_LOST
+			   : WEFT__DIR_DONE;
+	h->deaths = 0;
+	return weft__dir_write(fd, r, true);
+}
+
 /* ---- a leader that is gone ---- */
 
 /* Change the record of a look that has it locked. */
@@ -423,27 +474,29 @@ static int amend(look *l)
 	return err;
 }
 
-static void drop_result(weft__dir *d, const char *name, const stored *s)
-{
-	if (s->epoch != 0 && s->in_file)
-		unlinkat(d->results, weft__dir_result_name(name, s->epoch).text, 0);
-}
-
 static int adopt(look *l, const stored *s)
 {
-	drop_result(l->d, l->ask->id.hex, &l->record.head.result);
-	l->record.head.result = *s;
-	l->record.head.state = WEFT__DIR_DONE;
-	l->record.head.deaths = 0;
-	return amend(l);
+	bool once = (l->record.head.flags & WEFT__DIR_ONCE) != 0;
+	const char *name = l->ask->id.hex;
+	stored before = l->record.head.result;
+	int fd = weft__dir_open_at(l->d->keys, name, O_RDWR);
+	int err = fd < 0 ? weft__dir_trouble(errno)
+			 : end_run(l->d, fd, &l->record, s, once);
+
+	weft__fleet_fd_close(fd);
+	if (err == 0 && before.epoch != s->epoch)
+		drop_result(l->d, name, &before);
+	return err;
 }
 
-/* The record says run, and nobody does: D2, D4. */
+/* The record says run, and nobody does: D2, D4, D7. */
 static int bury(look *l)
 {
 	weft__dir_head *h = &l->record.head;
-	stored s;
+	stored s = h->result;
 
+	if (is_being_stored(h))
+		return adopt(l, &s);
 	if (l->locked && weft__dir_find(l->d, l->ask->id.hex, h->epoch, &s))
 		return adopt(l, &s);
 	if (weft__dir_same_boot(l->d, h->boot))
@@ -629,7 +682,6 @@ static int publish(weft__dir *d, weft__fleet_lease *lease, const stored *s,
 		   const char *temp)
 {
 	dir_lease *own = lease_of(lease);
-	weft__dir_head *h = &own->record.head;
 	const char *name = lease->ask->id.hex;
 	int err;
 
@@ -638,21 +690,7 @@ static int publish(weft__dir *d, weft__fleet_lease *lease, const stored *s,
 		     weft__dir_result_name(name, s->epoch).text) != 0)
 		return weft__dir_trouble(errno);
 	weft__fleet_step("dir-renamed");
-	h->result = *s;
-	h->state = s->ending == WEFT__FLEET_UNSTORED &&
-				   h->flags & WEFT__DIR_AT_MOST_ONCE
-			   ? WEFT__DIR_LOST
-			   : WEFT__DIR_DONE;
-	h->deaths = 0;
-	h->changed_wall = weft__fleet_walltime();
-	err = weft__dir_write(own->fd, &own->record, true);
-	if (err == 0 && own->once) {
-		err = weft__dir_flush(own->fd);
-		if (err == 0)
-			err = weft__dir_flush(d->keys);
-		if (err == 0 && temp != NULL)
-			err = weft__dir_flush(d->results);
-	}
+	err = end_run(d, own->fd, &own->record, s, own->once);
 	weft__fleet_step("dir-done");
 	if (err == 0)
 		drop_result(d, name, &own->before);

@@ -32,6 +32,11 @@
  *     its lock is looked at again after that. The kernel tells that a leader's
  *     descriptor was closed a moment before it drops its lock; so who was told
  *     looks again a few times, soon.
+ * D7  Nobody is told of a once before it is on the disk. So its result is written
+ *     into a record that still says run, which is nobody's to be given; that is
+ *     flushed, with the names; and then the record says done. Who finds the first
+ *     without the second finishes it, as with D4. Wrong: to say done and to flush
+ *     that, under the shard's lock. Who only reads does without the lock.
  */
 #ifndef WEFT_SRC_FLEET_DIR_DIR_H
 #define WEFT_SRC_FLEET_DIR_DIR_H
@@ -56,6 +61,7 @@ enum {
 	WEFT__DIR_AT_MOST_ONCE = 1,
 	WEFT__DIR_GATE = 2,
 	WEFT__DIR_CANCELLED = 4,	/* until its leader has renewed the lease */
+	WEFT__DIR_ONCE = 8,
 };
 
 /* A result; a result file begins with one, and so does its copy in the record. */
