@@ -255,7 +255,8 @@ struct weft__fleet_ops {
 
 	/*
 	 * Renew every lease of the list, each for its ask->lease from the moment
-	 * the engine learns of it, and have returned when weft_now() is until.
+	 * the engine learns of it, and have returned when weft_now() is until. A
+	 * key that is down by itself does not hold the others up.
 	 */
 	void (*renew)(weft__fleet_engine *e, weft__fleet_lease *list,
 		      weft_time until);

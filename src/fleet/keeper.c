@@ -21,7 +21,7 @@
 
 enum { RENEWALS = 4 };	/* in the length of a lease */
 
-static const weft_duration RETRY = WEFT_MS(50);
+static const weft_duration RETRY_MOST = WEFT_MS(50);
 static const weft_duration LONG = WEFT_MINUTE;
 
 static weft_time lost_after(weft_time sent_at, weft_duration length)
@@ -34,6 +34,14 @@ bool weft__fleet_held(const weft__fleet_hold *h)
 	return !weft_atomic_load(&h->lost, relaxed) &&
 	       !weft_atomic_load(&h->forgotten, relaxed) &&
 	       weft__fleet_boottime() < weft_atomic_load(&h->lost_at, relaxed);
+}
+
+/* A few times before the lease is over, however short it is. */
+static weft_duration retry_of(const weft__fleet_hold *h)
+{
+	weft_duration d = h->length / (4 * RENEWALS);
+
+	return d < RETRY_MOST ? d : RETRY_MOST;
 }
 
 static bool renews(const weft__fleet_hold *h, weft_time now)
@@ -70,7 +78,7 @@ static void judge(weft_fleet *f, weft__fleet_hold *h, weft_time sent_at)
 			lose(f, h);
 		break;
 	default:
-		h->renew_at = weft__fleet_boottime() + RETRY;
+		h->renew_at = weft__fleet_boottime() + retry_of(h);
 	}
 	if (h->soon)
 		h->renew_at = 0;

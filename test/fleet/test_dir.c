@@ -7,6 +7,7 @@
 #include "place.h"
 
 #include <weft/ctx.h>
+#include <weft/waitgroup.h>
 
 #include <dirent.h>
 #include <errno.h>
@@ -110,6 +111,7 @@ static int act(weft_ctx *ctx, void *arg, weft_fleet_run *run)
 	for (size_t i = 0; i < a->size; i++)
 		CHECK_EQ(weft_fleet_run_add(run, "x", 1), 0);
 	b->ended_at = weft_now();
+	weft_atomic_add(&b->ended, 1, acq_rel);
 	return weft_fleet_run_add(run, &n, sizeof n);
 }
 
@@ -746,6 +748,53 @@ static int lock_shard(void)
 	CHECK(fd >= 0);
 	CHECK_EQ(flock(fd, LOCK_EX | LOCK_NB), 0);
 	return fd;
+}
+
+/* A task that asks. */
+typedef struct {
+	weft_fleet *fleet;
+	actor actor;
+} asker;
+
+static void ask(void *arg)
+{
+	asker *s = arg;
+
+	CHECK_EQ(weft_fleet_do(s->fleet, NULL, &s->actor.call, NULL, NULL), 0);
+}
+
+TEST(fleet_leases_live_though_the_shard_of_another_one_is_held)
+{
+	asker held = {.actor = begin()}, other;
+	weft_waitgroup wg = {0};
+	weft_time start;
+	int shard;
+
+	held.actor.holds = true;
+	held.actor.options.lease = WEFT_MS(600);
+	held.actor.call.fn = act;
+	held.fleet = place_open_with(held.actor.options);
+	other = held;
+	other.actor.board = shared_bytes(sizeof(board));
+	other.actor.call.key = weft_key_str("other");
+	held.actor.call.arg = &held.actor;
+	other.actor.call.arg = &other.actor;
+	CHECK_EQ(weft_waitgroup_go(&wg, ask, &held), 0);
+	test_until(value_of(&held.actor.board->begun) == 1);
+	shard = lock_shard();
+	start = weft_now();
+	CHECK_EQ(weft_waitgroup_go(&wg, ask, &other), 0);
+	test_until(value_of(&held.actor.board->ended) == 1);
+	CHECK_EQ(held.actor.board->cause, -EOWNERDEAD);
+	CHECK_LT(held.actor.board->ended_at - start, WEFT_SECOND * test_slowdown());
+	/* Longer than the other one's lease. */
+	weft_sleep(NULL, WEFT_MS(700));
+	close(shard);
+	weft_atomic_store(&other.actor.board->go, 1, release);
+	weft_waitgroup_wait(&wg);
+	CHECK_EQ(other.actor.board->cause, 0);
+	CHECK(other.actor.board->held);
+	weft_fleet_close(held.fleet);
 }
 
 static int act_slowly(weft_ctx *ctx, void *arg, weft_fleet_run *run)

@@ -17,6 +17,8 @@
 /* How soon who was told that a leader closed its record looks again: D6. */
 static const weft_duration SOON = WEFT_MS(1);
 enum { SOON_TRIES = 6 };
+/* What the keeper waits for shards, each time: others may be due by then. */
+static const weft_duration RENEW_PATIENCE = WEFT_MS(5);
 /* How often without inotify, and while a dead leader's child has its lock. */
 static const weft_duration SLOW = WEFT_MS(20);
 static const weft_duration POLL = WEFT_MS(500);
@@ -617,11 +619,11 @@ static int check_mine(weft__fleet_lease *lease)
 	return 0;
 }
 
-static int renew_one(weft__dir *d, weft__fleet_lease *lease)
+static int renew_one(weft__dir *d, weft__fleet_lease *lease, weft_time until)
 {
 	dir_lease *own = lease_of(lease);
 	weft__dir_head *h = &own->record.head;
-	int shard = weft__dir_lock(d, lease->ask->id.hex);
+	int shard = weft__dir_lock_until(d, lease->ask->id.hex, until);
 	int err;
 
 	if (shard < 0)
@@ -638,16 +640,27 @@ static int renew_one(weft__dir *d, weft__fleet_lease *lease)
 	return err;
 }
 
+/*
+ * First those whose shards are free, so that one that is held by who was stopped
+ * costs the others nothing; then the rest, for a moment. The keeper asks again.
+ */
 static void dir_renew(weft__fleet_engine *e, weft__fleet_lease *list,
 		      weft_time until)
 {
 	weft__dir *d = dir_of(e);
+	weft_time patience;
 
 	for (weft__fleet_lease *l = list; l != NULL; l = l->next_due) {
 		note_command(d);
-		l->renewed = weft_now() < until
-				     ? note_result(d, renew_one(d, l))
-				     : -EHOSTDOWN;
+		l->renewed = renew_one(d, l, 0);
+	}
+	patience = weft_now() + RENEW_PATIENCE;
+	if (patience > until)
+		patience = until;
+	for (weft__fleet_lease *l = list; l != NULL; l = l->next_due) {
+		if (l->renewed == -EHOSTDOWN)
+			l->renewed = renew_one(d, l, patience);
+		note_result(d, l->renewed);
 	}
 }
 

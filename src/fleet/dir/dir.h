@@ -13,6 +13,7 @@
  * D1  Records change, and names come and go, with the shard locked. That is held
  *     for a few system calls; who finds it taken tries again for a while, and
  *     then says that the place is down, since its holder may have been stopped.
+ *     The keeper does not wait for one shard while it has leases in others.
  * D2  A record says run exactly from when a leader has locked it until that
  *     leader, with the shard locked, says otherwise. So with the shard locked, run
  *     and not locked means that the leader has died: nobody waits for a clock.
@@ -149,7 +150,9 @@ void weft__dir_close(weft__dir *d);
 
 /* Lock a shard. Its descriptor, or -EHOSTDOWN, or what the system says. */
 int weft__dir_lock(weft__dir *d, const char *name);
-/* The same, without waiting for who has it. */
+/* The same, waiting for who has it no longer than until. */
+int weft__dir_lock_until(weft__dir *d, const char *name, weft_time until);
+/* The same, without waiting. */
 int weft__dir_try_lock(weft__dir *d, const char *name);
 void weft__dir_unlock(int shard);
 

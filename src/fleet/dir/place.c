@@ -203,17 +203,15 @@ static bool try_lock(int fd)
 }
 
 /* Some tries at once, then ever rarer ones: D1. */
-static int lock_patiently(int fd)
+static int lock_patiently(int fd, weft_time until)
 {
-	weft_time until = weft_now() + SHARD_PATIENCE;
 	weft_duration pause = WEFT_US(20);
 
-	for (int i = 0; i < 4; i++)
-		if (try_lock(fd))
-			return 0;
-	while (!try_lock(fd)) {
+	for (int i = 0; !try_lock(fd); i++) {
 		if (weft_now() >= until)
 			return -EHOSTDOWN;
+		if (i < 4)
+			continue;
 		(void)!weft_sleep(NULL, pause);
 		if (pause < WEFT_MS(1))
 			pause += pause / 2;
@@ -221,14 +219,14 @@ static int lock_patiently(int fd)
 	return 0;
 }
 
-static int lock_shard(weft__dir *d, const char *name, bool waits)
+int weft__dir_lock_until(weft__dir *d, const char *name, weft_time until)
 {
 	char shard[] = {name[0], name[1], '\0'};
 	int fd = weft__dir_open_at(d->shards, shard, O_RDWR | O_CREAT);
 
 	if (fd < 0)
 		return weft__dir_trouble(errno);
-	if (try_lock(fd) || (waits && lock_patiently(fd) == 0))
+	if (lock_patiently(fd, until) == 0)
 		return fd;
 	weft__fleet_fd_close(fd);
 	return -EHOSTDOWN;
@@ -236,12 +234,12 @@ static int lock_shard(weft__dir *d, const char *name, bool waits)
 
 int weft__dir_lock(weft__dir *d, const char *name)
 {
-	return lock_shard(d, name, true);
+	return weft__dir_lock_until(d, name, weft_now() + SHARD_PATIENCE);
 }
 
 int weft__dir_try_lock(weft__dir *d, const char *name)
 {
-	return lock_shard(d, name, false);
+	return weft__dir_lock_until(d, name, 0);
 }
 
 /* By name, since a process that was forked meanwhile may have it open. */
