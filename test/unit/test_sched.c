@@ -10,16 +10,19 @@
 
 #include <weft/cond.h>
 #include <weft/dump.h>
+#include <weft/fd.h>
 #include <weft/mutex.h>
 #include <weft/once.h>
 #include <weft/sema.h>
 #include <weft/waitgroup.h>
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 static uint32_t counter, stop;
 static gate door;
@@ -717,6 +720,65 @@ TEST(tasks_on_idle_workers_are_not_run_in_a_row)
 {
 	workers("4");
 	CHECK_LT(shortest_of_ten(block_10_ms, 4), WEFT_MS(19) * test_slowdown());
+}
+
+enum { BYTES_SENT = 60 };
+
+static struct {
+	int ends[2];
+	uint32_t heard;		/* atomic */
+	uint32_t yields;	/* atomic: a microsecond each */
+	uint32_t at;		/* atomic: so many were there when the last was sent */
+	weft_duration took[BYTES_SENT];	/* and so many more when it was heard */
+} line;
+
+static void listen_to_line(void *unused)
+{
+	char byte;
+
+	(void)unused;
+	for (int i = 0; i < BYTES_SENT; i++) {
+		CHECK_EQ(weft_wait_fd(NULL, line.ends[0], POLLIN), POLLIN);
+		line.took[i] = weft_atomic_load(&line.yields, relaxed) -
+			       weft_atomic_load(&line.at, acquire);
+		CHECK_EQ(read(line.ends[0], &byte, 1), 1);
+		weft_atomic_store(&line.heard, i + 1, release);
+	}
+	weft_atomic_store(&stop, 1, relaxed);
+}
+
+static void yield_until_stopped(void *unused)
+{
+	(void)unused;
+	while (!weft_atomic_load(&stop, relaxed)) {
+		compute(WEFT_US(1));
+		weft_atomic_add(&line.yields, 1, relaxed);
+		weft_yield();
+	}
+}
+
+/*
+ * A worker that has always something to run looks each 50 us, among 61 tasks; the
+ * monitor each millisecond. Counted in yields, since those stand still when the
+ * worker's thread does.
+ */
+TEST(descriptors_are_looked_at_however_busy_the_worker_is)
+{
+	workers("1");
+	CHECK_EQ(pipe(line.ends), 0);
+	test_start_task(yield_until_stopped, NULL);
+	test_start_task(yield_until_stopped, NULL);
+	test_start_task(listen_to_line, NULL);
+	for (uint32_t i = 0; i < BYTES_SENT; i++) {
+		sleep_of_libc(WEFT_MS(2) + (weft_duration)(i % 10) * WEFT_US(100));
+		weft_atomic_store(&line.at,
+				  weft_atomic_load(&line.yields, relaxed), release);
+		CHECK_EQ(write(line.ends[1], "", 1), 1);
+		test_until(weft_atomic_load(&line.heard, acquire) == i + 1);
+	}
+	test_join_all();
+	qsort(line.took, BYTES_SENT, sizeof *line.took, by_duration);
+	CHECK_LE(line.took[BYTES_SENT / 2], 200);
 }
 
 TEST(blocking_begin_lends_the_place_at_once)
