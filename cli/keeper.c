@@ -109,6 +109,7 @@ static void catch_faults(void)
 int keeper_init(keeper *k, weft_duration grace)
 {
 	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+	const struct sigaction usual = {.sa_handler = SIG_DFL};
 	int err;
 
 	k->grace = grace;
@@ -129,6 +130,8 @@ int keeper_init(keeper *k, weft_duration grace)
 	catch_unless_ignored(k, SIGTSTP);
 	sigprocmask(SIG_BLOCK, &k->caught, &k->mask_before);
 	sigaction(SIGPIPE, &ignore, &k->pipe_before);
+	/* Where it is ignored nobody learns how, or that, a child has ended. */
+	sigaction(SIGCHLD, &usual, &k->child_before);
 	raise_file_limit(k);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	k->signals = signalfd(-1, &k->caught, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -167,6 +170,7 @@ static void become(const keeper *k, const keeper_command *command)
 	sigaction(SIGTTIN, &ignore, NULL);
 	sigaction(SIGTTOU, &ignore, NULL);
 	sigaction(SIGPIPE, &k->pipe_before, NULL);
+	sigaction(SIGCHLD, &k->child_before, NULL);
 	sigprocmask(SIG_SETMASK, &k->mask_before, NULL);
 	execvpe(command->argv[0], command->argv, command->env);
 }

@@ -64,7 +64,7 @@ struct keeper {
 	bool stopping, finished;
 	weft_time kill_at;
 	sigset_t caught, mask_before;
-	struct sigaction pipe_before;
+	struct sigaction pipe_before, child_before;
 	struct rlimit files_before;
 	int (*fn)(void *);
 	void *arg;

@@ -59,6 +59,11 @@ def has_stopped(pid):
     return state_of(pid) in "TD"
 
 
+def ignore_children():
+    """What some callers do: the kernel buries their children then, and ours, if we let it."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+
 def can_mount():
     probe = ["unshare", "-rm", "mount", "-t", "tmpfs", "none", "/mnt"]
     return shutil.which("unshare") and subprocess.run(probe, capture_output=True).returncode == 0

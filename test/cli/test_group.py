@@ -11,7 +11,7 @@ import subprocess
 import time
 
 import command
-from command import CommandTest, Terminal, can_mount, has_stopped, is_alive, until, weft
+from command import CommandTest, Terminal, can_mount, has_stopped, ignore_children, is_alive, until, weft
 
 FOREVER = "sleep 1000"
 UNTIL_GO = "echo $$ >pid; until [ -e go ]; do sleep 0.01; done"
@@ -106,6 +106,13 @@ class Group(CommandTest):
             mask = int(done.stdout.split()[1], 16)
             self.assertEqual(bool(mask & 1 << signal.SIGPIPE - 1), ignored)
             self.assertIn("SigIgn", done.stdout)
+
+    def test_caller_may_ignore_the_ends_of_its_children(self):
+        """We do not; but what we start finds the signal as it was."""
+        files = ["/proc/self/status", "/nowhere"]
+        done = self.group("-j1", "grep", "SigIgn", ":::", *files, preexec_fn=ignore_children)
+        self.assertEqual(done.returncode, 2, done)
+        self.assertTrue(int(done.stdout.split()[1], 16) & 1 << signal.SIGCHLD - 1, done)
 
     # How it ends
 

@@ -21,7 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fleet"))
 import command
 from proxy import Proxy
 from redis_server import Client
-from command import CommandTest, Terminal, is_alive, until, weft
+from command import CommandTest, Terminal, ignore_children, is_alive, until, weft
 
 UNTIL_GO = "until [ -e go ]; do sleep 0.01; done"
 # Says that it runs, in a file with a line for each run.
@@ -327,6 +327,11 @@ class InDirectory(Everywhere, SharedTest):
     other_outputs = ["echo other; echo more", "echo on", ":"]
 
     # One run for all
+
+    def test_caller_may_ignore_the_ends_of_its_children(self):
+        for call in (self.flight, self.once):
+            self.assert_done(call("k", RUN + "exit 3", preexec_fn=ignore_children), 3, "")
+        self.assertEqual(len(self.runs()), 2)
 
     def test_calls_after_another_run_anew(self):
         for _ in range(2):
