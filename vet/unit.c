@@ -104,7 +104,10 @@ static int check_here(CXIndex index, const vet_command *command)
 	if (absolute == NULL)
 		return vet_trouble("%s: no such file", command->file);
 	shown = vet_paths_shown(absolute);
-	err = parse(&u, index, command, shown);
+	err = command->arg_count == 0
+		      ? vet_trouble("%s does not parse: the command for it "
+				    "names no compiler", shown)
+		      : parse(&u, index, command, shown);
 	if (err == 0) {
 		vet_object_forget();
 		clang_visitChildren(clang_getTranslationUnitCursor(u.tu),

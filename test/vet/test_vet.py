@@ -353,6 +353,13 @@ class Trouble(InFolder):
         self.write("a.c", CLEAN)
         self.assert_trouble(self.run_here("a.c", "--", "cc", "-E", "-x"), "a.c does not parse")
 
+    def test_command_without_a_word(self):
+        self.write("a.c", CLEAN)
+        for words in ([], ["-c"], ["-o"], ["-o", "a.o"]):
+            with self.subTest(words):
+                self.database({"directory": str(self.folder), "file": "a.c", "arguments": words})
+                self.assert_trouble(self.run_here("-p", "build"), "a.c does not parse", "names no compiler")
+
     def test_the_other_files_are_checked_all_the_same(self):
         self.write("broken.c", "int f(\n")
         self.write("a.c", COPY)
