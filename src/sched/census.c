@@ -7,6 +7,7 @@
 #include "plat/peek.h"
 #include "sched/fork.h"
 #include "sched/lot.h"
+#include "sched/sched.h"
 
 #include <string.h>
 
@@ -70,6 +71,9 @@ void weft__census_enter(weft__parked_thread *t, weft__waiter *w,
 	weft__list_push(&s->parked, &t->link);
 	t->turn = ++s->entered;
 	weft__lock_drop(&s->lock);
+	if (unlikely(weft_atomic_load(&weft__rt.monitor_word, relaxed) ==
+		     WEFT__MONITOR_DEEP))	/* K3 */
+		weft__monitor_tell(deadline);
 }
 
 void weft__census_leave(weft__parked_thread *t)

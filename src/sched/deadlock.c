@@ -17,6 +17,14 @@
  *     there was nobody left who could have changed it.
  *     Tempting and wrong: one look. A thread wakes a task after the workers
  *     were looked at, and parks before the threads are.
+ * K3  The monitor looks when all workers have been asleep for a while, and
+ *     sleeps then. Should a worker wake it does not sleep; should the last that
+ *     runs be a plain thread, who parks after the look, that thread tells the
+ *     monitor, which waits a little and looks again. Whoever parks has locked
+ *     his shard before he reads the monitor's word, and the monitor locks each
+ *     after it has set the word: so either the thread reads that the monitor
+ *     sleeps, or the monitor sees it parked. A look that ends before the shards
+ *     has found a timer, a descriptor or a worker, which will have it look anew.
  */
 #include "sched/dump.h"
 #include "sched/poller.h"

@@ -28,6 +28,11 @@ enum {
 	 */
 	COMPUTING_NS = 5 * 1000000,
 	QUIET_TICKS = 10,	/* all idle for so long: sleep deeply */
+	/*
+	 * Look for a deadlock so long after a plain thread has parked: threads
+	 * that hand something to and fro do not rouse the monitor each time.
+	 */
+	TOLD_NS = 50 * 1000000,
 };
 
 /* What one look has found. */
@@ -110,10 +115,36 @@ weft_time weft__timers_next(void)
 	return next;
 }
 
+/* K3. seq_cst: before the look. */
+static void look_as_told(void)
+{
+	uint32_t told = WEFT__MONITOR_TOLD;
+
+	if (weft_atomic_cas(&weft__rt.monitor_word, &told, WEFT__MONITOR_DEEP,
+			    seq_cst, relaxed))
+		weft__deadlock_look();
+}
+
+/* One sleep, deep or told. False: then has come, or a timer is due. */
+static bool sleep_on(uint32_t word, weft_time then)
+{
+	weft_time timer = weft__timers_next();
+	weft_time end = timer < then ? timer : then;
+	weft_time look = word == WEFT__MONITOR_TOLD ? weft_now() + TOLD_NS
+						    : WEFT_NEVER;
+
+	if (weft__futex_wait(&weft__rt.monitor_word, word,
+			     look < end ? look : end))
+		return true;
+	if (look < end)
+		look_as_told();
+	return look < end;
+}
+
 /* All workers asleep for a while: sleep until one is woken, or until then. */
 static void sleep_deeply(weft_time then)
 {
-	weft_time timer;
+	uint32_t word;
 	bool deep;
 
 	weft__lock_take(&weft__rt.lock);
@@ -124,20 +155,19 @@ static void sleep_deeply(weft_time then)
 	 * seq_cst, before timers.next and what was asked for are read: who
 	 * rouses the monitor has set that before the word.
 	 */
-	weft_atomic_store(&weft__rt.monitor_word, deep, seq_cst);
+	weft_atomic_store(&weft__rt.monitor_word,
+			  deep ? WEFT__MONITOR_DEEP : WEFT__MONITOR_AWAKE,
+			  seq_cst);
 	weft__lock_drop(&weft__rt.lock);
 	if (deep) {
 		weft__trace_flush();
 		weft__deadlock_look();
 	}
-	while (weft_atomic_load(&weft__rt.monitor_word, acquire) == 1 &&
-	       !weft__dump_is_asked()) {
-		timer = weft__timers_next();
-		if (!weft__futex_wait(&weft__rt.monitor_word, 1,
-				      timer < then ? timer : then))
-			break;
-	}
-	weft_atomic_store(&weft__rt.monitor_word, 0, relaxed);
+	do
+		word = weft_atomic_load(&weft__rt.monitor_word, acquire);
+	while (word != WEFT__MONITOR_AWAKE && !weft__dump_is_asked() &&
+	       sleep_on(word, then));
+	weft_atomic_store(&weft__rt.monitor_word, WEFT__MONITOR_AWAKE, relaxed);
 }
 
 static bool all_idle(void)
@@ -184,7 +214,7 @@ void *weft__monitor_main(void *unused)
 
 bool weft__monitor_start(void)
 {
-	weft_atomic_store(&weft__rt.monitor_word, 0, relaxed);
+	weft_atomic_store(&weft__rt.monitor_word, WEFT__MONITOR_AWAKE, relaxed);
 	return weft__thread_start(&weft__rt.monitor, "weft monitor",
 				  weft__monitor_main, NULL) == 0;
 }
@@ -193,7 +223,7 @@ void weft__monitor_stop(void)
 {
 	weft_atomic_store(&weft__rt.monitor_stop, 1, seq_cst);
 	weft__futex_wake(&weft__rt.monitor_stop, 1);
-	weft_atomic_store(&weft__rt.monitor_word, 0, seq_cst);
+	weft_atomic_store(&weft__rt.monitor_word, WEFT__MONITOR_AWAKE, seq_cst);
 	weft__futex_wake(&weft__rt.monitor_word, 1);
 	weft__thread_join(&weft__rt.monitor);
 	weft_atomic_store(&weft__rt.monitor_stop, 0, relaxed);
@@ -201,6 +231,16 @@ void weft__monitor_stop(void)
 
 void weft__monitor_rouse(void)
 {
-	weft_atomic_store(&weft__rt.monitor_word, 0, seq_cst);
+	weft_atomic_store(&weft__rt.monitor_word, WEFT__MONITOR_AWAKE, seq_cst);
 	weft__futex_wake(&weft__rt.monitor_word, 1);
+}
+
+void weft__monitor_tell(weft_time deadline)
+{
+	uint32_t deep = WEFT__MONITOR_DEEP;
+
+	if (deadline == WEFT_NEVER &&
+	    weft_atomic_cas(&weft__rt.monitor_word, &deep, WEFT__MONITOR_TOLD,
+			    relaxed, relaxed))
+		weft__futex_wake(&weft__rt.monitor_word, 1);
 }

@@ -140,8 +140,10 @@ static weft__worker *worker_start(bool searching)
 /* The monitor sleeps deeply only while every worker sleeps. */
 static void rouse_monitor(void)
 {
-	if (weft_atomic_load(&weft__rt.monitor_word, relaxed) == 1) {
-		weft_atomic_store(&weft__rt.monitor_word, 0, relaxed);
+	if (weft_atomic_load(&weft__rt.monitor_word, relaxed) !=
+	    WEFT__MONITOR_AWAKE) {
+		weft_atomic_store(&weft__rt.monitor_word, WEFT__MONITOR_AWAKE,
+				  relaxed);
 		weft__futex_wake(&weft__rt.monitor_word, 1);
 	}
 }

@@ -189,7 +189,7 @@ typedef struct {
 	uint32_t stuck_count;
 	bool closed;		/* no more threads: all are joined */
 	bool no_threads;	/* none could be had this tick */
-	uint32_t monitor_word;	/* futex: 1 while the monitor sleeps deeply */
+	uint32_t monitor_word;	/* futex: weft__monitor_state */
 	uint32_t monitor_stop;	/* futex: 1: leave */
 	weft__thread monitor;
 	weft__timers timers;	/* of plain threads; the monitor runs them */
@@ -237,12 +237,20 @@ bool weft__runtime_stop(void (*report)(void));
 
 /* ---- the monitor: monitor.c ---- */
 
+enum weft__monitor_state {
+	WEFT__MONITOR_AWAKE,
+	WEFT__MONITOR_DEEP,	/* asleep until somebody wakes it … */
+	WEFT__MONITOR_TOLD,	/* … and is to look for a deadlock in a while */
+};
+
 bool weft__monitor_start(void);
 void weft__monitor_stop(void);
 /* When the next of all timers is due. */
 weft_time weft__timers_next(void);
 /* It has a timer to look at. */
 void weft__monitor_rouse(void);
+/* It sleeps deeply, and a plain thread parks: perhaps the last one, K3. */
+WEFT_PRIV_COLD void weft__monitor_tell(weft_time deadline);
 
 /* ---- workers: worker.c ---- */
 

@@ -138,6 +138,17 @@ TEST_TRAP(deadlock_with_plain_threads_that_all_wait_here_is_reported,
 	abort();
 }
 
+TEST_TRAP(deadlock_that_a_plain_thread_completes_late_is_reported,
+	  "1 thread waits: channel receive at ")
+{
+	abort_on_deadlock();
+	CHECK_EQ(weft_chan_init(&chan, 4, 0), 0);
+	go(receive, NULL);
+	usleep(100000);	/* everybody else sleeps long before the end of that */
+	receive(NULL);
+	abort();
+}
+
 /* It is there once, and the program goes on as it is. */
 static void *look_for_report(void *arg)
 {
@@ -296,7 +307,8 @@ static void player_task(void *arg)
 	pass_on((int)(intptr_t)arg);
 }
 
-TEST(deadlock_is_none_while_a_turn_goes_around)
+/* Every other one is a task, or all are plain threads. */
+static void play(bool tasks)
 {
 	pthread_t threads[PLAYERS];
 
@@ -305,15 +317,28 @@ TEST(deadlock_is_none_while_a_turn_goes_around)
 	for (int i = 0; i < PLAYERS; i++)
 		CHECK_EQ(weft_chan_init(&turns[i], sizeof(int), 1), 0);
 	for (int i = 0; i < PLAYERS; i++)
-		if (i % 2 == 0)
+		if (tasks && i % 2 == 0)
 			go(player_task, (void *)(intptr_t)i);
 		else
 			CHECK_EQ(pthread_create(&threads[i], NULL, player,
 						(void *)(intptr_t)i), 0);
 	weft_chan_send(&turns[0], &rounds);
-	for (int i = 1; i < PLAYERS; i += 2)
+	for (int i = tasks; i < PLAYERS; i += 1 + tasks)
 		pthread_join(threads[i], NULL);
+}
+
+TEST(deadlock_is_none_while_a_turn_goes_around)
+{
+	play(true);
 	test_until(weft_task_count() == 0);
+}
+
+TEST(deadlock_is_none_while_a_turn_goes_around_among_threads)
+{
+	CHECK_EQ(weft_chan_init(&chan, sizeof(int), 0), 0);
+	go(receive, NULL);	/* so that somebody looks */
+	play(false);
+	weft_chan_close(&chan);
 }
 
 TEST(deadlock_policy_that_is_none_is_complained_about)
