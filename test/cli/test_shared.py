@@ -1218,6 +1218,14 @@ class OverRedis(Everywhere, SharedTest):
         self.go()
         self.assert_done(self.finish(*more), 0, "another\n")
 
+    def test_record_stays_as_long_as_its_result(self):
+        server = Client(("127.0.0.1", self.port))
+        for command_of_it, status, least, most in ("exit 1", 1, 0, 600), ("exit 0", 0, -1, -1):
+            self.assert_done(self.once("k", command_of_it, "--retry-failed"), status)
+            (record,) = server.command("KEYS", "*:M")
+            left = server.command("TTL", record)
+            self.assertTrue(least <= left <= most, left)
+
     def test_place_that_answers_no_more_is_given_up_once(self):
         way, env = self.way_to_the_server()
         way.before("HGETALL", 1, way.stall)

@@ -32,7 +32,7 @@ HEAD = 107
 FOREVER = 999999999999999
 MINUTE = 60_000
 LEASE, GRACE = 3 * MINUTE, MINUTE  # far from what passes really while the test runs
-MRETS = [0, 2000 * MINUTE, 3000 * MINUTE]
+MRETS = [0, 500 * MINUTE, 2000 * MINUTE]
 TURN = 250
 BATCH = 100
 PROCESSES = 3
@@ -63,9 +63,12 @@ class Model:
         numbers = f"{r['deaths']:05d} {r['now']:015d} {r['took']:015d} {r['fresh']:015d} {r['stale']:015d}"
         return f"1 {r['epoch']:020d} {r['ending']} {r['err']:011d} {numbers}\n".encode() + r["payload"]
 
-    def put(self, mret, **fields):
+    def put(self, **fields):
         self.m.update({name: str(value) for name, value in fields.items()})
-        self.m_ttl = mret or None
+
+    def keep(self, mret):
+        for_ever = not mret or self.r and self.r_ttl is None
+        self.m_ttl = None if for_ever else max(mret, self.r_ttl or 0, self.m_ttl or 0)
 
     def drop(self, *names):
         for name in names:
@@ -110,12 +113,11 @@ class Model:
             reply += [result if len(result) <= a["big"] else result[:HEAD], len(result)]
         return reply
 
-    def sign(self, a, mret, epoch, attempt, at, deaths, **more):
-        self.put(mret, e=epoch, o=attempt, s="run", n=deaths, at=at, fp=a["fp"], k=a["key"], ks=4, am=a["once"],
-                 who=a["who"], **more)
+    def sign(self, a, epoch, attempt, at, deaths):
+        self.put(e=epoch, o=attempt, s="run", n=deaths, at=at, fp=a["fp"], k=a["key"], ks=4, am=a["once"], who=a["who"])
 
-    def sign_again(self, a, mret, epoch, attempt, deaths):
-        self.sign(a, mret, epoch, attempt, min(epoch // 1000, self.now), deaths)
+    def sign_again(self, a, epoch, attempt, deaths):
+        self.sign(a, epoch, attempt, min(epoch // 1000, self.now), deaths)
 
     def waits(self, a, epoch, left, kept):
         if self.other(a):
@@ -159,8 +161,9 @@ class Model:
         kept = self.result_bytes() if use and not self.other(a) else None
         if self.epoch() < known:
             other = self.other(a)
-            self.sign_again(a, a["mret"], known, "?", int(m.get("n", 0)))
-            m.update(l=str(LEASE), oa=str(self.now))
+            self.sign_again(a, known, "?", int(m.get("n", 0)))
+            self.put(l=LEASE, oa=self.now)
+            self.keep(a["mret"])
             self.drop("u", "ib", "who")
             if other:
                 return [b"OTHER"]
@@ -170,8 +173,9 @@ class Model:
         if m.get("o") == a["attempt"]:
             if m["s"] != "run":
                 return [b"OVER"]
-            self.put(a["mret"], u=self.now + LEASE, l=LEASE, ib=a["hint"])
+            self.put(u=self.now + LEASE, l=LEASE, ib=a["hint"])
             self.drop("oa")
+            self.keep(a["mret"])
             return self.answer(b"LEAD", self.epoch(), int(m.get("n", 0)), 0, kept, a)
         if m.get("s") == "run":
             verdict = self.look_at_owner(a, kept)
@@ -219,7 +223,9 @@ class Model:
             self.wake(b"A 00ff")
             return [b"LOOP"]
         e = max(self.epoch() + 1, self.result_epoch() + 1, a["known"] + 1, self.now_us)
-        self.sign(a, a["mret"], e, a["attempt"], self.now, deaths, u=self.now + LEASE, l=LEASE, ib=a["hint"])
+        self.sign(a, e, a["attempt"], self.now, deaths)
+        self.put(u=self.now + LEASE, l=LEASE, ib=a["hint"])
+        self.keep(a["mret"])
         self.drop("oa", "nx", "nu", "aw")
         self.w.pop(a["member"], None)
         return self.answer(b"LEAD", e, deaths, int(state == "run"), kept, a)
@@ -245,10 +251,11 @@ class Model:
             code = 1
         elif self.m.get("o") != a["attempt"] and self.reclaimable(a) and self.result_epoch() < a["epoch"]:
             code = 2
-            self.sign_again(a, 0, a["epoch"], a["attempt"], a["deaths"])
+            self.sign_again(a, a["epoch"], a["attempt"], a["deaths"])
         else:
             return [0, 0]
-        self.put(a["mret"], s="run", u=self.now + LEASE, l=LEASE, ib=a["hint"])
+        self.put(s="run", u=self.now + LEASE, l=LEASE, ib=a["hint"])
+        self.keep(a["mret"])
         self.drop("oa")
         self.w = {member: since for member, since in self.w.items() if self.lives(member)}
         return [code, len(self.w), int(self.m.get("x") == a["attempt"])]
@@ -273,8 +280,9 @@ class Model:
         self.r_ttl = None if min(times) < 0 else max(*times, 1)
         lost = a["ending"] == 3 and a["once"] == 1
         if not own:
-            self.sign_again(a, 0, a["epoch"], a["attempt"], a["deaths"])
-        self.put(0 if lost else a["mret"], e=a["epoch"], s="lost" if lost else "done", n=0)
+            self.sign_again(a, a["epoch"], a["attempt"], a["deaths"])
+        self.put(e=a["epoch"], s="lost" if lost else "done", n=0)
+        self.keep(0 if lost else a["mret"])
         self.drop("oa")
         small = not a["bytes"] and len(payload) <= a["inline"]
         self.wake(b"R 00ff " + self.result_bytes() if small else b"G 00ff")
@@ -289,7 +297,8 @@ class Model:
             self.w.pop(left, None)
         if not owned and not invited:
             return [0, 0]
-        self.put(a["mret"], s="idle")
+        self.put(s="idle")
+        self.keep(a["mret"])
         self.drop("oa")
         return [1, self.hand_over() if a["gate"] else self.offer()]
 
@@ -298,7 +307,8 @@ class Model:
         self.r = self.r_ttl = None
         if self.m.get("s") == "run" and self.m["o"] != "?":
             self.m["f"], had = f"{self.m['o']} {self.m.get('f', '')}"[:16 * 33], 1
-        self.put(a["mret"], e=max(self.epoch() + 1, self.now_us), o="", s="idle", n=0)
+        self.put(e=max(self.epoch() + 1, self.now_us), o="", s="idle", n=0)
+        self.keep(max(a["mret"], 20 * int(self.m.get("l", 0))))
         self.drop("oa", "u", "fp", "am", "nx", "nu")
         self.offer()
         return had
@@ -569,11 +579,11 @@ class Scripts:
     def signed(self, attempt):
         return [attempt, "", "user", 4, 0, "who"]
 
-    def join(self, attempt, process, mode, known=0):
+    def join(self, attempt, process, mode, known=0, mret=0):
         inbox = channel(process)
         member = f"{inbox} {GATE if mode == 'g' else 'p'}"
-        return self.run("join", *self.signed(attempt), member, inbox, mode, LEASE, GRACE, 0, known, 0, 0, 1000, GRACE,
-                        "", "")
+        return self.run("join", *self.signed(attempt), member, inbox, mode, LEASE, GRACE, mret, known, 0, 0, 1000,
+                        GRACE, "", "")
 
     def renew(self, attempt, epoch):
         return self.run("renew", *self.signed(attempt), "", epoch, 0, LEASE, 0, 0)
@@ -625,6 +635,21 @@ def runs_are_forgotten_one_after_another():
         return [] if told == [0] + 16 * [-1] else [f"they were told {told}"]
 
 
+def record_stays_while_a_forgotten_owner_may_take_it_back():
+    """Whatever the one who comes next asks for. Gone, it would be taken for lost."""
+    with Server() as server:
+        scripts, times = Scripts(server), []
+        for mret in 0, 30 * LEASE:
+            scripts.join(f"owner {mret}", 0, "c", mret=mret)
+            scripts.run("forget", 10 * MINUTE)
+            times.append(server.command("PTTL", KEYS[0]) / LEASE)
+            scripts.join(f"next {mret}", 0, "c", mret=10 * MINUTE)
+            times.append(server.command("PTTL", KEYS[0]) / LEASE)
+            scripts.run("forget", 10 * MINUTE)
+        good = all(wanted - 1 < got <= wanted for wanted, got in zip([20, 20, 30, 30], times))
+        return [] if good else [f"it stays for {times} leases"]
+
+
 def attempt_that_was_forgotten_leads_no_more():
     """Its asker, whom the first reply did not reach, asks with another one; a join that comes late undoes nothing."""
     with Server() as server:
@@ -653,8 +678,8 @@ def who_is_told_of_nothing_waits_no_more():
 def main():
     tally = Tally()
     single = [gate_goes_to_who_would_have_it, who_only_looks_waits_for_who_was_told_to_come,
-              runs_are_forgotten_one_after_another, attempt_that_was_forgotten_leads_no_more,
-              who_is_told_of_nothing_waits_no_more]
+              runs_are_forgotten_one_after_another, record_stays_while_a_forgotten_owner_may_take_it_back,
+              attempt_that_was_forgotten_leads_no_more, who_is_told_of_nothing_waits_no_more]
     if PROGRAM is None:
         for name in ["scripts_do_what_their_model_does", *[case.__name__ for case in single]]:
             tally.skip(name, "no redis-server")

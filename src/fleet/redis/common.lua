@@ -23,6 +23,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local HEAD = 107
 local FOREVER = 999999999999999
 local FORGOTTEN = 16 * 33 -- bytes: so many attempts, each with a blank
+local LEASES = 20 -- as in engine.c: so many may an owner be silent, and take its record back
 local TURN = 250 -- ms: so far away may who is next be
 local NEVER_LEADS = ' p'
 
@@ -63,11 +64,14 @@ local function result_epoch()
 	return tonumber(redis.call('GETRANGE', R, 2, 21)) or 0
 end
 
+-- For mret, or ever if that is 0, and as long as R. What another one's longer lease has
+-- asked for stays: a record that is missing while that one may take it back was lost.
 local function keep_record(mret)
-	if mret > 0 then
-		redis.call('PEXPIRE', M, mret)
-	else
+	local result = redis.call('PTTL', R)
+	if mret == 0 or result == -1 then
 		redis.call('PERSIST', M)
+	else
+		redis.call('PEXPIRE', M, math.max(mret, result, redis.call('PTTL', M)))
 	end
 end
 

@@ -22,8 +22,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Records are kept that long at least. */
+/* Records are kept that long at least, and for so many leases; forget.lua, too. */
 #define RECORD_LEAST (10 * WEFT_MINUTE)
+#define RECORD_LEASES 20
 
 /* Who unlocks a gate waits no longer to learn whether others do. */
 #define COUNTING WEFT_MS(100)
@@ -41,25 +42,23 @@ static weft__redis_waiter *waiter_of(const weft__fleet_ask *ask)
 	return ask->priv;
 }
 
-/* How long the record of a call outlives its last use. */
+/* How long the record of a call outlives its last use, if its result does not. */
 static weft_duration record_of(const weft__fleet_ask *ask)
 {
-	weft_duration d = 20 * ask->lease;
+	weft_duration d = RECORD_LEASES * ask->lease;
 
-	if (d < RECORD_LEAST)
-		d = RECORD_LEAST;
-	return d > ask->keep ? d : ask->keep;
+	return d > RECORD_LEAST ? d : RECORD_LEAST;
 }
 
-/* For scripts 0 is for ever. */
 static void add_record(weft__redis_words *w, const weft__fleet_ask *ask)
 {
-	weft_duration d = record_of(ask);
-
-	weft__redis_ms(w, d == WEFT_FLEET_FOREVER ? 0 : d);
+	weft__redis_ms(w, record_of(ask));
 }
 
-/* While it runs: that a call has begun which must not run twice is never forgotten. */
+/*
+ * While it runs: that a call has begun which must not run twice is never forgotten.
+ * For scripts 0 is for ever.
+ */
 static void add_record_of_run(weft__redis_words *w, const weft__fleet_ask *ask)
 {
 	if (ask->at_most_once)
