@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tasks: functions that run concurrently, as cheap as a call.
+ * Tasks: functions that run concurrently, many on few threads.
  *
  * A task runs on one of a few worker threads (one per available CPU, or
  * WEFT_PROCS of them), which are started when the first task is. A task that
