@@ -15,7 +15,7 @@ FRONT = ("spawn_join", "group_go", "once_hit", "mutex_uncontended", "mutex_conte
          "blocked_rss/100000")
 UNITS = {CPU: "ns of CPU", RSS: "B", TAIL: "ns"}
 BEHIND = 1.05  # a row without a goal is told of where weft takes so much more than a peer
-ONE_CPU, BOTH_CPUS = 1.2, 1.5  # CPU time over time: at most, at least
+ONE_CPU, MORE_CPUS = 1.2, 1.3  # CPU time over time: at most, at least
 
 REASON = re.compile(r"^### (.+)\n\nRows: ([^.]+)\.", re.M)
 
@@ -172,7 +172,7 @@ def on_one(record):
         if procs != 2 or row.metric in (CPU, RSS) or row.gathers or not {"weft", "go"} <= set(by_subject):
             continue
         used = {s: cpu_each(row, by_subject[s]) / by_subject[s]["median_ns"] for s in ("weft", "go")}
-        if used["weft"] <= ONE_CPU and used["go"] >= BOTH_CPUS:
+        if used["weft"] <= ONE_CPU and used["go"] >= MORE_CPUS:
             ratios = (value(row, by_subject["weft"]) / value(row, by_subject["go"]),
                       cpu_each(row, by_subject["weft"]) / cpu_each(row, by_subject["go"]))
             lines.append([row.name, *(f"{used[s]:.1f}" for s in ("weft", "go")), *(f"{r:.2f} x" for r in ratios)])

@@ -140,7 +140,7 @@ def growth_verdict(row, results):
     ratio = max(costs.values()) / min(costs.values())
     many = [cost for size, cost in costs.items() if size >= MANY]
     detail = ratio_text(ratio, FLAT)
-    if ratio > FLAT and sizes[0] < MANY:
+    if many and max(many) / min(many) < ratio:
         detail += f", from {MANY:,} on {ratio_text(max(many) / min(many), FLAT)}"
     return Verdict(wanted, ratio <= FLAT, detail, FLAT * min(costs.values()))
 
