@@ -47,6 +47,9 @@ extern long bench_resident_each;
 /* Set by such a bench: bytes per operation that stay when all has ended. */
 extern long bench_kept_each;
 
+/* Set by a bench of whose pass only a part counts: the CPU time of that. */
+extern double bench_cpu_of_part;
+
 /* The subject's own: its benches, its name, and how it runs fn. */
 extern const struct bench benches[];
 const char *bench_version(void);
@@ -71,6 +74,9 @@ long bench_status_bytes(const char *key);
 
 /* What is resident now, page tables included. */
 long bench_resident(void);
+
+/* CPU time of this process until now. */
+double bench_cpu_seconds(void);
 
 /* How long after its end a bench of n things looks what stays. */
 static inline int64_t bench_kept_seconds(long n)

@@ -100,9 +100,12 @@ double start(long n)
 double idle(long n)
 {
 	spawn_join(1000);
+	double before = bench_cpu_seconds();
 	int64_t start = bench_now();
 	weft_sleep(NULL, WEFT_SECOND);
-	return bench_per_op(start, n);
+	double ns = bench_per_op(start, n);
+	bench_cpu_of_part = bench_cpu_seconds() - before;
+	return ns;
 }
 
 struct crowd {

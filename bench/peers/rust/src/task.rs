@@ -114,9 +114,11 @@ async fn sleepers(n: usize) -> f64 {
 
 async fn idle(n: usize) -> f64 {
     spawn_join(1000).await;
-    let start = Instant::now();
+    let (before, start) = (cpu_ns(), Instant::now());
     sleep(Duration::from_secs(1)).await;
-    per_op(start, n)
+    let ns = per_op(start, n);
+    CPU_OF_PART.store(cpu_ns() - before, Relaxed);
+    ns
 }
 
 /// From nothing to the end of the first task.
