@@ -6,8 +6,9 @@
 //!     bench-tokio BENCH --n N --procs P
 //!
 //! runs BENCH twice over N operations on P workers, the first pass to warm up, and prints one line
-//! of JSON about the second. With one worker it is tokio's single-threaded runtime, which is faster;
-//! with more, the bench runs in a task, for the thread that starts a runtime is no worker.
+//! of JSON about the second. With one worker it is tokio's single-threaded runtime, which is faster.
+//! The bench runs in a task: the thread that starts a runtime is no worker where there are several,
+//! and where there is one, each wake of what it waits for itself costs a call of the kernel.
 
 mod chan;
 mod ctx;

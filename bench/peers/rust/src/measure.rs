@@ -70,11 +70,10 @@ pub fn kept_after(n: usize) -> Duration {
 impl Bench {
     fn pass(&self, runtime: Option<&Runtime>, run: Run) -> f64 {
         match (run, runtime) {
-            (Run::Task(run), Some(runtime)) if self.procs > 1 => {
+            (Run::Task(run), Some(runtime)) => {
                 let pass = run(self.n);
                 runtime.block_on(async { tokio::spawn(pass).await.unwrap() })
             }
-            (Run::Task(run), Some(runtime)) => runtime.block_on(run(self.n)),
             (Run::Bare(run), _) => run(self.n),
             (Run::Task(_), None) => unreachable!(),
         }
