@@ -61,9 +61,16 @@ func broadcast(n int) time.Duration {
 }
 
 // n keys are in flight at once: the tasks that lead wait at a gate.
-func growthKeys(n int) float64 { return repeatTimed(n, flyKeys) }
+func growthKeys(n int) float64 {
+	keys := make([]string, n)
+	for i := range keys {
+		keys[i] = strconv.Itoa(i)
+	}
+	return repeatTimed(n, func(int) time.Duration { return flyKeys(keys) })
+}
 
-func flyKeys(n int) time.Duration {
+func flyKeys(keys []string) time.Duration {
+	n := len(keys)
 	var g singleflight.Group
 	var gate, leading, returned sync.WaitGroup
 	gate.Add(1)
@@ -75,9 +82,9 @@ func flyKeys(n int) time.Duration {
 		return answer, nil
 	}
 	start := time.Now()
-	for i := range n {
+	for _, key := range keys {
 		go func() {
-			if v, _, _ := g.Do(strconv.Itoa(i), wait); v != answer {
+			if v, _, _ := g.Do(key, wait); v != answer {
 				fail("wrong answer")
 			}
 			returned.Done()
@@ -170,15 +177,14 @@ func growthDescriptors(n int) float64 {
 			fail(err.Error())
 		}
 		go func() {
-			var value [8]byte
-			tried := false
-			err := conn.Read(func(fd uintptr) bool {
-				n, _ := syscall.Read(int(fd), value[:])
-				if !tried {
-					tried = true
-					arrived.Done()
+			waited := false
+			err := conn.Read(func(uintptr) bool {
+				if waited {
+					return true // not read, as in the others
 				}
-				return n == len(value)
+				waited = true
+				arrived.Done()
+				return false
 			})
 			if err != nil {
 				fail(err.Error())
