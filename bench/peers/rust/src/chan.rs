@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 use crate::measure::*;
+use std::pin::pin;
 use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -35,21 +36,23 @@ async fn select_pingpong(n: usize) -> f64 {
     let stop = CancellationToken::new();
     let stopped = stop.clone();
     tokio::spawn(async move {
+        let mut told = pin!(stopped.cancelled());
         loop {
             tokio::select! {
                 biased;
                 Some(ball) = here.recv() => back.send(ball).await.unwrap(),
-                _ = stopped.cancelled() => return,
+                _ = &mut told => return,
             }
         }
     });
+    let mut told = pin!(stop.cancelled());
     let start = Instant::now();
     for i in 0..n {
         there.send(i).await.unwrap();
         tokio::select! {
             biased;
             Some(_) = home.recv() => {}
-            _ = stop.cancelled() => panic!("stopped too early"),
+            _ = &mut told => panic!("stopped too early"),
         }
     }
     let ns = per_op(start, n);

@@ -10,10 +10,9 @@ pub fn rows() -> Vec<Row> {
 
 /// n tasks wait on one context; from its cancellation to their last return.
 async fn cancel_fan(n: usize) -> Duration {
-    let ctx = CancellationToken::new();
+    let ctx = leak(CancellationToken::new());
     let (arrived, returned) = (Countdown::new(n), Countdown::new(n));
     for _ in 0..n {
-        let (ctx, arrived, returned) = (ctx.clone(), arrived.clone(), returned.clone());
         tokio::spawn(async move {
             arrived.done();
             ctx.cancelled().await;

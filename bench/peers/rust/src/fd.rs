@@ -5,7 +5,6 @@
 use crate::measure::*;
 use std::env::var;
 use std::process::{Command, id};
-use std::sync::Arc;
 use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
@@ -30,7 +29,7 @@ async fn write_byte(stream: &mut UnixStream) {
     stream.write_all(&[0]).await.unwrap();
 }
 
-fn ask(mut stream: UnixStream, count: usize, returned: Arc<Countdown>) {
+fn ask(mut stream: UnixStream, count: usize, returned: &'static Countdown) {
     tokio::spawn(async move {
         for _ in 0..count {
             write_byte(&mut stream).await;
@@ -40,7 +39,7 @@ fn ask(mut stream: UnixStream, count: usize, returned: Arc<Countdown>) {
     });
 }
 
-fn echo(mut stream: UnixStream, count: usize, returned: Arc<Countdown>) {
+fn echo(mut stream: UnixStream, count: usize, returned: &'static Countdown) {
     tokio::spawn(async move {
         for _ in 0..count {
             read_byte(&mut stream).await;
@@ -56,8 +55,8 @@ async fn echo_between(n: usize, pairs: usize) -> f64 {
     let sockets: Vec<_> = (0..pairs).map(|_| UnixStream::pair().unwrap()).collect();
     let start = Instant::now();
     for (near, far) in sockets {
-        ask(near, each, returned.clone());
-        echo(far, each, returned.clone());
+        ask(near, each, returned);
+        echo(far, each, returned);
     }
     returned.wait().await;
     per_op(start, each * pairs)
@@ -82,7 +81,7 @@ async fn serve(n: usize) -> f64 {
     let returned = Countdown::new(CONNECTIONS);
     let start = Instant::now();
     for stream in streams {
-        echo(stream, each, returned.clone());
+        echo(stream, each, returned);
     }
     returned.wait().await;
     let ns = per_op(start, each * CONNECTIONS);

@@ -7,7 +7,6 @@ use std::future::Future;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::pin::{Pin, pin};
 use std::process::exit;
-use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 use tokio::io::unix::AsyncFd;
@@ -27,10 +26,9 @@ pub fn rows() -> Vec<Row> {
 
 /// n tasks wait for one Notify; from its broadcast to their last return.
 async fn broadcast(n: usize) -> Duration {
-    let gate = Arc::new(Notify::new());
+    let gate = leak(Notify::new());
     let (arrived, returned) = (Countdown::new(n), Countdown::new(n));
     for _ in 0..n {
-        let (gate, arrived, returned) = (gate.clone(), arrived.clone(), returned.clone());
         tokio::spawn(async move {
             let mut open = pin!(gate.notified());
             open.as_mut().enable();
@@ -105,7 +103,6 @@ async fn descriptors(n: usize) -> f64 {
         assert!(fd >= 0);
         fds.push(fd);
         let event = unsafe { AsyncFd::register(OwnedFd::from_raw_fd(fd)) }.unwrap();
-        let (arrived, returned) = (arrived.clone(), returned.clone());
         tokio::spawn(async move {
             arrived.done();
             event.readable().await.unwrap().retain_ready();

@@ -30,7 +30,7 @@ async fn lag_mutex(n: usize, work: fn(u64) -> u64) -> f64 {
     let start = Instant::now();
     let all = Countdown::new(LOCKERS);
     for _ in 0..LOCKERS {
-        let (guarded, all) = (guarded.clone(), all.clone());
+        let guarded = guarded.clone();
         tokio::spawn(async move {
             let mut lags = Lags::new();
             for _ in 0..each {
@@ -57,7 +57,7 @@ async fn lag_cond(n: usize) -> f64 {
     let start = Instant::now();
     let both = Countdown::new(2);
     for me in 0..2 {
-        let (turns, signalled, both) = (turns.clone(), signalled.clone(), both.clone());
+        let (turns, signalled) = (turns.clone(), signalled.clone());
         tokio::spawn(async move {
             let mut lags = Lags::new();
             for _ in 0..n / 2 {
@@ -143,7 +143,7 @@ async fn lag_spawn_hog(n: usize) -> f64 {
     for _ in 0..n / AT_ONCE {
         let all = Countdown::new(AT_ONCE);
         for _ in 0..AT_ONCE {
-            let (all, sent) = (all.clone(), now());
+            let sent = now();
             tokio::spawn(async move {
                 Lags::note_one(now() - sent);
                 all.done();

@@ -81,7 +81,7 @@ async fn contend(n: usize, work: fn(u64) -> u64) -> f64 {
     let start = Instant::now();
     let all = Countdown::new(LOCKERS);
     for _ in 0..LOCKERS {
-        let (guarded, all) = (guarded.clone(), all.clone());
+        let guarded = guarded.clone();
         tokio::spawn(async move {
             for _ in 0..each {
                 let mut inside = guarded.lock().unwrap();
@@ -113,7 +113,7 @@ async fn rwmutex_mixed(n: usize) -> f64 {
     let start = Instant::now();
     let all = Countdown::new(LOCKERS);
     for _ in 0..LOCKERS {
-        let (record, all) = (record.clone(), all.clone());
+        let record = record.clone();
         tokio::spawn(async move {
             let mut seen = 0u64;
             for i in (1..=each).rev() {
@@ -142,7 +142,7 @@ async fn cond_pingpong(n: usize) -> f64 {
     let start = Instant::now();
     let both = Countdown::new(2);
     for me in 0..2 {
-        let (turns, both) = (turns.clone(), both.clone());
+        let turns = turns.clone();
         tokio::spawn(async move {
             for _ in 0..n / 2 {
                 turns[me].notified().await;
@@ -160,7 +160,7 @@ async fn meet(n: usize, parties: usize) -> f64 {
     let start = Instant::now();
     let all = Countdown::new(parties);
     for _ in 0..parties {
-        let (barrier, all) = (barrier.clone(), all.clone());
+        let barrier = barrier.clone();
         tokio::spawn(async move {
             for _ in 0..n / parties {
                 barrier.wait().await;

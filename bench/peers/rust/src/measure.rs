@@ -6,8 +6,8 @@ use std::arch::asm;
 use std::fs::read_to_string;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicUsize, Ordering::*};
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
@@ -144,6 +144,11 @@ pub async fn settle() {
     }
 }
 
+/// What tasks share for the whole run: no count of who still has it goes up and down for each.
+pub fn leak<T>(value: T) -> &'static T {
+    Box::leak(Box::new(value))
+}
+
 /// Waits for a number of tasks without a handle for each.
 pub struct Countdown {
     left: AtomicUsize,
@@ -151,8 +156,8 @@ pub struct Countdown {
 }
 
 impl Countdown {
-    pub fn new(count: usize) -> Arc<Self> {
-        Arc::new(Countdown { left: AtomicUsize::new(count), zero: Notify::new() })
+    pub fn new(count: usize) -> &'static Self {
+        leak(Countdown { left: AtomicUsize::new(count), zero: Notify::new() })
     }
 
     pub fn done(&self) {
