@@ -6,6 +6,7 @@
 #include <atomic>
 #include <boost/fiber/all.hpp>
 #include <boost/version.hpp>
+#include <malloc.h>
 #include <thread>
 #include <vector>
 
@@ -22,6 +23,7 @@ const char *bench_version(void)
 class stacks {
 public:
 	static constexpr size_t bytes = 16 * 1024;
+	static inline bool keep = true; // until the program wants them back
 
 	ctx::stack_context allocate()
 	{
@@ -41,7 +43,11 @@ public:
 
 	void deallocate(ctx::stack_context &context)
 	{
-		spare.push_back(static_cast<char *>(context.sp) - bytes);
+		void *low = static_cast<char *>(context.sp) - bytes;
+		if (keep)
+			spare.push_back(low);
+		else
+			free(low);
 	}
 
 private:
@@ -224,9 +230,16 @@ static double blocked_rss(long n)
 	{
 		std::unique_lock<fibers::mutex> lock(mutex);
 		open = true;
+		stacks::keep = false;
 	}
 	cond.notify_all();
 	returned.wait();
+	settle();
+	malloc_trim(0); // as one would who wants the memory back now
+	boost::this_fiber::sleep_for(
+		std::chrono::seconds(bench_kept_seconds(n)));
+	long kept = bench_resident() - before;
+	bench_kept_each = kept > 0 ? kept / n : 0;
 	return ns;
 }
 

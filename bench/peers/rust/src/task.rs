@@ -156,6 +156,8 @@ async fn blocked_rss(n: usize) -> f64 {
     RESIDENT_EACH.store((resident() - before) / n as i64, Relaxed);
     gate.notify_waiters();
     returned.wait().await;
+    // What a program would do that wants the memory back now.
+    unsafe { libc::malloc_trim(0) };
     sleep(kept_after(n)).await;
     KEPT_EACH.store((resident() - before).max(0) / n as i64, Relaxed);
     ns
