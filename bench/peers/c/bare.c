@@ -127,11 +127,14 @@ static double spawn_join(long n)
 
 /*
  * What a crowd of n tasks with stacks of their own costs the machine, when all
- * are woken: their records lie in a page each, at the distance of stacks, and
- * point to each other. Whoever wakes them follows the pointers, and each that
- * goes on touches some lines of its page.
+ * are woken: their records lie at the tops of stacks, in a page each, and point
+ * to each other. Whoever wakes them follows the pointers, and each that goes on
+ * touches some lines of its page.
  */
-enum { STRIDE = 256 * 1024, RECORD = STRIDE - 1024, LINES = 16 };
+enum { STRIDE = 256 * 1024, LINES = 8, LINE = 64 };
+
+/* Coloured, so that no two neighbours share their sets of the cache. */
+enum { COLOURS = 8, COLOUR_BYTES = 2 * LINE };
 
 struct record {
 	struct record *next;
@@ -147,8 +150,10 @@ static double wake_crowd(long n)
 	madvise(stacks, bytes, MADV_NOHUGEPAGE);
 	struct record *first = NULL;
 	for (long i = n; i--;) {
-		struct record *r = (struct record *)(void *)(
-			stacks + (size_t)i * STRIDE + RECORD);
+		char *top = stacks + (size_t)(i + 1) * STRIDE -
+			    i % COLOURS * COLOUR_BYTES;
+		struct record *r =
+			(struct record *)(void *)(top - LINES * LINE);
 		r->next = first;
 		first = r;
 	}
@@ -159,7 +164,7 @@ static double wake_crowd(long n)
 			touched++;
 		for (struct record *r = first; r; r = r->next)
 			for (int line = 1; line < LINES; line++)
-				((volatile char *)r)[64 * line % 1024]++;
+				((volatile char *)r)[line * LINE]++;
 	}
 	double ns = bench_per_op(start, n * rounds);
 	BENCH_CHECK(touched == n * rounds);
