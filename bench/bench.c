@@ -11,6 +11,7 @@ int bench_procs = 1;
 long bench_resident_each;
 long bench_kept_each = -1;
 double bench_cpu_of_part = -1;
+double bench_calls_each = -1;
 static struct bench_lags all_lags;
 static cpu_set_t all_cpus; /* empty: not pinned */
 
@@ -197,6 +198,8 @@ static void report(const struct passes *p)
 		printf("\"best_ns_per_op\":%.6g,", p->best_ns);
 	if (bench_kept_each >= 0)
 		printf("\"kept_bytes\":%ld,", bench_kept_each);
+	if (bench_calls_each >= 0)
+		printf("\"calls_per_op\":%.6g,", bench_calls_each);
 	report_lags();
 	printf("\"rss_bytes\":%ld,\"cpu_seconds\":%.6f,\"workers\":%d,"
 	       "\"version\":\"%s, gcc %s\"}\n",

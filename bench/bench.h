@@ -75,6 +75,9 @@ long bench_status_bytes(const char *key);
 /* What is resident now, page tables included. */
 long bench_resident(void);
 
+/* Set by a bench whose operations share calls: how many were made for each. */
+extern double bench_calls_each;
+
 /* CPU time of this process until now. */
 double bench_cpu_seconds(void);
 

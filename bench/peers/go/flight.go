@@ -61,7 +61,9 @@ const hotCallers = 128
 // The call yields once, as a call worth sharing would, so others join it.
 func flightHot(n int) float64 {
 	var g singleflight.Group
+	calls := 0 // of one key, so never two at once
 	task := func() (any, error) {
+		calls++
 		runtime.Gosched()
 		return answer, nil
 	}
@@ -77,7 +79,9 @@ func flightHot(n int) float64 {
 		})
 	}
 	wg.Wait()
-	return perOp(start, n/hotCallers*hotCallers)
+	ns := perOp(start, n/hotCallers*hotCallers)
+	callsEach = float64(calls) / float64(n/hotCallers*hotCallers)
+	return ns
 }
 
 // n callers join one call that blocks; from its release to their last return.

@@ -85,6 +85,7 @@ type result struct {
 	Ns      float64  `json:"ns_per_op"`
 	Cold    *float64 `json:"cold_ns_per_op,omitempty"`
 	Kept    *int64   `json:"kept_bytes,omitempty"`
+	Calls   *float64 `json:"calls_per_op,omitempty"`
 	P50     int64    `json:"p50_ns,omitempty"`
 	P99     int64    `json:"p99_ns,omitempty"`
 	P999    int64    `json:"p999_ns,omitempty"`
@@ -98,8 +99,9 @@ type result struct {
 // keptEach by one that looks what stays, keptAfter the end of all.
 var residentEach, keptEach int64 = 0, -1
 
-// cpuOfPart is set by a bench of whose pass only a part counts.
-var cpuOfPart = -1.0
+// cpuOfPart is set by a bench of whose pass only a part counts, callsEach by one
+// whose operations share calls: how many were made for each.
+var cpuOfPart, callsEach = -1.0, -1.0
 
 // keptAfter is how long after its end a bench of n things looks what stays.
 func keptAfter(n int) time.Duration { return time.Duration(3+n/125_000) * time.Second }
@@ -140,6 +142,9 @@ func main() {
 	}
 	if keptEach >= 0 {
 		r.Kept = &keptEach
+	}
+	if callsEach >= 0 {
+		r.Calls = &callsEach
 	}
 	r.P50, r.P99, r.P999 = allLags.percentile(2), allLags.percentile(100), allLags.percentile(1000)
 	json.NewEncoder(os.Stdout).Encode(r)
