@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -12,19 +13,27 @@ import (
 func ctxCancelFan(n int) float64 {
 	var total time.Duration
 	rounds := fanRounds(n)
-	for range rounds {
-		total += cancelFan(n)
+	for i := 0; i < rounds; {
+		if elapsed, together := cancelFan(n); together {
+			total += elapsed
+			i++
+		}
 	}
 	return float64(total.Nanoseconds()) / float64(rounds) / float64(n)
 }
 
-func cancelFan(n int) time.Duration {
+// together is false when one came only after the cancellation: it never waited.
+func cancelFan(n int) (elapsed time.Duration, together bool) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var arrived, returned sync.WaitGroup
+	var late atomic.Int64
 	arrived.Add(n)
 	returned.Add(n)
 	waiter := func() {
 		arrived.Done()
+		if ctx.Err() != nil {
+			late.Add(1)
+		}
 		<-ctx.Done()
 		returned.Done()
 	}
@@ -36,5 +45,5 @@ func cancelFan(n int) time.Duration {
 	start := time.Now()
 	cancel()
 	returned.Wait()
-	return time.Since(start)
+	return time.Since(start), late.Load() == 0
 }
