@@ -33,6 +33,11 @@
  *     as a pthread_mutex_t would, and those who waited for it are not there. A
  *     child that a signal handler has forked must not return into a wait.
  *     vfork and posix_spawn are not affected.
+ *   - The workers block the signals that the thread blocks that starts the first
+ *     task, or the first after a weft_run(): so do the programs that a task
+ *     starts. A program that takes signals by sigwait() or signalfd() blocks
+ *     them before, as it must before pthread_create(). A handler may run on a
+ *     task's stack; one with SA_ONSTACK has 64 KiB of its worker's instead.
  *   - exit() may be called while tasks run, also by one: nothing is stopped or
  *     freed for it. A shared object that brought this library along may be
  *     unloaded: the library itself stays.

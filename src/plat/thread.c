@@ -89,6 +89,18 @@ int weft__thread_start(weft__thread *thread, const char *name,
 	return -err;
 }
 
+static sigset_t noted;
+
+void weft__thread_note_signals(void)
+{
+	pthread_sigmask(SIG_BLOCK, NULL, &noted);
+}
+
+void weft__thread_take_signals(void)
+{
+	pthread_sigmask(SIG_SETMASK, &noted, NULL);
+}
+
 void weft__thread_join(const weft__thread *thread)
 {
 	pthread_join(thread->handle, NULL);

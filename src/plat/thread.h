@@ -17,8 +17,7 @@ typedef struct {
 
 /*
  * Start run(arg) on a thread named name (at most 15 bytes), with every
- * asynchronous signal blocked: handlers must not land on a task's stack.
- * Returns 0 or a negative errno value.
+ * asynchronous signal blocked. Returns 0 or a negative errno value.
  */
 int weft__thread_start(weft__thread *thread, const char *name,
 		       void *(*run)(void *), void *arg);
@@ -34,6 +33,14 @@ int weft__thread_at_fork(void (*function)(void));
  */
 void weft__thread_prepare(void);
 void weft__thread_unprepare(void);
+
+/*
+ * Note which signals the calling thread blocks, and block those and no others:
+ * what runs tasks is to the programs that they start, and to who sends a
+ * signal, as the thread that has started the first of them.
+ */
+void weft__thread_note_signals(void);
+void weft__thread_take_signals(void);
 
 /*
  * To the end of the scope that this stands in the calling thread is not

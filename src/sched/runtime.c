@@ -503,6 +503,7 @@ static int start(void)
 		return -ENOMEM;
 	weft__rt.procs = procs_wanted();
 	weft__fault_install(weft__task_describe);
+	weft__thread_note_signals();
 	weft__clock_move(weft_now());
 	weft__dump_prepare();
 	weft__barrier_prepare();

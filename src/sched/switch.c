@@ -471,6 +471,7 @@ void *weft__worker_main(void *worker)
 	w->errno_address = weft__errno_address();
 	w->exceptions = weft__exceptions_self();
 	weft__thread_prepare();
+	weft__thread_take_signals();
 	weft__context_init_thread(&w->thread_context);
 	w->leaving = false;
 	while (!w->leaving) {

@@ -12,6 +12,7 @@
 #include <weft/fd.h>
 #include <weft/mutex.h>
 #include <weft/once.h>
+#include <weft/panic.h>
 #include <weft/rwmutex.h>
 #include <weft/sema.h>
 #include <weft/waitgroup.h>
@@ -19,6 +20,7 @@
 #include <dlfcn.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -531,6 +533,67 @@ TEST(exit_of_a_task_ends_the_process_while_tasks_run)
 	test_start_task(end_process, NULL);
 	test_join_all();
 	abort();
+}
+
+/* ---- signals ---- */
+
+static char *const sleeper[] = {"sleep", "20", NULL};
+
+static pid_t spawn_sleeper(void)
+{
+	pid_t child;
+
+	CHECK_EQ(posix_spawnp(&child, "sleep", NULL, NULL, sleeper, environ), 0);
+	return child;
+}
+
+static pid_t fork_sleeper(void)
+{
+	pid_t child = fork();
+
+	if (child == 0) {
+		execvp("sleep", sleeper);
+		_exit(127);
+	}
+	return child;
+}
+
+/* Also by a signal that comes before its program has begun. */
+TEST_FLAVOURS(process_that_is_started_can_be_ended)
+{
+	pid_t (*const starters[])(void) = {spawn_sleeper, fork_sleeper};
+
+	for (size_t i = 0; i < sizeof starters / sizeof *starters; i++) {
+		pid_t child = starters[i]();
+		int status;
+
+		CHECK_EQ(kill(child, SIGTERM), 0);
+		status = wait_for_child(child);
+		CHECK(WIFSIGNALED(status));
+		CHECK_EQ(WTERMSIG(status), SIGTERM);
+	}
+}
+
+static uint32_t main_is_deaf;	/* atomic */
+
+static void end_by_signal(void *arg)
+{
+	(void)arg;
+	test_until(weft_atomic_load(&main_is_deaf, acquire) == 1);
+	kill(getpid(), SIGTERM);
+	weft_sleep(NULL, WEFT_MS(60000));
+}
+
+TEST_DEATH(process_without_its_main_thread_can_be_ended, SIGTERM, "")
+{
+	sigset_t term;
+
+	CHECK_EQ(weft_go(end_by_signal, NULL), 0);
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &term, NULL);
+	weft_atomic_store(&main_is_deaf, 1, release);
+	weft_exit();
 }
 
 /* ---- dlclose ---- */

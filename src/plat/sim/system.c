@@ -102,6 +102,15 @@ int weft__thread_start(weft__thread *thread, const char *name,
 	return 0;
 }
 
+/* All of them are threads of one: it has its signals. */
+void weft__thread_note_signals(void)
+{
+}
+
+void weft__thread_take_signals(void)
+{
+}
+
 void weft__thread_join(const weft__thread *thread)
 {
 	weft__sim_join((weft__sim_thread *)thread->handle);

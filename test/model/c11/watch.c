@@ -367,6 +367,10 @@ void weft__fault_install(weft__fault_describe *describe)
 	(void)describe;
 }
 
+void weft__thread_note_signals(void)
+{
+}
+
 void weft__dump_prepare(void)
 {
 }
