@@ -270,7 +270,8 @@ struct weft__fleet_ops {
 	 * told WEFT__FLEET_UNSTORED with the reason; at_most_once: the record is
 	 * lost. -ESTALE: forgotten meanwhile.
 	 * -EOWNERDEAD: superseded. Or weft__fleet_is_down(). The keeper renews
-	 * the lease no more when this is called; if it takes long, this does.
+	 * the lease no more when this is called; if it takes long, this does, or
+	 * has done so for long enough.
 	 */
 	int (*complete)(weft__fleet_engine *e, weft__fleet_lease *lease,
 			const weft__fleet_outcome *o);

@@ -900,6 +900,29 @@ TEST(fleet_once_is_on_the_disk_before_anybody_is_told)
 	CHECK_EQ(b->begun, 1);
 }
 
+/* The disk takes longer than the lease and the grace: the leader is well. */
+TEST(fleet_once_is_not_taken_over_while_its_disk_is_slow)
+{
+	actor a = begin_once(10000);
+	board *b = a.board;
+	pid_t leader, other;
+	int status;
+
+	a.options.lease = WEFT_MS(100);
+	a.options.grace = WEFT_MS(100);
+	leader = start_with_bad_flush(&a, 1, SIGSTOP);
+	CHECK_EQ(waitpid(leader, &status, WUNTRACED), leader);
+	CHECK(WIFSTOPPED(status));
+	other = process_start(play, &a);
+	test_until(value_of(&b->asked) == 2);
+	weft_sleep(NULL, WEFT_MS(600));
+	CHECK_EQ(kill(leader, SIGCONT), 0);
+	CHECK_EQ(process_join(leader), 0);
+	CHECK_EQ(process_join(other), 0);
+	CHECK(b->err == 0 && !b->unstored);
+	CHECK_EQ(value_of(&b->begun), 1);
+}
+
 /* What becomes of a once whose process is killed while it is flushed. */
 static void die_in_flush(size_t size, uint32_t nth, bool survives)
 {

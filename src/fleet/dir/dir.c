@@ -19,6 +19,7 @@ static const weft_duration SOON = WEFT_MS(1);
 enum { SOON_TRIES = 6 };
 /* What the keeper waits for shards, each time: others may be due by then. */
 static const weft_duration RENEW_PATIENCE = WEFT_MS(5);
+static const weft_duration STORING = WEFT_MINUTE;	/* that a disk may take */
 /* How often without inotify, and while a dead leader's child has its lock. */
 static const weft_duration SLOW = WEFT_MS(20);
 static const weft_duration POLL = WEFT_MS(500);
@@ -619,7 +620,9 @@ static int check_mine(weft__fleet_lease *lease)
 	return 0;
 }
 
-static int renew_one(weft__dir *d, weft__fleet_lease *lease, weft_time until)
+/* For the lease, and so much longer. */
+static int renew_one(weft__dir *d, weft__fleet_lease *lease, weft_time until,
+		     weft_duration longer)
 {
 	dir_lease *own = lease_of(lease);
 	weft__dir_head *h = &own->record.head;
@@ -630,7 +633,7 @@ static int renew_one(weft__dir *d, weft__fleet_lease *lease, weft_time until)
 		return shard;
 	err = check_mine(lease);
 	if (err == 0) {
-		h->lease_end = weft__fleet_boottime() + h->lease;
+		h->lease_end = weft__fleet_boottime() + h->lease + longer;
 		err = weft__dir_write(own->fd, &own->record, false);
 		weft_atomic_store(&lease->waiters,
 				  weft__dir_waiters(d, lease->ask->id.hex),
@@ -652,14 +655,14 @@ static void dir_renew(weft__fleet_engine *e, weft__fleet_lease *list,
 
 	for (weft__fleet_lease *l = list; l != NULL; l = l->next_due) {
 		note_command(d);
-		l->renewed = renew_one(d, l, 0);
+		l->renewed = renew_one(d, l, 0, 0);
 	}
 	patience = weft_now() + RENEW_PATIENCE;
 	if (patience > until)
 		patience = until;
 	for (weft__fleet_lease *l = list; l != NULL; l = l->next_due) {
 		if (l->renewed == -EHOSTDOWN)
-			l->renewed = renew_one(d, l, patience);
+			l->renewed = renew_one(d, l, patience, 0);
 		note_result(d, l->renewed);
 	}
 }
@@ -774,9 +777,12 @@ static int complete_locked(weft__dir *d, weft__fleet_lease *lease,
 {
 	stored s = describe(d, lease, o);
 	const char *temp;
-	int told = store(d, lease, o, &s, &temp);
-	int shard, err;
+	int told, shard, err;
 
+	/* A slow disk is no reason to take over; a death is seen by the lock. */
+	if (o->once)
+		(void)renew_one(d, lease, weft_now() + RENEW_PATIENCE, STORING);
+	told = store(d, lease, o, &s, &temp);
 	if (told < 0)
 		return told;
 	weft__fleet_step("dir-stored");
