@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A weft_ctx on the stack that is initialised and never finished. Calls that
- * are given its address borrow it, as ctx.h wants it; where it is handed on in
- * another way (stored, passed as a void *), somebody else may finish it, and
- * nothing is said.
+ * A weft_ctx on the stack that is initialised and never finished. Calls of weft
+ * that are given its address borrow it, as ctx.h wants it, and so do functions
+ * of this file that only lend it on; where it is handed on in another way
+ * (stored, returned, passed as a void *), somebody else may finish it, and nothing is said.
  */
 #include "vet.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+/* Through how many functions it is followed. */
+#define DEPTH 4
 
 /* The way from the function's body down to a cursor. */
 typedef struct way {
@@ -19,6 +22,7 @@ typedef struct way {
 
 struct use {
 	CXCursor variable, init;
+	int depth;	/* > 0: the variable is a parameter, its address */
 	bool elsewhere; /* finished, or in somebody else's hands */
 };
 
@@ -42,21 +46,28 @@ static int argument_index(CXCursor call, CXCursor arg)
 	return -1;
 }
 
-/* Does the function that is called take it as what it is, and not end it? */
-static bool borrows(CXCursor call, int index)
+static void look_into(CXCursor body, struct use *use);
+
+/* Does the function that is called take it as what it is, and only lend it on? */
+static bool borrows(const struct use *use, CXCursor call, int index)
 {
 	CXCursor function = clang_getCursorReferenced(call);
 	CXCursor body = vet_body(function);
-	CXType type;
+	struct use below = {.depth = use->depth + 1};
+	CXType type = clang_getCanonicalType(clang_getArgType(
+		clang_getCursorType(function), (unsigned)index));
 
+	if (type.kind != CXType_Pointer ||
+	    !vet_is_record(clang_getPointeeType(type)))
+		return false;
 	if (begins(call, "weft_"))
 		return true;
-	type = clang_getCanonicalType(clang_getArgType(
-		clang_getCursorType(function), (unsigned)index));
-	return type.kind == CXType_Pointer &&
-	       vet_is_record(clang_getPointeeType(type)) &&
-	       !clang_Cursor_isNull(body) &&
-	       !vet_mentions(body, "weft_ctx_fini");
+	if (clang_Cursor_isNull(body) || use->depth == DEPTH)
+		return false;
+	below.variable = clang_Cursor_getArgument(
+		clang_getCursorDefinition(function), (unsigned)index);
+	look_into(body, &below);
+	return !below.elsewhere;
 }
 
 static void judge_call(struct use *use, CXCursor call, CXCursor arg)
@@ -66,7 +77,7 @@ static void judge_call(struct use *use, CXCursor call, CXCursor arg)
 	if (index == 0 && begins(call, "weft_ctx_init"))
 		use->init = call;
 	else if (vet_spelled(call, "weft_ctx_fini") || index < 0 ||
-		 !borrows(call, index))
+		 !borrows(use, call, index))
 		use->elsewhere = true;
 }
 
@@ -81,12 +92,12 @@ static bool is_case(CXCursor list)
 
 static void judge(struct use *use, const way *w)
 {
-	bool address = false;
+	bool address = use->depth > 0;
 
 	for (; w->up != NULL; w = w->up) {
 		CXCursor up = w->up->c;
 
-		if (up.kind == CXCursor_UnaryOperator)
+		if (up.kind == CXCursor_UnaryOperator && !address)
 			address = true;
 		else if (up.kind == CXCursor_CallExpr && address) {
 			judge_call(use, up, w->c);
@@ -121,6 +132,13 @@ static enum CXChildVisitResult look_for_uses(CXCursor c, CXCursor parent,
 	return CXChildVisit_Continue;
 }
 
+static void look_into(CXCursor body, struct use *use)
+{
+	way top = {body, NULL, use};
+
+	clang_visitChildren(body, look_for_uses, &top);
+}
+
 static bool is_local_ctx(CXCursor c)
 {
 	CXType type = clang_getCanonicalType(clang_getCursorType(c));
@@ -142,20 +160,17 @@ static enum CXChildVisitResult look_for_attribute(CXCursor c, CXCursor parent,
 
 void vet_check_ctx(vet_unit *u, CXCursor c, CXCursor parent)
 {
-	struct use use = {c, clang_getNullCursor(), false};
-	CXCursor function, body;
-	way top;
+	struct use use = {.variable = c, .init = clang_getNullCursor()};
+	CXCursor body;
 
 	(void)parent;
 	if (!is_local_ctx(c))
 		return;
 	clang_visitChildren(c, look_for_attribute, &use.elsewhere);
-	function = clang_getCursorSemanticParent(c);
-	body = vet_body(function);
+	body = vet_body(clang_getCursorSemanticParent(c));
 	if (use.elsewhere || clang_Cursor_isNull(body))
 		return;
-	top = (way){body, NULL, &use};
-	clang_visitChildren(body, look_for_uses, &top);
+	look_into(body, &use);
 	if (!use.elsewhere && !clang_Cursor_isNull(use.init)) {
 		char *name = vet_text(clang_getCursorSpelling(c));
 

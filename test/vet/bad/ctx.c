@@ -44,3 +44,22 @@ int selected(weft_chan *c, int *value)
 
 	return weft_select(cases, 2);
 }
+
+static int work_below(const char *name, weft_ctx *ctx)
+{
+	weft_ctx own;
+	int err;
+
+	weft_ctx_init(&own, ctx);
+	err = *name != '\0' ? work(&own) : work(ctx);
+	weft_ctx_fini(&own);
+	return err;
+}
+
+int lent_on(weft_ctx *parent)
+{
+	weft_ctx ctx;
+
+	weft_ctx_init(&ctx, parent); /* expect: weft-ctx */
+	return work_below("a", &ctx);
+}

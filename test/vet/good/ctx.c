@@ -72,3 +72,50 @@ void deferred(void)
 	weft_ctx_init(&ctx, NULL);
 	WEFT_DEFER(finish, &ctx);
 }
+
+static void end_below(weft_ctx *ctx)
+{
+	weft_ctx_cancel(ctx, 0);
+	end(ctx);
+}
+
+static void keep(struct job *job, weft_ctx *ctx)
+{
+	job->ctx = ctx;
+}
+
+static weft_ctx *itself(weft_ctx *ctx)
+{
+	return ctx;
+}
+
+void finished_far_away(void)
+{
+	weft_ctx below, kept, returned, of_a_task;
+	struct job job;
+
+	weft_ctx_init(&below, NULL);
+	weft_ctx_init(&kept, NULL);
+	weft_ctx_init(&returned, NULL);
+	weft_ctx_init(&of_a_task, NULL);
+	keep(&job, &kept);
+	end_below(&below);
+	weft_ctx_fini(job.ctx);
+	weft_ctx_fini(itself(&returned));
+	weft_go(finish, &of_a_task);
+}
+
+/* Too deep to be followed. */
+static void end_after(weft_ctx *ctx, int n)
+{
+	if (n > 0)
+		end_after(ctx, n - 1);
+}
+
+void in_a_circle(void)
+{
+	weft_ctx ctx;
+
+	weft_ctx_init(&ctx, NULL);
+	end_after(&ctx, 10);
+}
