@@ -96,6 +96,27 @@ TEST(fleet_dir_never_removes_what_is_once_for_ever)
 	weft_fleet_close(f);
 }
 
+static int fail(weft_ctx *ctx, void *arg, weft_fleet_run *run)
+{
+	(void)ctx, (void)arg, (void)run;
+	return -ERANGE;
+}
+
+TEST(fleet_dir_removes_a_once_that_has_failed)
+{
+	weft_fleet_call c = {
+		.key = weft_key_u64(1), .fn = fail, .mode = WEFT_FLEET_ONCE,
+	};
+	weft_fleet *f = place_open();
+
+	CHECK_EQ(weft_fleet_do(f, NULL, &c, NULL, NULL), -ERANGE);
+	shift_s = 11 * 60;
+	for (int i = 0; i < 20; i++)
+		ask(f, 1000, 0, WEFT_FLEET_CALL);
+	CHECK_EQ(files_in("k"), 1);
+	weft_fleet_close(f);
+}
+
 static int die(weft_ctx *ctx, void *arg, weft_fleet_run *run)
 {
 	(void)ctx, (void)arg, (void)run;

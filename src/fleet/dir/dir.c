@@ -310,11 +310,10 @@ static uint64_t next_epoch(uint64_t last)
 	return now > last ? now : last + 1;
 }
 
+/* Of the record. The sweep leaves it while its result may be given besides. */
 static weft_duration retention(const weft__fleet_ask *ask)
 {
-	weft_duration least = 20 * ask->lease > RETAIN ? 20 * ask->lease : RETAIN;
-
-	return ask->keep > least ? ask->keep : least;
+	return 20 * ask->lease > RETAIN ? 20 * ask->lease : RETAIN;
 }
 
 static void write_claim(const look *l, record *r)
