@@ -17,7 +17,7 @@
 #include <string.h>
 
 enum {
-	NODES = 1000,	/* those over it are left out */
+	NODES = 1000,	/* those over it are left out, and that is told */
 	NAMED = 8,	/* of a group's tasks */
 	CYCLES = 8,	/* that are told; what is over is counted */
 };
@@ -43,6 +43,7 @@ typedef struct {
 	weft__out *out;
 	bool still;
 	bool begun;
+	bool full;
 	size_t count;
 	size_t sources;		/* that come first */
 	size_t cycles;
@@ -66,6 +67,14 @@ static bool waits_for(const node *n, const node *other)
 	       (n->tasks_of != NULL && n->tasks_of == other->of);
 }
 
+static void add_node(graph *g, const node *n)
+{
+	if (g->count < NODES)
+		g->nodes[g->count++] = *n;
+	else
+		g->full = true;
+}
+
 /* Those of whom it is known for whom they wait. */
 static void add_source(const weft__person *p, void *graph_)
 {
@@ -73,12 +82,12 @@ static void add_source(const weft__person *p, void *graph_)
 	node n = node_of(p);
 	weft__told told;
 
-	if (g->count == NODES || !weft__census_tell(p, g->still, &told) ||
+	if (!weft__census_tell(p, g->still, &told) ||
 	    (told.holder == 0 && told.tasks_of == NULL))
 		return;
 	n.holder = told.holder;
 	n.tasks_of = told.tasks_of;
-	g->nodes[g->count++] = n;
+	add_node(g, &n);
 }
 
 /* Those who wait for something else, but are waited for. */
@@ -93,8 +102,8 @@ static void add_target(const weft__person *p, void *graph_)
 			return;
 		wanted |= waits_for(&g->nodes[i], &n);
 	}
-	if (wanted && p->state == WEFT__WAITS && g->count < NODES)
-		g->nodes[g->count++] = n;
+	if (wanted && p->state == WEFT__WAITS)
+		add_node(g, &n);
 }
 
 /* ---- edges ---- */
@@ -122,15 +131,18 @@ static const node *find(const graph *g, uint32_t mark)
 static void print_holder(graph *g, const node *n)
 {
 	const node *holder = find(g, n->holder);
+	bool waits = holder != NULL;
 	const char *name = "";
 
-	if (holder != NULL)
+	if (holder != NULL) {
 		name = holder->name;
-	else if (weft__census_look(n->holder, &g->person))
+	} else if (weft__census_look(n->holder, &g->person)) {
 		name = g->person.name;
+		waits = g->person.state == WEFT__WAITS;
+	}
 	begin_line(g, n);
 	weft__print_who(g->out, n->holder, name);
-	weft__print(g->out, holder == NULL ? ", which runs\n" : "\n");
+	weft__print(g->out, waits ? "\n" : ", which runs\n");
 }
 
 static void print_members(graph *g, const node *n)
@@ -270,5 +282,8 @@ void weft__graph_print(weft__out *out, bool still)
 			search(g, i, way);
 	if (g->cycles > CYCLES)
 		weft__print(out, "\nand %zu more such\n", g->cycles - CYCLES);
+	if (g->full)
+		weft__print(out, "\nonly %d of those who wait so, or are waited for, "
+				 "were looked at\n", NODES);
 	weft__pages_unmap(g, size);
 }

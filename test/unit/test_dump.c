@@ -605,6 +605,20 @@ TEST(dump_tells_eight_cycles_and_how_many_more_there_are)
 	check_in(text, "\nand 2 more such\n");
 }
 
+/* The one that runs the once waits as well, and is the first to be left out. */
+TEST(dump_says_that_it_leaves_out_some_of_who_waits_for_whom)
+{
+	CHECK_EQ(weft_chan_init(&empty, sizeof(int), 4), 0);
+	go(run_once, NULL);
+	dump_until("1 waits,");
+	for (int i = 0; i < 1010; i++)
+		go(run_once, NULL);
+	dump_until(": 1011 wait,");
+	check_in(text, "\nonly 1000 of those who wait so, or are waited for, "
+			"were looked at\n");
+	CHECK_EQ(count_in(text, ", which runs"), 0);
+}
+
 TEST(dump_finds_no_cycle_where_one_is_about_to_end)
 {
 	set_up();
