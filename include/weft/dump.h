@@ -55,7 +55,8 @@ WEFT_API void weft_dump(int fd);
  * library, which is there from the first task on until a weft_run() has ended:
  * else the dump comes with the next task. WEFT_DUMP_SIGNAL=QUIT in the
  * environment does the same from the first task on. No signal is taken without
- * one of the two.
+ * one of the two. That thread has other things to do: where stderr is a pipe or
+ * a terminal that takes nothing for a second, the rest of the dump is left out.
  *
  * As by every handler, system calls of the thread that gets the signal are
  * interrupted: they go on where SA_RESTART has them do so, but sleep(), poll()

@@ -39,12 +39,24 @@ int weft__file_create(char *path, size_t size)
 	return fd;
 }
 
-/* A descriptor of others' may be non-blocking. */
-static int wait_for_room(int fd)
+static int poll_for_room(int fd, int milliseconds)
 {
 	struct pollfd set = {.fd = fd, .events = POLLOUT};
 
-	return poll(&set, 1, -1) < 0 && errno != EINTR ? -errno : 0;
+	return poll(&set, 1, milliseconds);
+}
+
+bool weft__file_has_room(int fd, int milliseconds)
+{
+	WEFT__UNCANCELLED();
+
+	return poll_for_room(fd, milliseconds) != 0;
+}
+
+/* A descriptor of others' may be non-blocking. */
+static int wait_for_room(int fd)
+{
+	return poll_for_room(fd, -1) < 0 && errno != EINTR ? -errno : 0;
 }
 
 int weft__file_write(int fd, const void *bytes, size_t size_bytes)

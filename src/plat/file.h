@@ -15,6 +15,9 @@ int weft__file_create(char *path, size_t size);
 /* All of it. 0 or a negative errno value, after which nobody knows how much. */
 int weft__file_write(int fd, const void *bytes, size_t size_bytes);
 
+/* Does fd take a page without blocking, within that time? An error counts as yes. */
+bool weft__file_has_room(int fd, int milliseconds);
+
 /* The file ends after so many bytes, and goes on from there, if it can be cut. */
 void weft__file_cut(int fd, uint64_t size_bytes);
 

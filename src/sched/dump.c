@@ -3,9 +3,10 @@
  * Dumps, and counters.
  *
  * A signal's dump is made by the monitor: a thread of our own, which no task
- * runs on, so that it may take the locks that a handler may not, and write to a
- * descriptor that blocks without holding up anybody. The handler sets a flag
- * and wakes it.
+ * runs on, so that it may take the locks that a handler may not. The handler
+ * sets a flag and wakes it. While it writes, nobody looks after the timers of
+ * plain threads and the workers that are stuck: so it gives up where nobody
+ * reads.
  */
 #include "sched/dump.h"
 
@@ -24,13 +25,17 @@
 enum {
 	GROUPS = 512,		/* different stacks; what is over is counted */
 	SHOWN = 8,		/* of a group, by number */
+	PATIENCE_MS = 1000,	/* with who reads a signal's dump */
 };
 
 /* ---- text ---- */
 
 void weft__print_flush(weft__out *out)
 {
-	(void)weft__file_write(out->fd, out->text, out->length);
+	if (out->hurried && !out->lost)
+		out->lost = !weft__file_has_room(out->fd, PATIENCE_MS);
+	if (!out->lost)
+		(void)weft__file_write(out->fd, out->text, out->length);
 	out->length = 0;
 }
 
@@ -324,17 +329,20 @@ void weft__dump_all(weft__out *out, bool still)
 	weft__pages_unmap(d, sizeof *d);
 }
 
+static void write_dump(weft__out *out)
+{
+	if (weft__forked()) {
+		weft__print(out, "weft: no tasks in the child of a fork\n");
+	} else {
+		weft__dump_all(out, false);
+		weft__graph_print(out, false);
+	}
+	weft__print_flush(out);
+}
+
 void weft_dump(int fd)
 {
-	weft__out out = {.fd = fd};
-
-	if (weft__forked()) {
-		weft__print(&out, "weft: no tasks in the child of a fork\n");
-	} else {
-		weft__dump_all(&out, false);
-		weft__graph_print(&out, false);
-	}
-	weft__print_flush(&out);
+	write_dump(&(weft__out){.fd = fd});
 }
 
 /* ---- by a signal ---- */
@@ -362,7 +370,7 @@ void weft__dump_if_asked(void)
 {
 	if (unlikely(weft_atomic_load(&asked, relaxed)) &&
 	    weft_atomic_xchg(&asked, 0, acquire))
-		weft_dump(2);
+		write_dump(&(weft__out){.fd = 2, .hurried = true});
 }
 
 static void watch_signal(void)

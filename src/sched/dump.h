@@ -11,6 +11,8 @@
 /* Text on its way to a descriptor. */
 typedef struct {
 	int fd;
+	bool hurried;	/* what is not taken in time is left out, and the rest */
+	bool lost;
 	size_t length;
 	char text[4096];
 } weft__out;

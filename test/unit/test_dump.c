@@ -7,6 +7,7 @@
 #include <weft.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -811,6 +812,34 @@ TEST(dump_asked_for_after_a_run_comes_with_the_next_task)
 	test_until(strstr(stderr_text(), "weft: ") != NULL);
 	give_stderr_back();
 	test_until(weft_atomic_load(&ran, relaxed));
+}
+
+/* The monitor, which writes it, has the timers of plain threads as well. */
+TEST(dump_to_a_pipe_that_nobody_reads_stops_no_timer)
+{
+	static char page[4096];
+	weft_ctx_after after = {0};
+	uint32_t ran = 0;
+	int pipe_ends[2];
+
+	if (test_simulated())
+		test_skip("signals come from outside of the world");
+	CHECK_EQ(weft_dump_on_signal(SIGUSR1), 0);
+	weft_mutex_lock(&mutex);
+	go(lock, NULL);
+	dump_until("1 wait");
+	CHECK_EQ(pipe(pipe_ends), 0);
+	CHECK_LE((int)sizeof page, fcntl(pipe_ends[1], F_SETPIPE_SZ, sizeof page));
+	CHECK_EQ(write(pipe_ends[1], page, sizeof page), sizeof page);
+	err_before = dup(STDERR_FILENO);
+	CHECK_EQ(dup2(pipe_ends[1], STDERR_FILENO), STDERR_FILENO);
+	CHECK_EQ(raise(SIGUSR1), 0);
+	weft_ctx_init_timeout(&ctx, NULL, WEFT_MS(100));
+	CHECK_EQ(weft_ctx_after_start(&after, &ctx, unlock_soon, &ran), 0);
+	test_until(weft_atomic_load(&ran, relaxed));
+	weft_ctx_fini(&ctx);
+	give_stderr_back();
+	weft_mutex_unlock(&mutex);
 }
 
 static void own_handler(int number)
