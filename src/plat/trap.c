@@ -18,6 +18,7 @@ void weft__fatal(const char *format, ...)
 	va_start(args, format);
 	vsnprintf(line, sizeof line, format, args);
 	fprintf(stderr, "fatal error: %s\n", line);
+	fflush(stderr);	/* the program may have given it a buffer */
 	if (weft__fatal_hook != NULL)
 		weft__fatal_hook();
 	abort();

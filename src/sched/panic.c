@@ -313,6 +313,7 @@ static _Noreturn void die(const weft__dying *dying)
 	add_dying(&r, dying);
 	add_where(&r, dying->panic);
 	fputs(r.text, stderr);
+	fflush(stderr);	/* the program may have given it a buffer */
 	weft__trace_close();
 	abort();
 }

@@ -156,3 +156,24 @@ TEST_TRAP(a_thread_that_is_being_cancelled_reports_its_misuse,
 	pthread_cancel(pthread_self());
 	weft_mutex_unlock(&m);
 }
+
+/* abort() writes out no buffers. */
+static void give_stderr_a_buffer(void)
+{
+	CHECK_EQ(setvbuf(stderr, NULL, _IOFBF, 1 << 16), 0);
+}
+
+TEST_TRAP(panic_is_reported_though_stderr_has_a_buffer, "panic: hole in the wall\n")
+{
+	give_stderr_a_buffer();
+	panic_here(NULL);
+}
+
+TEST_TRAP(misuse_is_reported_though_stderr_has_a_buffer,
+	  "fatal error: sync: unlock of unlocked mutex")
+{
+	weft_mutex m = {0};
+
+	give_stderr_a_buffer();
+	weft_mutex_unlock(&m);
+}
