@@ -43,20 +43,32 @@ struct run {
 	bool cut;
 };
 
+/* All of a piece or nothing: half of one would take what follows for its rest. */
+static int add_piece(run *r, enum record_kind kind, const char *data, size_t size)
+{
+	unsigned char *piece = malloc(RECORD_HEADER_BYTES + size);
+	int err = -ENOMEM;
+
+	if (piece != NULL) {
+		record_header(piece, kind, size);
+		memcpy(piece + RECORD_HEADER_BYTES, data, size);
+		err = weft_fleet_run_add(r->fleet_run, piece,
+					 RECORD_HEADER_BYTES + size);
+	}
+	free(piece);
+	return err;
+}
+
 static void record(run *r, enum record_kind kind, const char *data, size_t size)
 {
-	unsigned char header[RECORD_HEADER_BYTES];
-	int err = 0;
+	int err = r->cut ? 0 : add_piece(r, kind, data, size);
 
-	record_header(header, kind, size);
-	if (!r->cut)
-		err = weft_fleet_run_add(r->fleet_run, header, sizeof(header));
-	if (!r->cut && err == 0)
-		err = weft_fleet_run_add(r->fleet_run, data, size);
-	r->size += sizeof(header) + size;
-	if (err != 0)
-		shared_trouble(r->call, CLI_NO_RESOURCES, "cannot keep the "
-			       "output: %s", strerror(-err));
+	r->size += RECORD_HEADER_BYTES + size;
+	if (err == 0)
+		return;
+	r->cut = true;
+	shared_trouble(r->call, CLI_NO_RESOURCES, "cannot keep the output: %s",
+		       strerror(-err));
 }
 
 /* For those on this machine as it comes, for the others when it has ended. */

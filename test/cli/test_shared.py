@@ -357,6 +357,19 @@ class InDirectory(Everywhere, SharedTest):
         self.go()
         self.assert_done(self.finish(process), 0, "")
 
+    def test_output_that_finds_no_memory_is_cut(self):
+        """And is no half of something, that nobody could read any more."""
+        few = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_AS, (100_000_000, 100_000_000))}
+        if self.weft("version", **few).returncode:
+            self.skipTest("a sanitizer needs more")
+        call = ["once", "k", "--", "head", "-c", "60000000", "/dev/zero"]
+        self.assertEqual(self.weft(*call, text=False, **few).returncode, 71)
+        again = self.weft(*call, text=False)
+        self.assertEqual(again.returncode, 0, again.stderr)
+        self.assertIn(b"more output than is kept", again.stderr)
+        self.assertEqual(again.stdout, bytes(len(again.stdout)))
+        self.assertGreater(len(again.stdout), 0)
+
     def test_slow_reader_of_one_holds_up_nobody(self):
         script = RUN + UNTIL_GO + "; head -c 3000000 /dev/zero; touch written"
         slow = self.start_flight("k", script)
