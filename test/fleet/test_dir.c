@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdarg.h>
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
@@ -42,6 +43,46 @@ int fsync(int fd)
 	return (int)syscall(SYS_fsync, fd);
 }
 
+/* What the system does not do for this process. */
+typedef struct {
+	int error;
+	uint32_t times;
+} refusal;
+
+static refusal no_result;	/* to be opened */
+static refusal no_record;	/* to be read */
+
+static bool is_refused(refusal *r)
+{
+	if (r->times == 0)
+		return false;
+	r->times--;
+	errno = r->error;
+	return true;
+}
+
+/* In place of the C library's, too. NAME.EPOCH is a result. */
+int openat(int folder, const char *name, int flags, ...)
+{
+	va_list args;
+	int mode;
+
+	va_start(args, flags);
+	mode = (flags & O_CREAT) != 0 ? va_arg(args, int) : 0;
+	va_end(args);
+	if (strlen(name) == 53 && is_refused(&no_result))
+		return -1;
+	return (int)syscall(SYS_openat, folder, name, flags, mode);
+}
+
+/* 4 KiB from the start are a record. */
+ssize_t pread(int fd, void *to, size_t size, off_t at)
+{
+	if (size == 4096 && at == 0 && is_refused(&no_record))
+		return -1;
+	return syscall(SYS_pread64, fd, to, size, at);
+}
+
 /* What the processes of a case share; all of it atomic. */
 typedef struct {
 	uint32_t begun, ended;	/* functions */
@@ -67,6 +108,7 @@ typedef struct {
 	bool kills;		/* its process */
 	bool forks;
 	bool lends;		/* the child has a copy of the lock */
+	refusal no_record;	/* when it is over */
 } actor;
 
 static uint32_t value_of(uint32_t *p)
@@ -112,6 +154,7 @@ static int act(weft_ctx *ctx, void *arg, weft_fleet_run *run)
 		CHECK_EQ(weft_fleet_run_add(run, "x", 1), 0);
 	b->ended_at = weft_now();
 	weft_atomic_add(&b->ended, 1, acq_rel);
+	no_record = a->no_record;
 	return weft_fleet_run_add(run, &n, sizeof n);
 }
 
@@ -945,6 +988,74 @@ TEST(fleet_once_that_is_adopted_is_on_the_disk_before_anybody_is_told)
 	die_in_flush(10000, 1, false);
 	for (uint32_t nth = 2; nth <= 4; nth++)
 		die_in_flush(10000, nth, true);
+}
+
+/* Play where the system refuses that, every time. */
+static void play_refused(actor *a, refusal *r, int error)
+{
+	*r = (refusal){error, UINT32_MAX};
+	CHECK_EQ(process_join(process_start(play, a)), 0);
+	*r = (refusal){0};
+}
+
+/* It ran, and all others are given its result. */
+static void expect_one_run(actor *a)
+{
+	CHECK_EQ(process_join(process_start(play, a)), 0);
+	CHECK(a->board->err == 0 && a->board->kept);
+	CHECK_EQ(a->board->begun, 1);
+}
+
+TEST(fleet_once_is_not_repeated_since_its_result_cannot_be_opened)
+{
+	static const int errors[] = {EMFILE, ENFILE, ENOMEM, EIO};
+	actor a = begin_once(10000);
+
+	CHECK_EQ(process_join(process_start(play, &a)), 0);
+	for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+		play_refused(&a, &no_result, errors[i]);
+		CHECK_EQ(a.board->err, -errors[i]);
+	}
+	expect_one_run(&a);
+}
+
+TEST(fleet_once_is_adopted_though_its_result_could_not_be_opened_at_first)
+{
+	actor a = begin_once(10000);
+
+	a.step = "dir-renamed:kill";
+	CHECK_EQ(process_join(process_start(play, &a)), SIGKILL);
+	a.step = NULL;
+	play_refused(&a, &no_result, EMFILE);
+	CHECK_EQ(a.board->err, -EMFILE);
+	expect_one_run(&a);
+}
+
+TEST(fleet_once_is_not_repeated_since_its_record_cannot_be_read)
+{
+	actor a = begin_once(0);
+	weft_fleet *f;
+
+	CHECK_EQ(process_join(process_start(play, &a)), 0);
+	play_refused(&a, &no_record, EIO);
+	CHECK_EQ(a.board->err, -EIO);
+	expect_one_run(&a);
+	f = place_open();
+	no_record = (refusal){EIO, 2};
+	CHECK_EQ(weft_fleet_forget(f, NULL, a.call.key), -EIO);
+	CHECK_EQ(weft_fleet_cancel(f, NULL, a.call.key, 0), -EIO);
+	weft_fleet_close(f);
+}
+
+TEST(fleet_leader_that_cannot_read_its_record_is_not_superseded)
+{
+	actor a = begin_once(0);
+
+	a.no_record = (refusal){EIO, 1};
+	CHECK_EQ(process_join(process_start(play, &a)), 0);
+	CHECK(a.board->err == 0 && !a.board->kept);
+	a.no_record = (refusal){0};
+	expect_one_run(&a);
 }
 
 /* A mount name space, where a place can be made small; or skip. */

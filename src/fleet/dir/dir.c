@@ -151,26 +151,25 @@ typedef struct {
 	record record;
 } look;
 
-/* There is a result that will do. 1: HIT; 0: it turns out to be gone; or -EFBIG. */
+/* There is a result that will do. 1: HIT; 0: it turns out to be gone; or why not. */
 static int give(look *l)
 {
+	int err;
+
 	if (l->record.head.result.size > l->d->max_bytes)
 		return -EFBIG;
-	l->a->result = weft__dir_load(l->d, l->ask->id.hex, &l->record);
+	err = weft__dir_load(l->d, l->ask->id.hex, &l->record, &l->a->result);
 	l->a->verdict = WEFT__FLEET_HIT;
-	return l->a->result != NULL;
+	return err == -ENOENT ? 0 : err == 0 ? 1 : err;
 }
 
 /* Without the shard's lock: what is wrong or half changed is looked at again. */
 static bool peek(weft__dir *d, weft__fleet_ask *ask, weft__fleet_answer *a)
 {
 	look l = {.d = d, .ask = ask, .a = a};
-	int fd = openat(d->keys, ask->id.hex, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	bool good = weft__dir_read(fd, &l.record);
 
-	if (fd >= 0)
-		close(fd);
-	return good && !is_other_key(ask, &l.record.head) &&
+	return weft__dir_get(d, ask->id.hex, &l.record) == 0 &&
+	       !is_other_key(ask, &l.record.head) &&
 	       !is_other_work(d, ask, &l.record.head, true) &&
 	       use_of(d, ask, &l.record, false) == GIVE &&
 	       give(&l) > 0;
@@ -182,12 +181,14 @@ static bool peek(weft__dir *d, weft__fleet_ask *ask, weft__fleet_answer *a)
  */
 static int open_record(look *l)
 {
+	int err;
+
 	l->fd = weft__dir_open_at(l->d->keys, l->ask->id.hex, O_RDONLY);
-	if (l->fd < 0 && errno != ENOENT)
-		return weft__dir_trouble(errno);
-	l->locked = l->fd >= 0 && flock(l->fd, LOCK_EX | LOCK_NB) == 0;
-	weft__dir_read(l->fd, &l->record);
-	return 0;
+	if (l->fd < 0)
+		return errno == ENOENT ? 0 : weft__dir_trouble(errno);
+	l->locked = flock(l->fd, LOCK_EX | LOCK_NB) == 0;
+	err = weft__dir_read(l->fd, &l->record);
+	return err == -ENOENT ? 0 : err;
 }
 
 static void close_record(look *l)
@@ -401,7 +402,8 @@ static int lead(look *l, bool spare)
 	lease->before = l->record.head.result;
 	write_claim(l, &lease->record);
 	if (spare)
-		l->a->result = weft__dir_load(l->d, l->ask->id.hex, &l->record);
+		(void)weft__dir_load(l->d, l->ask->id.hex, &l->record,
+				     &l->a->result);
 	err = anew ? claim_anew(l, lease) : claim_here(l, lease);
 	if (err != 0) {
 		weft__fleet_fd_close(lease->fd);
@@ -496,11 +498,14 @@ static int bury(look *l)
 {
 	weft__dir_head *h = &l->record.head;
 	stored s = h->result;
+	int err;
 
 	if (is_being_stored(h))
 		return adopt(l, &s);
-	if (l->locked && weft__dir_find(l->d, l->ask->id.hex, h->epoch, &s))
-		return adopt(l, &s);
+	err = l->locked ? weft__dir_find(l->d, l->ask->id.hex, h->epoch, &s)
+			: -ENOENT;
+	if (err != -ENOENT)
+		return err == 0 ? adopt(l, &s) : err;
 	if (weft__dir_same_boot(l->d, h->boot))
 		h->deaths++;
 	l->a->took_over = true;
@@ -605,9 +610,10 @@ static int check_mine(weft__fleet_lease *lease)
 	dir_lease *own = lease_of(lease);
 	record now;
 	struct stat s;
+	int err = weft__dir_read(own->fd, &now);
 
-	if (!weft__dir_read(own->fd, &now))
-		return -EOWNERDEAD;
+	if (err != 0)
+		return err == -ENOENT ? -EOWNERDEAD : err;
 	if (now.head.attempt[0] == 0 && now.head.attempt[1] == 0)
 		return -ESTALE;
 	if (memcmp(now.head.attempt, own->record.head.attempt,
@@ -858,10 +864,11 @@ static int void_record(weft__dir *d, const char *name, int fd, uint64_t any)
 {
 	record r;
 	weft__dir_head *h = &r.head;
+	int err = weft__dir_read(fd, &r);
 
 	(void)any;
-	if (!weft__dir_read(fd, &r))
-		return 0;
+	if (err != 0)
+		return err == -ENOENT ? 0 : err;
 	drop_result(d, name, &h->result);
 	memset(&h->result, 0, sizeof h->result);
 	memset(h->attempt, 0, sizeof h->attempt);
@@ -875,10 +882,13 @@ static int void_record(weft__dir *d, const char *name, int fd, uint64_t any)
 static int cancel_record(weft__dir *d, const char *name, int fd, uint64_t epoch)
 {
 	record r;
+	int err = weft__dir_read(fd, &r);
 
 	(void)d;
 	(void)name;
-	if (!weft__dir_read(fd, &r) || r.head.state != WEFT__DIR_RUN ||
+	if (err != 0)
+		return err;
+	if (r.head.state != WEFT__DIR_RUN ||
 	    (epoch != 0 && r.head.epoch != epoch))
 		return -ENOENT;
 	r.head.flags |= WEFT__DIR_CANCELLED;

@@ -114,8 +114,14 @@ typedef union {
 	unsigned char bytes[WEFT__DIR_RECORD_BYTES];
 } weft__dir_record;
 
-/* False, and *r all zero, if there is none, or none that makes sense. */
-bool weft__dir_read(int fd, weft__dir_record *r);
+/*
+ * What is not there, and what cannot be looked at, are told apart by all that
+ * read: a run that is thought not to have been is made again.
+ */
+/* 0; else *r is all zero. -ENOENT: none that makes sense; or what the system says. */
+int weft__dir_read(int fd, weft__dir_record *r);
+/* The same, by its name; also -ENOENT: there is none. */
+int weft__dir_get(const weft__dir *d, const char *name, weft__dir_record *r);
 /* All of it, or without the data. 0 or what the system says. */
 int weft__dir_write(int fd, weft__dir_record *r, bool data);
 /* To the disk, which may take its time: others run meanwhile. */
@@ -124,15 +130,21 @@ int weft__dir_flush(int fd);
 /* How long ago it ended. */
 weft_duration weft__dir_age(const weft__dir *d, const weft__dir_stored *s);
 
-/* The result of the record, from its file if need be; NULL: gone, or no memory. */
-weft__fleet_result *weft__dir_load(weft__dir *d, const char *name,
-				   const weft__dir_record *r);
+/*
+ * The result of the record, from its file if need be. 0; else *out is NULL.
+ * -ENOENT: gone; or -ENOMEM, or what the system says.
+ */
+int weft__dir_load(weft__dir *d, const char *name, const weft__dir_record *r,
+		   weft__fleet_result **out);
 /* Write a result file in t/. 0 or what the system says, and then there is none. */
 int weft__dir_store(weft__dir *d, const char *attempt, weft__dir_stored *s,
 		    const void *data, bool durable);
-/* What the result file of this epoch says about itself; false: no such file. */
-bool weft__dir_find(weft__dir *d, const char *name, uint64_t epoch,
-		    weft__dir_stored *s);
+/*
+ * What the result file of this epoch says about itself. 0; -ENOENT: no such file;
+ * or what the system says.
+ */
+int weft__dir_find(weft__dir *d, const char *name, uint64_t epoch,
+		   weft__dir_stored *s);
 
 typedef struct {
 	char text[56];

@@ -95,7 +95,7 @@ static bool read_record(weft__dir *d, const char *name, weft__dir_record *r)
 	for (int i = 0; i < 2; i++) {
 		int shard = i > 0 ? weft__dir_lock(d, name) : -1;
 		int fd = openat(d->keys, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-		bool good = weft__dir_read(fd, r);
+		bool good = weft__dir_read(fd, r) == 0;
 
 		if (fd >= 0)
 			close(fd);

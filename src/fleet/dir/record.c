@@ -16,7 +16,8 @@ _Static_assert(sizeof(weft__dir_head) < 1024, "leaves room for small results");
 
 /* ---- reading and writing all of something ---- */
 
-static bool read_all(int fd, void *to, size_t size, off_t at)
+/* 0; -ENOENT: there is less than that; or what the system says. */
+static int read_all(int fd, void *to, size_t size, off_t at)
 {
 	unsigned char *p = to;
 
@@ -26,12 +27,22 @@ static bool read_all(int fd, void *to, size_t size, off_t at)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return false;
+			return n == 0 ? -ENOENT : weft__dir_trouble(errno);
 		p += n;
 		at += n;
 		size -= (size_t)n;
 	}
-	return true;
+	return 0;
+}
+
+/* A descriptor; -ENOENT: there is no such file; or what the system says. */
+static int open_to_read(int folder, const char *name)
+{
+	int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd >= 0)
+		return fd;
+	return errno == ENOENT ? -ENOENT : weft__dir_trouble(errno);
 }
 
 static int write_all(int fd, const void *from, size_t size, off_t at)
@@ -62,14 +73,30 @@ static uint64_t sum_of(const weft__dir_head *h)
 			       offsetof(weft__dir_head, data) - from, 1);
 }
 
-bool weft__dir_read(int fd, weft__dir_record *r)
+int weft__dir_read(int fd, weft__dir_record *r)
 {
-	if (fd >= 0 && read_all(fd, r, sizeof *r, 0) &&
-	    memcmp(r->head.magic, magic, sizeof magic) == 0 &&
-	    r->head.sum == sum_of(&r->head))
-		return true;
-	memset(r, 0, sizeof *r);
-	return false;
+	int err = read_all(fd, r, sizeof *r, 0);
+
+	if (err == 0 && (memcmp(r->head.magic, magic, sizeof magic) != 0 ||
+			 r->head.sum != sum_of(&r->head)))
+		err = -ENOENT;
+	if (err != 0)
+		memset(r, 0, sizeof *r);
+	return err;
+}
+
+int weft__dir_get(const weft__dir *d, const char *name, weft__dir_record *r)
+{
+	int fd = open_to_read(d->keys, name);
+	int err;
+
+	if (fd < 0) {
+		memset(r, 0, sizeof *r);
+		return fd;
+	}
+	err = weft__dir_read(fd, r);
+	close(fd);
+	return err;
 }
 
 int weft__dir_write(int fd, weft__dir_record *r, bool data)
@@ -126,42 +153,47 @@ static weft__fleet_result *result_of(const weft__dir *d,
 	return r;
 }
 
-static bool read_data(weft__dir *d, const char *name, const weft__dir_record *r,
+static int read_data(weft__dir *d, const char *name, const weft__dir_record *r,
 		      weft__fleet_result *to)
 {
 	const weft__dir_stored *s = &r->head.result;
-	weft__dir_name file;
-	bool good;
-	int fd;
+	int fd, err;
 
 	if (!s->in_file) {
 		memcpy(to->data, r->head.data, s->size);
-		return true;
+		return 0;
 	}
-	file = weft__dir_result_name(name, s->epoch);
-	fd = openat(d->results, file.text, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	good = fd >= 0 && read_all(fd, to->data, s->size, sizeof *s);
-	if (fd >= 0)
-		close(fd);
-	return good;
+	fd = open_to_read(d->results,
+			  weft__dir_result_name(name, s->epoch).text);
+	if (fd < 0)
+		return fd;
+	err = read_all(fd, to->data, s->size, sizeof *s);
+	close(fd);
+	return err;
 }
 
-weft__fleet_result *weft__dir_load(weft__dir *d, const char *name,
-				   const weft__dir_record *r)
+int weft__dir_load(weft__dir *d, const char *name, const weft__dir_record *r,
+		   weft__fleet_result **out)
 {
 	const weft__dir_stored *s = &r->head.result;
 	weft__fleet_result *result;
+	int err;
 
+	*out = NULL;
 	if (s->epoch == 0 || (!s->in_file && s->size > WEFT__DIR_ROOM))
-		return NULL;
+		return -ENOENT;
 	result = result_of(d, s);
 	if (result == NULL)
-		return NULL;
-	if (read_data(d, name, r, result) &&
-	    s->data_sum == weft__fleet_sum(result->data, s->size, s->epoch))
-		return result;
-	free(result);
-	return NULL;
+		return -ENOMEM;
+	err = read_data(d, name, r, result);
+	if (err == 0 &&
+	    s->data_sum != weft__fleet_sum(result->data, s->size, s->epoch))
+		err = -ENOENT;
+	if (err == 0)
+		*out = result;
+	else
+		free(result);
+	return err;
 }
 
 static uint64_t stored_sum(const weft__dir_stored *s)
@@ -203,15 +235,18 @@ int weft__dir_store(weft__dir *d, const char *attempt, weft__dir_stored *s,
 	return err;
 }
 
-bool weft__dir_find(weft__dir *d, const char *name, uint64_t epoch,
-		    weft__dir_stored *s)
+int weft__dir_find(weft__dir *d, const char *name, uint64_t epoch,
+		   weft__dir_stored *s)
 {
-	weft__dir_name file = weft__dir_result_name(name, epoch);
-	int fd = openat(d->results, file.text, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	bool good = fd >= 0 && read_all(fd, s, sizeof *s, 0) &&
-		    s->sum == stored_sum(s) && s->epoch == epoch;
+	int fd = open_to_read(d->results,
+			      weft__dir_result_name(name, epoch).text);
+	int err;
 
-	if (fd >= 0)
-		close(fd);
-	return good;
+	if (fd < 0)
+		return fd;
+	err = read_all(fd, s, sizeof *s, 0);
+	close(fd);
+	if (err == 0 && (s->sum != stored_sum(s) || s->epoch != epoch))
+		err = -ENOENT;
+	return err;
 }

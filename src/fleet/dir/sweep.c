@@ -74,7 +74,7 @@ static void sweep_record(weft__dir *d, const char *name)
 	if (fd < 0)
 		return;
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
-		if (weft__dir_read(fd, &r) && is_unused(d, &r.head)) {
+		if (weft__dir_read(fd, &r) == 0 && is_unused(d, &r.head)) {
 			if (r.head.result.in_file)
 				unlinkat(d->results,
 					 weft__dir_result_name(name, r.head.result.epoch).text,
@@ -97,7 +97,7 @@ static void sweep_result(weft__dir *d, const char *file)
 	memcpy(name, file, 32);
 	name[32] = '\0';
 	fd = openat(d->keys, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	weft__dir_read(fd, &r);
+	(void)weft__dir_read(fd, &r);
 	if (fd >= 0)
 		close(fd);
 	if (r.head.result.epoch != epoch && r.head.epoch != epoch)
