@@ -1058,6 +1058,54 @@ TEST(fleet_leader_that_cannot_read_its_record_is_not_superseded)
 	expect_one_run(&a);
 }
 
+/* Exactly so many, of this process. */
+static void leave_descriptors(int count)
+{
+	struct rlimit files = {256, 256};
+	int fd, last = -1;
+
+	CHECK_EQ(setrlimit(RLIMIT_NOFILE, &files), 0);
+	while ((fd = dup(STDERR_FILENO)) >= 0)
+		last = fd;
+	while (count-- > 0)
+		CHECK_EQ(close(last--), 0);
+}
+
+typedef struct {
+	actor *actor;
+	int descriptors;
+} poor;
+
+static void play_poorly(void *arg)
+{
+	poor *p = arg;
+	weft_fleet *f = place_open_with(p->actor->options);
+
+	p->actor->call.fn = act;
+	p->actor->call.arg = p->actor;
+	leave_descriptors(p->descriptors);
+	(void)!weft_fleet_do(f, NULL, &p->actor->call, NULL, NULL);
+	weft_fleet_close(f);
+}
+
+TEST(fleet_sweeps_no_result_whose_record_it_cannot_open)
+{
+	actor once = begin(), other = once;
+
+	once.call.mode = WEFT_FLEET_ONCE;
+	once.size = 10000;
+	other.board = shared_bytes(sizeof(board));
+	other.call.key = weft_key_str("other");
+	CHECK_EQ(process_join(process_start(play, &once)), 0);
+	for (int n = 0; n < 10; n++) {
+		poor p = {&other, n};
+
+		CHECK_EQ(process_join(process_start(play_poorly, &p)), 0);
+		expect_one_run(&once);
+	}
+	CHECK_LE(1, other.board->begun);
+}
+
 /* A mount name space, where a place can be made small; or skip. */
 static void private_mounts(void)
 {

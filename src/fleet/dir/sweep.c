@@ -92,14 +92,13 @@ static void sweep_result(weft__dir *d, const char *file)
 	char name[33];
 	uint64_t epoch = strtoull(file + 33, NULL, 10);
 	weft__dir_record r;
-	int fd;
+	int err;
 
 	memcpy(name, file, 32);
 	name[32] = '\0';
-	fd = openat(d->keys, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	(void)weft__dir_read(fd, &r);
-	if (fd >= 0)
-		close(fd);
+	err = weft__dir_get(d, name, &r);
+	if (err != 0 && err != -ENOENT)
+		return;		/* no descriptor, say: it may well name it */
 	if (r.head.result.epoch != epoch && r.head.epoch != epoch)
 		unlinkat(d->results, file, 0);
 }
