@@ -1106,6 +1106,36 @@ TEST(fleet_sweeps_no_result_whose_record_it_cannot_open)
 	CHECK_LE(1, other.board->begun);
 }
 
+static bool count_entry(void *arg, const weft_fleet_entry *entry)
+{
+	(void)entry;
+	++*(int *)arg;
+	return true;
+}
+
+TEST(fleet_show_and_list_tell_what_cannot_be_read_from_what_is_not_there)
+{
+	actor a = begin();
+	weft_fleet_entry e;
+	weft_fleet *f;
+	int count = 0;
+
+	a.call.mode = WEFT_FLEET_ONCE;
+	CHECK_EQ(process_join(process_start(play, &a)), 0);
+	a.call.key = weft_key_str("other");
+	CHECK_EQ(process_join(process_start(play, &a)), 0);
+	f = place_open();
+	CHECK_EQ(weft_fleet_show(f, NULL, weft_key_str("none"), &e), -ENOENT);
+	no_record = (refusal){EIO, 1};
+	CHECK_EQ(weft_fleet_show(f, NULL, a.call.key, &e), -EIO);
+	no_record = (refusal){EIO, 1};
+	CHECK_EQ(weft_fleet_list(f, NULL, count_entry, &count), -EIO);
+	CHECK_EQ(count, 1);
+	leave_descriptors(0);
+	CHECK_EQ(weft_fleet_show(f, NULL, a.call.key, &e), -EMFILE);
+	weft_fleet_close(f);
+}
+
 /* A mount name space, where a place can be made small; or skip. */
 static void private_mounts(void)
 {

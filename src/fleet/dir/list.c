@@ -32,7 +32,7 @@ static bool is_locked(weft__dir *d, const char *name)
 	if (shard < 0)
 		return true;
 	fd = weft__dir_open_at(d->keys, name, O_RDONLY);
-	locked = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0;
+	locked = fd < 0 ? errno != ENOENT : flock(fd, LOCK_EX | LOCK_NB) != 0;
 	weft__fleet_fd_close(fd);
 	weft__dir_unlock(shard);
 	return locked;
@@ -89,22 +89,22 @@ static void tell(weft__dir *d, const char *name, const weft__dir_head *h,
 	}
 }
 
-/* With the lock of the shard, where half a change was read without. */
-static bool read_record(weft__dir *d, const char *name, weft__dir_record *r)
+/*
+ * 0, -ENOENT or what the system says. With the lock of the shard, where half a
+ * change was read without.
+ */
+static int read_record(weft__dir *d, const char *name, weft__dir_record *r)
 {
-	for (int i = 0; i < 2; i++) {
-		int shard = i > 0 ? weft__dir_lock(d, name) : -1;
-		int fd = openat(d->keys, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-		bool good = weft__dir_read(fd, r) == 0;
+	int err = weft__dir_get(d, name, r), shard;
 
-		if (fd >= 0)
-			close(fd);
-		if (shard >= 0)
-			weft__dir_unlock(shard);
-		if (good)
-			return r->head.epoch != 0;
+	if (err == -ENOENT) {
+		shard = weft__dir_lock(d, name);
+		if (shard < 0)
+			return shard;
+		err = weft__dir_get(d, name, r);
+		weft__dir_unlock(shard);
 	}
-	return false;
+	return err == 0 && r->head.epoch == 0 ? -ENOENT : err;
 }
 
 int weft__dir_show(weft__fleet_engine *e, weft_ctx *ctx,
@@ -112,12 +112,12 @@ int weft__dir_show(weft__fleet_engine *e, weft_ctx *ctx,
 {
 	weft__dir *d = (weft__dir *)e;
 	weft__dir_record r;
+	int err = read_record(d, id->hex, &r);
 
 	(void)ctx;
-	if (!read_record(d, id->hex, &r))
-		return -ENOENT;
-	tell(d, id->hex, &r.head, entry);
-	return 0;
+	if (err == 0)
+		tell(d, id->hex, &r.head, entry);
+	return err;
 }
 
 static DIR *open_keys(const weft__dir *d)
@@ -139,18 +139,26 @@ int weft__dir_list(weft__fleet_engine *e, weft_ctx *ctx, weft_fleet_list_fn fn,
 	weft__dir_record r;
 	weft_fleet_entry entry;
 	bool more = true;
+	int err = 0, unread = 0;
 
 	if (dir == NULL)
 		return weft__dir_trouble(errno);
 	while (more && !weft_ctx_done(ctx) && (file = readdir(dir)) != NULL) {
-		if (strlen(file->d_name) != 32 ||
-		    !read_record(d, file->d_name, &r))
+		if (strlen(file->d_name) != 32)
 			continue;
-		tell(d, file->d_name, &r.head, &entry);
-		more = fn(arg, &entry);
+		err = read_record(d, file->d_name, &r);
+		if (err == 0) {
+			tell(d, file->d_name, &r.head, &entry);
+			more = fn(arg, &entry);
+		} else if (err != -ENOENT) {
+			unread = err;	/* those that can be read are told */
+		}
 	}
 	closedir(dir);
-	return more ? weft_ctx_err(ctx) : 0;
+	if (!more)
+		return 0;
+	err = weft_ctx_err(ctx);
+	return err != 0 ? err : unread;
 }
 
 /* ---- the doctor ---- */
@@ -253,9 +261,11 @@ int weft__dir_doctor(weft__fleet_engine *e, weft_ctx *ctx,
 	examine_space(d, &r);
 	examine_boot(d, &r);
 	err = weft__dir_list(e, ctx, count_entry, &keys);
+	if (err == -ECANCELED || err == -ETIMEDOUT)
+		return err;
 	if (err == 0)
 		say(&r, WEFT_FLEET_FINE, "keys", "%lu", keys);
-	return err == -ECANCELED || err == -ETIMEDOUT ? err
-	       : r.broken			    ? -EHOSTDOWN
-						    : 0;
+	else
+		say(&r, WEFT_FLEET_BROKEN, "keys", "%s", strerror(-err));
+	return r.broken ? -EHOSTDOWN : 0;
 }
