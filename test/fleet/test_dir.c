@@ -1136,6 +1136,38 @@ TEST(fleet_show_and_list_tell_what_cannot_be_read_from_what_is_not_there)
 	weft_fleet_close(f);
 }
 
+static void note_broken(void *arg, enum weft_fleet_verdict verdict,
+			const char *what, const char *found)
+{
+	if (verdict != WEFT_FLEET_BROKEN)
+		return;
+	fprintf(stderr, "# %s: %s\n", what, found);
+	*(bool *)arg = true;
+}
+
+static void examine_often(void *arg)
+{
+	weft_fleet *f = place_open();
+	bool broken = false;
+
+	(void)arg;
+	for (int i = 0; i < 1000 && !broken; i++)
+		weft_fleet_doctor(f, NULL, note_broken, &broken);
+	CHECK(!broken);
+	weft_fleet_close(f);
+}
+
+TEST(fleet_doctors_do_not_disturb_each_other)
+{
+	pid_t doctors[2];
+
+	place_make();
+	for (int i = 0; i < 2; i++)
+		doctors[i] = process_start(examine_often, NULL);
+	for (int i = 0; i < 2; i++)
+		CHECK_EQ(process_join(doctors[i]), 0);
+}
+
 /* A mount name space, where a place can be made small; or skip. */
 static void private_mounts(void)
 {
