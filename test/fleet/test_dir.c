@@ -454,10 +454,8 @@ TEST(fleet_waiter_takes_over_when_the_leader_is_killed)
 		 WEFT_MS(500) * test_slowdown());
 }
 
-static void wait_only(void *arg)
+static void wait_in(weft_fleet *f, const actor *a)
 {
-	actor *a = arg;
-	weft_fleet *f = place_open_with(a->options);
 	weft_fleet_counters n;
 
 	a->board->err = weft_fleet_wait(f, NULL, a->call.key, NULL, NULL);
@@ -465,6 +463,50 @@ static void wait_only(void *arg)
 	weft_fleet_count(f, &n);
 	a->board->commands = n.commands;
 	weft_fleet_close(f);
+}
+
+static void wait_only(void *arg)
+{
+	actor *a = arg;
+
+	wait_in(place_open_with(a->options), a);
+}
+
+/* The place by its name in a folder, which the process then leaves. */
+static void wait_elsewhere(void *arg)
+{
+	actor *a = arg;
+	char path[sizeof place];
+	char *name;
+	weft_fleet *f;
+
+	snprintf(path, sizeof path, "%s", place_path());
+	name = strrchr(path, '/');
+	*name++ = '\0';
+	CHECK_EQ(chdir(path), 0);
+	snprintf(place, sizeof place, "dir:%.100s", name);
+	f = place_open_with(a->options);
+	CHECK_EQ(chdir("/"), 0);
+	wait_in(f, a);
+}
+
+TEST(fleet_waiter_is_told_though_its_process_has_gone_elsewhere)
+{
+	actor a = begin();
+	pid_t leader, waiter;
+
+	a.holds = true;
+	leader = process_start(play, &a);
+	test_until(value_of(&a.board->begun) == 1);
+	waiter = process_start(wait_elsewhere, &a);
+	test_until(waiters() == 1);
+	/* Long enough for thirty questions, were it not told. */
+	weft_sleep(NULL, WEFT_MS(600));
+	weft_atomic_store(&a.board->go, 1, release);
+	CHECK_EQ(process_join(leader), 0);
+	CHECK_EQ(process_join(waiter), 0);
+	CHECK_EQ(a.board->err, 0);
+	CHECK_LT(a.board->commands, 15);
 }
 
 static void stop(pid_t pid)

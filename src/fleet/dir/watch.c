@@ -5,7 +5,6 @@
 #include "fleet/os/fd.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,10 +134,11 @@ static weft__dir_watched *add(weft__dir *d, const weft__fleet_id *id, int wd)
 weft__dir_watched *weft__dir_watch(weft__dir *d, const weft__fleet_id *id)
 {
 	weft__dir_watched *w = NULL;
-	char path[PATH_MAX];
+	char path[80];
 	int wd;
 
-	snprintf(path, sizeof path, "%s/k/%s", d->path, id->hex);
+	/* Wherever this process has gone, or the place, since it was opened. */
+	snprintf(path, sizeof path, "/proc/self/fd/%d/%s", d->keys, id->hex);
 	weft__fleet_lock_take(&d->watcher.lock);
 	if (!d->watcher.tried)
 		start(d);
