@@ -320,6 +320,7 @@ static inline void ended(weft__stack *self)
 
 	weft_atomic_store(&self->task, NULL, relaxed);
 	self->name = NULL;
+	self->flow.mutexes = 0;
 	w->blocking = false;
 	weft__bump(&w->ended);
 	if (task != &self->copy)

@@ -3,6 +3,7 @@
 #define WEFT_DEBUG
 #include <pthread.h>
 
+#include "proc.h"
 #include "test.h"
 
 #include <weft/chan.h>
@@ -51,6 +52,14 @@ static void wait_without(void *wg)
 	weft_waitgroup_done(wg);
 }
 
+/* By a function of a file that was not built to notice. */
+static void unlock_unnoticed(void *wg)
+{
+	CHECK_EQ(pthread_mutex_lock(&mutex), 0);
+	CHECK_EQ((pthread_mutex_unlock)(&mutex), 0);
+	weft_waitgroup_done(wg);
+}
+
 static void wait_pinned(void *wg)
 {
 	weft_pin();
@@ -65,8 +74,11 @@ TEST(debug_says_nothing_of_tasks_that_may)
 	int saved = dup(2);
 
 	CHECK(file != NULL && saved >= 0);
+	one_worker();
 	CHECK_EQ(dup2(fileno(file), 2), 2);
 	run(wait_without);
+	run(unlock_unnoticed);
+	run(wait_without);	/* on the same stack */
 	run(wait_pinned);
 	weft_waitgroup_add(&of_thread, 1);
 	wait_with_mutex(&of_thread);
