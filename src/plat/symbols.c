@@ -89,7 +89,8 @@ static const char *find(const weft__symbols *s, uint64_t address,
 		return NULL;
 	symbol = part(s, table->sh_offset, table->sh_size);
 	names = part(s, strings->sh_offset, strings->sh_size);
-	if (symbol == NULL || names == NULL || names[strings->sh_size - 1] != 0)
+	if (symbol == NULL || names == NULL || strings->sh_size == 0 ||
+	    names[strings->sh_size - 1] != 0)
 		return NULL;
 	for (size_t i = 0; i < table->sh_size / sizeof *symbol; i++) {
 		const ElfW(Sym) *y = &symbol[i];

@@ -6,6 +6,8 @@
 #include "proc.h"
 #include "test.h"
 
+#include "plat/symbols.h"
+
 #include <weft/chan.h>
 #include <weft/ctx.h>
 #include <weft/dump.h>
@@ -18,12 +20,15 @@
 #include <weft/waitgroup.h>
 
 #include <dlfcn.h>
+#include <fcntl.h>
+#include <link.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum { BUSY = 20 };
 
@@ -627,6 +632,56 @@ static void use_and_close(uint32_t tasks)
 	for (uint32_t i = 0; i < tasks; i++)
 		CHECK_EQ(go(end_late, NULL), 0);
 	CHECK_EQ(dlclose(library), 0);
+}
+
+/* In the file at path: make the sections that name others' symbols empty. */
+static void empty_strings(const char *path)
+{
+	int fd = open(path, O_RDWR);
+	off_t size = lseek(fd, 0, SEEK_END);
+	unsigned char *bytes = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE,
+				    MAP_SHARED, fd, 0);
+	ElfW(Ehdr) *e = (void *)bytes;
+	ElfW(Shdr) *sections = (void *)(bytes + e->e_shoff);
+
+	CHECK(bytes != MAP_FAILED);
+	for (size_t i = 0; i < e->e_shnum; i++)
+		if (sections[i].sh_type == SHT_SYMTAB) {
+			sections[sections[i].sh_link].sh_offset = 0;
+			sections[sections[i].sh_link].sh_size = 0;
+		}
+	munmap(bytes, (size_t)size);
+	close(fd);
+}
+
+static void copy_library(const char *path)
+{
+	char command[1024];
+
+	snprintf(command, sizeof command, "cp '%s' '%s'", WEFT_LIBRARY, path);
+	CHECK_EQ(system(command), 0);
+}
+
+TEST(names_of_functions_survive_a_file_without_names)
+{
+	char path[] = "/tmp/weft-names-XXXXXX", text[256];
+	int fd = mkstemp(path);
+	weft__symbols symbols = {0};
+	void *library, *function;
+
+	CHECK(fd >= 0);
+	close(fd);
+	copy_library(path);
+	library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	CHECK(library != NULL);
+	function = dlsym(library, "weft_go");
+	CHECK_EQ(unlink(path), 0);	/* what was loaded stays */
+	copy_library(path);
+	empty_strings(path);
+	weft__symbols_name(&symbols, function, text, sizeof text);
+	weft__symbols_close(&symbols);
+	unlink(path);
+	CHECK(strcmp(text, "weft_go") == 0);
 }
 
 TEST(dlclose_leaves_tasks_and_their_threads_alone)
