@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { HEAD_BYTES = 4096 };	/* a page: as much is there of each */
+
 void weft__symbols_close(weft__symbols *s)
 {
 	if (s->bytes != NULL)
@@ -109,6 +111,17 @@ static const char *path_of(const Dl_info *info, const struct link_map *map)
 	return map->l_name[0] == 0 ? "/proc/self/exe" : info->dli_fname;
 }
 
+/*
+ * Is it what was loaded at base, or has another file come in its place? Its
+ * beginning tells: there are the sizes of its parts, and what identifies it.
+ */
+static bool is_loaded(const weft__symbols *s, const void *base)
+{
+	size_t size = s->size_bytes < HEAD_BYTES ? s->size_bytes : HEAD_BYTES;
+
+	return memcmp(s->bytes, base, size) == 0;
+}
+
 /* The function that has the address, or NULL. */
 static const char *look_up(weft__symbols *s, uint64_t at, uint64_t *offset,
 			   Dl_info *info)
@@ -117,7 +130,7 @@ static const char *look_up(weft__symbols *s, uint64_t at, uint64_t *offset,
 
 	if (dladdr1((void *)(uintptr_t)at, info, (void **)&map,
 		    RTLD_DL_LINKMAP) == 0 ||
-	    !open_file(s, path_of(info, map)))
+	    !open_file(s, path_of(info, map)) || !is_loaded(s, info->dli_fbase))
 		return NULL;
 	return find(s, at - map->l_addr, offset);
 }

@@ -634,22 +634,41 @@ static void use_and_close(uint32_t tasks)
 	CHECK_EQ(dlclose(library), 0);
 }
 
-/* In the file at path: make the sections that name others' symbols empty. */
-static void empty_strings(const char *path)
+static void empty_strings(unsigned char *bytes, const ElfW(Shdr) *table)
+{
+	ElfW(Ehdr) *e = (void *)bytes;
+	ElfW(Shdr) *sections = (void *)(bytes + e->e_shoff);
+
+	sections[table->sh_link].sh_offset = 0;
+	sections[table->sh_link].sh_size = 0;
+}
+
+/* It is another, and its functions have names that are not those of the first. */
+static void rename_functions(unsigned char *bytes, const ElfW(Shdr) *table)
+{
+	ElfW(Sym) *symbols = (void *)(bytes + table->sh_offset);
+	size_t count = table->sh_size / sizeof *symbols;
+
+	bytes[EI_PAD]++;
+	for (size_t i = 1; i < count; i++)
+		symbols[i].st_name = symbols[count - 1].st_name + 1;
+}
+
+/* Change the table of symbols of the file at path. */
+static void change(const char *path,
+		   void (*how)(unsigned char *, const ElfW(Shdr) *))
 {
 	int fd = open(path, O_RDWR);
 	off_t size = lseek(fd, 0, SEEK_END);
 	unsigned char *bytes = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE,
 				    MAP_SHARED, fd, 0);
-	ElfW(Ehdr) *e = (void *)bytes;
-	ElfW(Shdr) *sections = (void *)(bytes + e->e_shoff);
+	const ElfW(Ehdr) *e = (void *)bytes;
+	const ElfW(Shdr) *sections = (void *)(bytes + e->e_shoff);
 
 	CHECK(bytes != MAP_FAILED);
 	for (size_t i = 0; i < e->e_shnum; i++)
-		if (sections[i].sh_type == SHT_SYMTAB) {
-			sections[sections[i].sh_link].sh_offset = 0;
-			sections[sections[i].sh_link].sh_size = 0;
-		}
+		if (sections[i].sh_type == SHT_SYMTAB)
+			how(bytes, &sections[i]);
 	munmap(bytes, (size_t)size);
 	close(fd);
 }
@@ -662,7 +681,8 @@ static void copy_library(const char *path)
 	CHECK_EQ(system(command), 0);
 }
 
-TEST(names_of_functions_survive_a_file_without_names)
+/* The name of a function whose library's file was replaced by one so changed. */
+static void check_name(void (*how)(unsigned char *, const ElfW(Shdr) *))
 {
 	char path[] = "/tmp/weft-names-XXXXXX", text[256];
 	int fd = mkstemp(path);
@@ -677,11 +697,21 @@ TEST(names_of_functions_survive_a_file_without_names)
 	function = dlsym(library, "weft_go");
 	CHECK_EQ(unlink(path), 0);	/* what was loaded stays */
 	copy_library(path);
-	empty_strings(path);
+	change(path, how);
 	weft__symbols_name(&symbols, function, text, sizeof text);
 	weft__symbols_close(&symbols);
 	unlink(path);
 	CHECK(strcmp(text, "weft_go") == 0);
+}
+
+TEST(names_of_functions_survive_a_file_without_names)
+{
+	check_name(empty_strings);
+}
+
+TEST(names_of_functions_are_not_taken_from_another_file)
+{
+	check_name(rename_functions);
 }
 
 TEST(dlclose_leaves_tasks_and_their_threads_alone)
