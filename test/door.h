@@ -14,6 +14,7 @@
 #include "group/flight.h"
 #include "ctx/ctx.h"
 #include "plat/aes.h"
+#include "plat/symbols.h"
 #include "sched/census.h"
 #include "sched/deque.h"
 #include "sched/lot.h"

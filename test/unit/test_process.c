@@ -6,8 +6,6 @@
 #include "proc.h"
 #include "test.h"
 
-#include "plat/symbols.h"
-
 #include <weft/chan.h>
 #include <weft/ctx.h>
 #include <weft/dump.h>
