@@ -390,7 +390,7 @@ class InDirectory(Everywhere, SharedTest):
             until(lambda: bytes_in(process.stdout) > 60_000, "its pipe is full")
         fast = self.start_flight("k", script)
         self.assertEqual(len(fast.stdout.read(3_000_000)), 3_000_000)
-        self.assertTrue((self.dir / "written").exists())
+        until((self.dir / "written").exists, "all is written")
         self.go()
         self.assert_done(self.finish(fast), 0, "")
         self.assertEqual(leader.wait(60), 0)
