@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench_rows import CPU, ROWS, RSS, TAIL
 from bench_table import (cold, cpu_each, disturbance, groups, in_order, noise_text, number, rounds, shown, value,
-                         verdict_text, verdicts)
+                         verdict_text, verdicts, was_busy)
 
 # What the front page shows, at the most workers of each row.
 FRONT = ("spawn_join", "group_go", "once_hit", "mutex_uncontended", "mutex_contended_100", "lag_mutex_100",
@@ -92,7 +92,7 @@ def origin(record, results):
     versions = {r["subject"]: r["version"] for r in record.results if r["subject"] != "go_yield"}
     least, most = (end(r["rounds"] for r in results) for end in (min, max))
     told = f"{least}" if least == most else f"{least} to {most}"
-    busy = ", so busy that times are worth little" if about["load"] > about["cpus"] else ""
+    busy = ", so busy that times are worth little" if was_busy(about) else ""
     yield (f"{about['date']}, commit {about['commit']}, {about['cpus']} x {about['cpu']}, Linux {about['kernel']}, "
            f"medians of {told} rounds; {disturbance(about)}{busy}. From `{record.source}`.")
     yield ""

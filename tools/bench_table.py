@@ -245,6 +245,11 @@ def disturbance(about):
     return text
 
 
+def was_busy(about):
+    """By the load at the end, if it is recorded: at the start it is that of the build before."""
+    return about.get("load_at_end", about["load"]) > about["cpus"]
+
+
 def footer(results, about):
     yield "ns per operation, medians; in brackets weft / this one. Tails: p50 / p99 / p99.9, compared at p99.9."
     yield "blocked_rss: bytes per parked task, and those that stay some seconds after all have ended."
@@ -256,8 +261,8 @@ def footer(results, about):
     asked = f"{about['rounds']} rounds asked for{' (quick)' if about['quick'] else ''}"
     yield (f"{about['date']}, {about['commit']}, {about['cpus']} x {about['cpu']}, Linux {about['kernel']}, "
            f"{disturbance(about)}, {asked}")
-    if about["load"] > about["cpus"]:
-        yield f"BUSY MACHINE: load {about['load']:.1f} on {about['cpus']} CPUs; trust the CPU times more"
+    if was_busy(about):
+        yield f"BUSY MACHINE: {disturbance(about)}, on {about['cpus']} CPUs; trust the CPU times more"
     most = {row.name: min(row.rounds_most, about["rounds"]) for row in ROWS}
     short = {r["row"] for r in results if r["rounds"] < most.get(r["row"], 0)}
     if short:

@@ -259,6 +259,11 @@ class Documents(unittest.TestCase):
             self.assertTrue(text.startswith("before\n") and text.endswith("after\n"))
             self.assertIn("Missing: go", bench_docs.contents(root)[root / "docs" / "benchmarks.md"])
 
+    def test_bench_calls_a_machine_busy_by_the_load_at_the_end(self):
+        self.assertTrue(bench_table.was_busy({"cpus": 2, "load": 2.5}))
+        self.assertFalse(bench_table.was_busy({"cpus": 2, "load": 2.5, "load_at_end": 1.5}))
+        self.assertTrue(bench_table.was_busy({"cpus": 2, "load": 0.5, "load_at_end": 2.5}))
+
     def tables(self, *results):
         """name: lines of a document with these results, cells apart"""
         with tempfile.TemporaryDirectory() as folder:
