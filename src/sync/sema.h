@@ -38,7 +38,7 @@ int weft__sema_acquire_bound(weft_sema *s, weft_ctx *ctx,
  */
 void weft__sema_refuse(weft_sema *s, const weft__sema_bound *bound);
 
-/* Does anybody wait for a unit? As it was a moment ago. */
+/* Does anybody wait for a unit (QUEUED)? As it was a moment ago. */
 static inline bool weft__sema_wanted(const weft_sema *s)
 {
 	return weft_atomic_load(&s->priv_word, relaxed) & 1;

@@ -116,8 +116,8 @@ static void release(weft_waitgroup *wg)
 
 /*
  * The last round's waiters are in the word, and a round begins. In the child of a
- * fork they may be the parent's, whom no release takes off: it cannot (W2), but
- * who adds may, for *wg lives. False: they are here.
+ * fork they may be the parent's. No release takes those off, since with nobody in
+ * the queue *wg may be gone (W2); for who adds it lives. False: they are here.
  */
 static bool forget_left_behind(weft_waitgroup *wg)
 {

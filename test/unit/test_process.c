@@ -429,9 +429,10 @@ TEST(the_child_of_a_fork_waits_for_no_waiter_that_was_woken_in_the_parent)
 		test_skip("qemu 7 allows no threads in the child of some");
 	test_start_thread(acquire_one, &others);
 	test_until(is_waited_for(&others) && weft__census_entered() == 1);
+	weft_sema_release(&others, 1);
+	test_join_all();	/* forks are heard of, and nobody is queued */
 	weft_atomic_store(&m.priv_word, LOCKED | WOKEN, relaxed);
 	check_ended_well(in_child(pass_on_to_a_thread, &m));
-	weft_sema_release(&others, 1);
 }
 
 static int start_nothing(void *arg)
