@@ -7,9 +7,10 @@
  *
  *   - It is not owned: any task or thread may unlock it, not only the one that
  *     locked it. It is not recursive: locking it twice waits for ever.
- *   - A newcomer may get it before one that was just woken. Once the first in
- *     the queue has waited for more than a millisecond, the next unlock hands
- *     the lock over to it, so nobody starves.
+ *   - A newcomer may get it before one that was just woken; tasks let a task
+ *     that was woken by one go first after some dozens have passed. Once the
+ *     first in the queue has waited for more than a millisecond, the next
+ *     unlock hands the lock over to it, so nobody starves.
  *   - A task may sleep, or wait for anything else, while it holds one.
  *   - It may be freed as soon as nobody is inside, or will call, one of its
  *     functions; who has just locked and unlocked it may free it even while

@@ -10,6 +10,10 @@
  *	WOKEN   a waiter that was woken has   a release that       that waiter, as
  *	        not yet looked at the word    woke it, under the   it takes the lock
  *	                                      bucket's lock        or queues again
+ *	PASSES  with WOKEN: how many tasks    the same release     that waiter, with
+ *	        may still take the lock       of a task, if it     WOKEN; each that
+ *	        before it, and one more; 0:   woke a task          passes takes one
+ *	        any number                                         PASS away
  *
  * 0, LOCKED and nothing else is what the inline paths know; with any other bit
  * they come here. LOCKED may be missing while PARKED is set: then WOKEN is set
@@ -21,8 +25,9 @@
  *     lock alone (Q2). So a release under the bucket's lock may store.
  * M2  If the lock is free and somebody is queued, WOKEN is set: a waiter is on
  *     its way that will look at the word. (A release with PARKED set either
- *     hands the lock over, or wakes one and sets WOKEN, or finds WOKEN set; and
- *     WOKEN is cleared only by a CAS that sets LOCKED or finds it set.) Whoever
+ *     hands the lock over, or wakes one and sets WOKEN, or finds WOKEN set.
+ *     WOKEN is cleared only by a CAS that sets LOCKED or finds it set. Who
+ *     queues for a lock that is free, M8, finds WOKEN in the same CAS.) Whoever
  *     holds the lock then sees PARKED without WOKEN when it unlocks, and wakes
  *     the next. So no queued waiter is forgotten.
  *     Tempting and wrong: to see LOCKED, and then to set PARKED with an OR. The
@@ -55,7 +60,19 @@
  * M7  In the child of a fork WOKEN may be of a waiter that is not there, and
  *     PARKED too (K2). Who unlocks believes in neither: where it finds PARKED,
  *     it takes the next from the queue. One waiter more on its way than M2 asks
- *     for does no harm, and a mark for nobody is gone with that unlock.
+ *     for does no harm, and a mark for nobody is gone with that unlock. Nor
+ *     does anybody give way to such a waiter.
+ * M8  A task that was woken by a task runs when that one waits, or ends; until
+ *     the monitor sees that it does neither, nobody else fetches it. So a task
+ *     that locks, unlocks and never waits would pass by it for milliseconds,
+ *     and by all that are queued, for while it is on its way nobody else is
+ *     woken. Therefore PASSES is counted down by the tasks that pass, and the
+ *     one that finds a single PASS queues, whether the lock is free or not.
+ *     Threads are not bound by it, for those that came would have to sleep,
+ *     nor are those who pass a thread, which comes by itself; nor who only
+ *     tries, and perhaps does so until it succeeds.
+ *     Tempting and wrong: that the one who is woken takes WOKEN away alone. A
+ *     PASS that is left makes all tasks queue for a lock that nobody has.
  *
  * The order of accesses: taking is acquire, releasing is release, both on the
  * one word. Everything else about the queue is ordered by the bucket's lock,
@@ -68,7 +85,9 @@
  */
 #include "base/trap.h"
 #include "ctx/ctx.h"
+#include "plat/whim.h"
 #include "sched/lot.h"
+#include "sched/sched.h"
 #include "sync/locker.h"
 #include "sync/spin.h"
 
@@ -80,6 +99,9 @@ enum {
 	LOCKED = 1,
 	PARKED = 2,
 	WOKEN = 4,
+	PASS = 8,
+	PASSES = -PASS,
+	OUR_WAKE = WOKEN | PASSES,	/* what a waiter that was woken takes back */
 };
 
 enum {
@@ -89,15 +111,33 @@ enum {
 /* Go's bound: see M3 for what the age bounds. */
 #define HAND_OVER_AGE WEFT_MS(1)
 
-/* Take the lock if it is free; our_wake is WOKEN if that bit is the caller's. */
-static bool take(weft_mutex *m, uint32_t our_wake)
-{
-	uint32_t word = weft_atomic_load(&m->priv_word, relaxed);
+/* So many that the switch after them is little beside what they have done. */
+#ifndef PASSES_MOST
+#define PASSES_MOST 32
+#endif
 
+/* M8. our_wake is OUR_WAKE for who was woken, as below, and 0 for others. */
+static bool gives_way(uint32_t word, uint32_t our_wake)
+{
+	return !our_wake && (word & PASSES) &&
+	       !weft__whim((word & PASSES) != PASS) && !weft__lot_bereft &&
+	       weft__stack_self() != NULL;
+}
+
+/* The word, when the lock is taken. */
+static uint32_t taken(uint32_t word, uint32_t our_wake)
+{
+	if (!our_wake && (word & PASSES) > PASS)
+		word -= PASS;
+	return (word & ~our_wake) | LOCKED;
+}
+
+/* Take the lock if it is free; word is what was seen. */
+static bool take(weft_mutex *m, uint32_t word, uint32_t our_wake)
+{
 	while (!(word & LOCKED))
-		if (weft_atomic_cas(&m->priv_word, &word,
-				    (word & ~our_wake) | LOCKED, acquire,
-				    relaxed))
+		if (weft_atomic_cas(&m->priv_word, &word, taken(word, our_wake),
+				    acquire, relaxed))
 			return true;
 	return false;
 }
@@ -111,9 +151,13 @@ static bool take_spinning(weft_mutex *m, uint32_t our_wake)
 	uint32_t pauses = 1;
 
 	do {
-		if (take(m, our_wake))
+		uint32_t word = weft_atomic_load(&m->priv_word, relaxed);
+
+		if (gives_way(word, our_wake))
+			return false;
+		if (take(m, word, our_wake))
 			return true;
-		if (!our_wake && (weft_atomic_load(&m->priv_word, relaxed) & PARKED))
+		if (!our_wake && (word & PARKED))
 			return false;
 	} while (weft__spin(&pauses));
 	return false;
@@ -132,19 +176,21 @@ static bool take_or_queue(weft_mutex *m, weft__waiter *w, uint32_t our_wake)
 {
 	weft__bucket *b = weft__lot_lock(m);
 	uint32_t word = weft_atomic_load(&m->priv_word, relaxed);
-	uint32_t mark;
+	bool queue;
 
 	check_not_copied(b, m, word);
 	do /* M2: WOKEN goes in the step that sets LOCKED or finds it set */
-		mark = word & LOCKED ? PARKED : LOCKED;
-	while (!weft_atomic_cas(&m->priv_word, &word, (word & ~our_wake) | mark,
+		queue = (word & LOCKED) || gives_way(word, our_wake);
+	while (!weft_atomic_cas(&m->priv_word, &word,
+				queue ? (word & ~our_wake) | PARKED
+				      : taken(word, our_wake),
 				acquire, relaxed));
-	if (mark == PARKED && our_wake)
+	if (queue && our_wake)
 		weft__lot_push_front(b, m, w);
-	else if (mark == PARKED)
+	else if (queue)
 		weft__lot_push(b, m, w);
 	weft__lot_unlock(b);
-	return mark == LOCKED;
+	return !queue;
 }
 
 /* M5 */
@@ -183,7 +229,7 @@ int weft_mutex_lock_ctx_slow(weft_mutex *m, weft_ctx *ctx)
 			return leave(m, &w, error);
 		if (w.result == HANDED_OVER)
 			return 0;
-		our_wake = WOKEN;
+		our_wake = OUR_WAKE;
 	}
 	return 0;
 }
@@ -195,12 +241,20 @@ void weft_mutex_lock_slow(weft_mutex *m)
 
 bool weft_mutex_try_lock_slow(weft_mutex *m)
 {
-	return take(m, 0);
+	return take(m, weft_atomic_load(&m->priv_word, relaxed), 0);
 }
 
 static bool is_starving(const weft__waiter *w)
 {
 	return weft_now() - w->since > HAND_OVER_AGE;
+}
+
+/* M8: PASSES, after a claim. */
+static uint32_t passes(const weft__wakeups *woken)
+{
+	bool bound = woken->first != NULL && weft__stack_self() != NULL;
+
+	return bound ? PASSES_MOST * PASS : 0;
 }
 
 /* Release *m, or hand it over, with b locked. The order of steps is M4's. */
@@ -220,7 +274,8 @@ static void release(weft__bucket *b, weft_mutex *m, weft__wakeups *wakeups)
 		}
 		if (weft__claim(w, WEFT__NOTIFIED, wakeups)) {
 			if (!hand_over)
-				weft_atomic_store(&m->priv_word, rest | WOKEN,
+				weft_atomic_store(&m->priv_word,
+						  rest | WOKEN | passes(wakeups),
 						  release);
 			return;
 		}

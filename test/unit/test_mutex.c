@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
 #include "grave.h"
+#include "proc.h"
 #include "queue.h"
 #include "test.h"
 
@@ -312,6 +314,77 @@ TEST_FLAVOURS(mutex_hog_starves_nobody)
 	test_start(hold, &h);
 	test_join_all();
 	CHECK(h.locked);
+}
+
+/*
+ * M8: with one worker nobody else can fetch the one that was woken. Where a
+ * schedule is chosen, or another is lent the place, it may lose and come again.
+ */
+typedef struct {
+	weft_mutex lock;
+	bool in;	/* under the lock … */
+	int passed;	/* … and how often before that */
+} passed_by;
+
+static void get_in(void *arg)
+{
+	passed_by *p = arg;
+
+	weft_mutex_lock(&p->lock);
+	p->in = true;
+	weft_mutex_unlock(&p->lock);
+}
+
+static int pass_by(void *arg)
+{
+	passed_by *p = arg;
+	bool in = false;
+
+	weft_mutex_lock(&p->lock);
+	test_start_task(get_in, p);
+	test_until(queue_length(&p->lock) == 1);
+	weft_mutex_unlock(&p->lock);
+	while (!in) {
+		weft_mutex_lock(&p->lock);
+		in = p->in;
+		p->passed += !in;
+		weft_mutex_unlock(&p->lock);
+	}
+	return 0;
+}
+
+TEST(mutex_task_that_never_waits_lets_others_in)
+{
+	passed_by p = {0};
+
+	one_worker();
+	CHECK_EQ(weft_run(pass_by, &p), 0);
+	CHECK_LT(0, p.passed + test_simulated());
+	CHECK_LT(p.passed, 300);
+	CHECK_EQ(p.lock.priv_word, 0);
+}
+
+enum { PASS = 8 };
+
+TEST(mutex_thread_gives_way_to_nobody)
+{
+	weft_mutex m = {.priv_word = WOKEN | PASS};
+
+	weft_mutex_lock(&m);
+	weft_mutex_unlock(&m);
+	CHECK_EQ(m.priv_word, WOKEN | PASS);
+}
+
+static int try_to_lock(void *m)
+{
+	return weft_mutex_try_lock(m) ? 0 : 1;
+}
+
+TEST(mutex_try_lock_gives_way_to_nobody)
+{
+	weft_mutex m = {.priv_word = WOKEN | PASS};
+
+	CHECK_EQ(weft_run(try_to_lock, &m), 0);
 }
 
 /* With a context */

@@ -417,9 +417,21 @@ static void pass_on_to_a_thread(void *m)
 	CHECK_EQ(pthread_join(thread, NULL), 0);
 }
 
+static int lock_in_a_task(void *m)
+{
+	lock_and_unlock(m);
+	return 0;
+}
+
+/* … or to whom a task would give way. */
+static void run_one_that_locks(void *m)
+{
+	CHECK_EQ(weft_run(lock_in_a_task, m), 0);
+}
+
 TEST(the_child_of_a_fork_waits_for_no_waiter_that_was_woken_in_the_parent)
 {
-	enum { LOCKED = 1, WOKEN = 4 };	/* of mutex.c */
+	enum { LOCKED = 1, WOKEN = 4, PASS = 8 };	/* of mutex.c */
 	weft_sema others = {0};
 	weft_mutex m;
 
@@ -433,6 +445,8 @@ TEST(the_child_of_a_fork_waits_for_no_waiter_that_was_woken_in_the_parent)
 	test_join_all();	/* forks are heard of, and nobody is queued */
 	weft_atomic_store(&m.priv_word, LOCKED | WOKEN, relaxed);
 	check_ended_well(in_child(pass_on_to_a_thread, &m));
+	weft_atomic_store(&m.priv_word, WOKEN | PASS, relaxed);
+	check_ended_well(in_child(run_one_that_locks, &m));
 }
 
 static int start_nothing(void *arg)

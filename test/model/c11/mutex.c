@@ -5,7 +5,7 @@
  * the last inside frees it, at once or when its unlock has returned. A waiter is
  * old enough to be handed the lock if OLD is 1, or, if it is 2, perhaps. With
  * CANCELS the first task's context is cancelled; it then leaves it at that. With
- * TRIES the last task only tries.
+ * TRIES the last task only tries. M8 needs a small PASSES_MOST.
  */
 #include "explore.h"
 #include "machine/machine.h"

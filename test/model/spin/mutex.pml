@@ -1,23 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * src/sync/mutex.c: M1 … M6. Every task locks once, the first TWICE of them
+ * src/sync/mutex.c: M1 … M6, M8. Every task locks once, the first TWICE of them
  * twice; the first GIVE_UP of them may once give up while they wait, and try
- * again. Whoever is the last inside frees the mutex, at once or when its unlock
- * has returned.
+ * again. PASSES_MOST is there too, but 0 is for threads, which never give way.
+ * Whoever is the last inside frees the mutex, at once or when its unlock has
+ * returned.
  *
- *	right	-DTASKS=3 -DTWICE=1 -DGIVE_UP=1
- *	also	-DTASKS=4 -DTWICE=0 -DGIVE_UP=0
+ *	right	-DTASKS=3 -DTWICE=1 -DGIVE_UP=1 -DPASSES_MOST=0
+ *	also	-DTASKS=4 -DTWICE=0 -DGIVE_UP=0 -DPASSES_MOST=0
+ *	also	-DTASKS=3 -DTWICE=1 -DGIVE_UP=1 -DPASSES_MOST=1
+ *	also	-DTASKS=3 -DTWICE=2 -DGIVE_UP=0 -DPASSES_MOST=2
  *	mutant	MARK_BY_OR	M2	invalid end state
  *	mutant	KEEP_WOKEN	M2	invalid end state
  *	mutant	QUEUE_AGAIN_LAST	M3	assertion violated
  *	mutant	CLAIM_FIRST	M4	assertion violated
  *	mutant	LEAVE_MARK	M5	assertion violated
+ *	mutant	LEAVES_A_PASS	M8	invalid end state	-DTASKS=3 -DTWICE=1 -DGIVE_UP=0 -DPASSES_MOST=1
  */
 #include "lot.pml"
 
 #define LOCKED 1
 #define PARKED 2
 #define WOKEN 4
+#define PASS 8
+#define PASSES 248
+#ifdef LEAVES_A_PASS
+#define OUR_WAKE WOKEN
+#else
+#define OUR_WAKE (WOKEN | PASSES)
+#endif
 
 #define HANDED_OVER 1
 
@@ -51,15 +62,34 @@ inline check_not_copied(word)
 	assert(!(word & PARKED) == (queued == 0))
 }
 
-/* take(); the spinning around it changes nothing. */
+#define gives_way(word, our_wake) (!our_wake && (word & PASSES) == PASS)
+
+/* taken() */
+inline taken_word(our_wake)
+{
+	d_step {
+		wanted = word;
+		if
+		:: !our_wake && (word & PASSES) > PASS -> wanted = wanted - PASS
+		:: else -> skip
+		fi;
+		wanted = (wanted & ~our_wake) | LOCKED
+	}
+}
+
+/* take_spinning(), one round: another would change nothing. */
 inline take(our_wake, done)
 {
 	load(word);
 	done = false;
-	do
-	:: done || (word & LOCKED) -> break
-	:: else -> cas(word, (word & ~our_wake) | LOCKED, done)
-	od
+	if
+	:: gives_way(word, our_wake) -> skip
+	:: else ->
+		do
+		:: done || (word & LOCKED) -> break
+		:: else -> taken_word(our_wake); cas(word, wanted, done)
+		od
+	fi
 }
 
 inline take_or_queue(our_wake, taken)
@@ -84,8 +114,12 @@ inline take_or_queue(our_wake, taken)
 	do
 	:: done -> break
 	:: else ->
-		taken = !(word & LOCKED);
-		cas(word, (word & ~our_wake) | (taken -> LOCKED : PARKED), done)
+		taken = !(word & LOCKED) && !gives_way(word, our_wake);
+		if
+		:: taken -> taken_word(our_wake)
+		:: else -> wanted = (word & ~our_wake) | PARKED
+		fi;
+		cas(word, wanted, done)
 	od;
 #endif
 	if
@@ -167,7 +201,9 @@ inline release()
 #endif
 		if
 		:: done && hand_over -> break
-		:: done && !hand_over -> d_step { TOUCH; m = rest | WOKEN }; break
+		:: done && !hand_over ->
+			d_step { TOUCH; m = rest | WOKEN | (PASSES_MOST * PASS) };
+			break
 		:: else -> skip
 		fi
 	od
@@ -175,7 +211,7 @@ inline release()
 
 proctype task(byte me)
 {
-	byte word, our_wake, first, rest, wakeups, i, round;
+	byte word, wanted, our_wake, first, rest, wakeups, i, round;
 	byte rounds = 1 + (me < TWICE);
 	bool done, taken, hand_over, error, patient, last;
 
@@ -217,7 +253,7 @@ again:	/* weft_mutex_lock() */
 		fi;
 		if
 		:: result[me] == HANDED_OVER -> break
-		:: else -> our_wake = WOKEN
+		:: else -> our_wake = OUR_WAKE
 		fi
 	od;
 locked:
