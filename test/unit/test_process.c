@@ -582,7 +582,7 @@ static pid_t fork_sleeper(void)
 		_exit(127);
 	}
 	close(ends[1]);
-	CHECK_EQ(read(ends[0], &none, 1), 0);
+	CHECK_EQ(TEMP_FAILURE_RETRY(read(ends[0], &none, 1)), 0);
 	close(ends[0]);
 	return child;
 }
