@@ -27,6 +27,13 @@ enum {
 	 * long ones.
 	 */
 	COMPUTING_NS = 5 * 1000000,
+	/*
+	 * Tasks that take so long on average are no hand-overs: who is woken by
+	 * one had better not wait for its end, and waking a worker for it costs
+	 * a fraction of that. So many times in a tick, and as often as it helps.
+	 */
+	LONG_NS = 50 * 1000,
+	EAGER_MOST = 4,
 	QUIET_TICKS = 10,	/* all idle for so long: sleep deeply */
 	/*
 	 * Look for a deadlock so long after a plain thread has parked: threads
@@ -38,6 +45,7 @@ enum {
 /* What one look has found. */
 typedef struct {
 	weft_time now;
+	weft_duration elapsed;	/* since the last */
 	bool progress;	/* some worker has come to another task since the last */
 } look;
 
@@ -45,7 +53,11 @@ typedef struct {
 static void look_at(weft__worker *w, look *l)
 {
 	uint32_t tick = weft_atomic_load(&w->tick, relaxed);
+	uint32_t tasks = (tick - w->seen_tick) / 2 + tick % 2;
+	bool eager = tasks > 0 && (weft_duration)tasks * LONG_NS < l->elapsed &&
+		     l->elapsed < QUIET_TICKS * TICK_NS;
 
+	weft_atomic_store(&w->eager, eager ? EAGER_MOST : 0, relaxed);
 	if (tick != w->seen_tick) {
 		w->seen_tick = tick;
 		w->seen_since = l->now;
@@ -73,8 +85,9 @@ static bool is_stuck(weft__worker *w, const look *l)
 static void look_around(weft_time now)
 {
 	uint32_t count = weft_atomic_load(&weft__rt.worker_count, acquire);
-	look l = {.now = now};
+	look l = {.now = now, .elapsed = now - weft__rt.looked_at};
 
+	weft__rt.looked_at = now;
 	weft__clock_move(now);
 	for (uint32_t i = 0; i < count; i++)
 		look_at(weft__rt.workers[i], &l);

@@ -18,7 +18,7 @@
  *     worker's deque or the global queue.
  * S3  Every queue can be emptied by others while its worker is busy: the ring
  *     and the deque at any time, the next slot once the monitor has seen that
- *     its worker does not come back.
+ *     its worker does not come back, or that worker has woken somebody for it.
  * S4  A worker goes to sleep only after it has announced that (seq_cst) and
  *     then looked into every queue once more; whoever puts a task in the
  *     global queue looks for sleepers (seq_cst) after that. So one of the two
@@ -138,6 +138,8 @@ struct weft__worker {
 	uint32_t quick;		/* atomic: and ready ones are not … */
 	uint32_t quick_tick;	/* atomic: … while this tick moves */
 	uint32_t stale_tick;	/* atomic: the same at two of its looks */
+	int32_t eager;		/* atomic: it may have so many others woken … */
+	uint32_t eager_tick;	/* atomic: … and last did, in the task of then */
 	uint32_t seen_tick;	/* the monitor's last look … */
 	weft_time seen_since;	/* … and since when it was the same */
 	weft__worker *idle_next;	/* in runtime.idle */
@@ -193,6 +195,7 @@ typedef struct {
 	uint32_t monitor_stop;	/* futex: 1: leave */
 	weft__thread monitor;
 	weft__timers timers;	/* of plain threads; the monitor runs them */
+	weft_time looked_at;	/* the monitor's, at all workers */
 } weft__runtime;
 
 extern weft__runtime weft__rt;

@@ -113,10 +113,22 @@ void weft__worker_hint_ready(weft__worker *w)
 	hint(&w->quick);
 }
 
+/* Tasks here are long: have somebody else run the one in the next slot. */
+static WEFT_PRIV_COLD void offer_next(weft__worker *w)
+{
+	weft_atomic_store(&w->eager_tick, weft_atomic_load(&w->tick, relaxed),
+			  relaxed);
+	if (!weft_atomic_load(&weft__rt.room, relaxed) ||
+	    weft_atomic_load(&weft__rt.searching, relaxed) > 0)
+		return;	/* who looks around now finds it */
+	weft_atomic_sub(&w->eager, 1, relaxed);
+	weft__runtime_wake_worker();
+}
+
 /*
  * A task that was woken alone goes into the next slot: it runs when its waker
- * waits or ends, and nobody else is woken for it. What was there has waited
- * longer and goes to the ring.
+ * waits or ends, and nobody else is woken for it, but where tasks take long.
+ * What was there has waited longer and goes to the ring.
  */
 static void push_next(weft__worker *w, weft__task *task)
 {
@@ -129,6 +141,8 @@ static void push_next(weft__worker *w, weft__task *task)
 	if (old != NULL) {
 		weft__worker_push_ready(w, old);
 		weft__worker_hint_ready(w);
+	} else if (unlikely(weft_atomic_load(&w->eager, relaxed) > 0)) {
+		offer_next(w);
 	}
 }
 
@@ -356,6 +370,13 @@ static bool is_stale(const weft__worker *v)
 	       (tick % 2 == 1 && weft_atomic_load(&v->stale_tick, relaxed) == tick);
 }
 
+/* v has offered its next task, and is where it did. */
+static bool is_offered(const weft__worker *v)
+{
+	return weft_atomic_load(&v->eager_tick, relaxed) ==
+	       weft_atomic_load(&v->tick, relaxed);
+}
+
 /*
  * Tasks that take less time than it takes to move them to another worker are
  * left to a worker that is at them. Whether fresh ones do, a thief knows when it
@@ -439,7 +460,7 @@ static bool may_steal(weft__worker *v, loot *loot)
 	if (ready + next + (uint64_t)fresh == 0)
 		return false;
 	stale = weft__whim(is_stale(v));
-	loot->next = next && stale;
+	loot->next = next && (stale || is_offered(v));
 	loot->ready = ready > 0 && (stale || (ready + next > 1 &&
 					      weft__whim(!is_quick(v))));
 	loot->fresh = fresh > !stale && weft__whim(!is_tiny(v));
@@ -522,8 +543,11 @@ static weft__task *steal_from(weft__worker *w, weft__worker *v)
 		task = steal_fresh(w, v);
 	if (task == NULL && loot.next) {
 		task = take_next(v);
-		if (task != NULL)
+		if (task != NULL) {
 			count_stolen(w, v, 1);
+			if (is_offered(v))	/* it was worth it */
+				weft_atomic_add(&v->eager, 1, relaxed);
+		}
 	}
 	return task;
 }

@@ -54,6 +54,13 @@ static void sleep_of_libc(weft_duration d)
 	nanosleep(&time, NULL);
 }
 
+static int by_duration(const void *a, const void *b)
+{
+	weft_duration x = *(const weft_duration *)a, y = *(const weft_duration *)b;
+
+	return (x > y) - (x < y);
+}
+
 /* ---- workers ---- */
 
 static uint32_t present;
@@ -271,6 +278,90 @@ TEST(ready_tasks_that_take_a_while_are_run_by_others_too)
 		after = stolen();
 	} while (after - before < 10 && ++i < ATTEMPTS);
 	CHECK_LE(10, after - before);
+}
+
+enum { SIGNALS = 40 };
+
+static struct {
+	weft_sema sema;
+	uint32_t heard;	/* atomic */
+	weft_duration took[SIGNALS];
+} signalled;
+
+static void hear_signals(void *arg)
+{
+	(void)arg;
+	for (uint32_t i = 1; i <= SIGNALS; i++) {
+		weft_sema_acquire(&signalled.sema, 1);
+		weft_atomic_store(&signalled.heard, i, release);
+	}
+}
+
+static void compute_and_signal(void *arg)
+{
+	uint32_t i = (uint32_t)((weft_duration *)arg - signalled.took);
+	weft_time start;
+
+	compute(WEFT_US(300));
+	start = weft_now();
+	weft_sema_release(&signalled.sema, 1);
+	while (weft_atomic_load(&signalled.heard, acquire) <= i)
+		;
+	signalled.took[i] = weft_now() - start;
+}
+
+static weft_duration median_of_signals(void)
+{
+	weft_atomic_store(&signalled.heard, 0, relaxed);
+	test_start_task(hear_signals, NULL);
+	for (uint32_t i = 0; i < SIGNALS; i++) {
+		test_start_task(compute_and_signal, &signalled.took[i]);
+		test_until(weft_atomic_load(&signalled.heard, acquire) > i);
+	}
+	test_join_all();
+	qsort(signalled.took, SIGNALS, sizeof *signalled.took, by_duration);
+	return signalled.took[SIGNALS / 2];
+}
+
+/*
+ * These take too long to be waited for, and not long enough for the monitor to
+ * see that they are still there: then it would be one to two milliseconds.
+ */
+TEST(who_is_woken_by_a_long_task_is_run_by_another_worker_at_once)
+{
+	int i = 0;
+
+	workers("2");
+	while (median_of_signals() >= WEFT_US(200) && ++i < ATTEMPTS)
+		;
+	CHECK_LT(i, ATTEMPTS);
+}
+
+static weft_sema ping, pong;
+
+static void wake_each_other(void *first)
+{
+	for (int i = 0; i < 200000 / test_slowdown(); i++) {
+		weft_sema_release(first != NULL ? &ping : &pong, 1);
+		weft_sema_acquire(first != NULL ? &pong : &ping, 1);
+	}
+}
+
+/* … and where tasks are short no other worker is woken, once that is known. */
+TEST(pair_that_wakes_each_other_stays_with_its_worker)
+{
+	uint64_t before, after;
+	int i = 0;
+
+	workers("2");
+	do {
+		before = stolen();
+		test_start_task(wake_each_other, &ping);
+		test_start_task(wake_each_other, NULL);
+		test_join_all();
+		after = stolen();
+	} while (after - before > 100 && ++i < ATTEMPTS);
+	CHECK_LE(after - before, 100);
 }
 
 static weft_mutex mutex;
@@ -567,13 +658,6 @@ struct ticker {
 	weft_duration late[TICKS];
 	weft_duration p99;
 };
-
-static int by_duration(const void *a, const void *b)
-{
-	weft_duration x = *(const weft_duration *)a, y = *(const weft_duration *)b;
-
-	return (x > y) - (x < y);
-}
 
 /*
  * A thousand ticks at 1 kHz; how late is each? One that is due while the one
