@@ -180,6 +180,36 @@ double lag_chan(long n)
 	return exchange(n, &t);
 }
 
+/* Notes how old what comes is. */
+static void reader(void *arg)
+{
+	struct table *t = arg;
+	struct bench_lags lags = {{0}};
+	int64_t sent;
+	while (weft_chan_recv(&t->there, &sent))
+		bench_lag_note(&lags, bench_now() - sent);
+	bench_lags_add(&lags);
+}
+
+/* Who sends computes on, for 100 us. */
+double lag_chan_busy(long n)
+{
+	struct table t = {.over = false};
+	BENCH_CHECK(!weft_chan_init(&t.there, sizeof(int64_t), 128));
+	BENCH_CHECK(!weft_waitgroup_go(&t.others, reader, &t));
+	int64_t start = bench_now();
+	for (long i = n; i; i--) {
+		int64_t now = bench_now();
+		weft_chan_send(&t.there, &now);
+		bench_hog(100 * 1000);
+	}
+	double ns = bench_per_op(start, n);
+	weft_chan_close(&t.there);
+	weft_waitgroup_wait(&t.others);
+	weft_chan_fini(&t.there);
+	return ns;
+}
+
 static bool is_over(struct table *t)
 {
 	return __atomic_load_n(&t->over, __ATOMIC_RELAXED);

@@ -81,6 +81,7 @@ const struct bench benches[] = {
 	TASKS(lag_cond),
 	TASKS(lag_flight),
 	TASKS(lag_chan),
+	TASKS(lag_chan_busy),
 	TASKS(lag_chan_hog),
 	TASKS(lag_chan_blocking),
 	TASKS(lag_chan_silent),

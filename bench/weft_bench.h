@@ -23,7 +23,8 @@ bench_fn flight_solo, flight_keys, flight_hot, flight_stampede;
 bench_fn thread_chan, thread_flight;
 bench_fn ctx_cancel_fan;
 bench_fn lag_mutex_0, lag_mutex_100, lag_cond, lag_flight, lag_chan,
-	lag_chan_hog, lag_chan_blocking, lag_chan_silent, lag_spawn_hog;
+	lag_chan_busy, lag_chan_hog, lag_chan_blocking, lag_chan_silent,
+	lag_spawn_hog;
 bench_fn growth_spawn, growth_waiters, growth_keys, growth_ctx_deep,
 	growth_ctx_wide, growth_timers, growth_descriptors;
 

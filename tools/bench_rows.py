@@ -168,6 +168,7 @@ ROWS = [
         row("lag_flight", 320_000, GO, metric=TAIL),
         row("lag_chan", 250_000, BOTH, metric=TAIL),
         row("lag_chan", 250_000, BOTH, metric=TAIL, sized=True, procs=(8,)),
+        row("lag_chan_busy", 10_000, BOTH, metric=TAIL, procs=(2,), rounds_most=2),
         row("lag_chan_hog", 50_000, BOTH, n_of={"tokio": 100}, metric=TAIL),
         row("lag_chan_blocking", 50_000, BOTH, metric=TAIL),
         row("lag_chan_silent", 20_000, GO, metric=TAIL, rounds_most=2,

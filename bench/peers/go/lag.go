@@ -182,19 +182,46 @@ func exchange(n int, others ...func(over *atomic.Bool)) float64 {
 
 func lagChan(n int) float64 { return exchange(n) }
 
-// hog computes for 10 ms at a time, and lets others run in between.
-func hog(over *atomic.Bool) {
+// compute for so many nanoseconds.
+func compute(ns int64) {
 	x := uint64(1)
-	for !over.Load() {
-		for end := now() + 10_000_000; now() < end; {
-			x = work(x)
-		}
-		runtime.Gosched()
+	for end := now() + ns; now() < end; {
+		x = work(x)
 	}
 	hogged.Store(x)
 }
 
 var hogged atomic.Uint64
+
+// Who sends computes on, for 100 us.
+func lagChanBusy(n int) float64 {
+	there := make(chan int64, 128)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		var l lags
+		for sent := range there {
+			l.note(now() - sent)
+		}
+		l.addUp()
+	})
+	start := time.Now()
+	for range n {
+		there <- now()
+		compute(100_000)
+	}
+	ns := perOp(start, n)
+	close(there)
+	wg.Wait()
+	return ns
+}
+
+// hog computes for 10 ms at a time, and lets others run in between.
+func hog(over *atomic.Bool) {
+	for !over.Load() {
+		compute(10_000_000)
+		runtime.Gosched()
+	}
+}
 
 func lagChanHog(n int) float64 { return exchange(n, hog) }
 

@@ -67,6 +67,7 @@ var benches = map[string]bench{
 	"lag_chan":            {run: lagChan},
 	"lag_chan_hog":        {run: lagChanHog},
 	"lag_chan_blocking":   {run: lagChanBlocking},
+	"lag_chan_busy":       {run: lagChanBusy},
 	"lag_chan_silent":     {run: lagChanBlocking},
 	"lag_spawn_hog":       {run: lagSpawnHog},
 	"growth_spawn":        {run: growthSpawn},

@@ -17,6 +17,7 @@ pub fn rows() -> Vec<Row> {
         row("lag_mutex_100", |n| Box::pin(lag_mutex(n, work))),
         row("lag_cond", |n| Box::pin(lag_cond(n))),
         row("lag_chan", |n| Box::pin(exchange(n, |_| Vec::new()))),
+        row("lag_chan_busy", |n| Box::pin(lag_chan_busy(n))),
         row("lag_chan_hog", |n| Box::pin(exchange(n, |over| vec![tokio::spawn(hog(over))]))),
         row("lag_chan_blocking", |n| Box::pin(exchange(n, blockers))),
         row("lag_spawn_hog", |n| Box::pin(lag_spawn_hog(n))),
@@ -111,17 +112,42 @@ async fn exchange(n: usize, others: fn(Over) -> Vec<JoinHandle<()>>) -> f64 {
     ns
 }
 
-/// Computes for 10 ms at a time, and lets others run in between.
-async fn hog(over: Over) {
+fn compute(time: Duration) {
     let mut x = 1;
-    while !over.load(Relaxed) {
-        let end = Instant::now() + Duration::from_millis(10);
-        while Instant::now() < end {
-            x = work(x);
-        }
-        yield_now().await;
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        x = work(x);
     }
     black_box(x);
+}
+
+/// Who sends computes on, for 100 us.
+async fn lag_chan_busy(n: usize) -> f64 {
+    let (there, mut here) = mpsc::channel(128);
+    let reader = tokio::spawn(async move {
+        let mut lags = Lags::new();
+        while let Some(sent) = here.recv().await {
+            lags.note(now() - sent);
+        }
+        lags.add_up();
+    });
+    let start = Instant::now();
+    for _ in 0..n {
+        there.send(now()).await.unwrap();
+        compute(Duration::from_micros(100));
+    }
+    let ns = per_op(start, n);
+    drop(there);
+    reader.await.unwrap();
+    ns
+}
+
+/// Computes for 10 ms at a time, and lets others run in between.
+async fn hog(over: Over) {
+    while !over.load(Relaxed) {
+        compute(Duration::from_millis(10));
+        yield_now().await;
+    }
 }
 
 /// Blocks a thread for a millisecond at a time: one that tokio keeps for that.
