@@ -50,6 +50,8 @@ const struct bench benches[] = {
 	TASKS(sleepers),
 	TASKS(idle),
 	{"blocked_rss", blocked_rss, .cold = true},
+	{"blocked_rss_3k", blocked_rss_3k, .cold = true},
+	{"blocked_rss_12k", blocked_rss_12k, .cold = true},
 	TASKS(group_go),
 	TASKS(group_limit16),
 	TASKS(group_ctx_fan10),

@@ -112,9 +112,10 @@ struct crowd {
 	weft_waitgroup gate;
 	weft_waitgroup arrived;
 	weft_waitgroup returned;
+	size_t live; /* bytes that a task has on its stack while it waits */
 };
 
-static void member(void *arg)
+static __attribute__((noinline)) void member(void *arg)
 {
 	struct crowd *c = arg;
 	weft_waitgroup_done(&c->arrived);
@@ -122,10 +123,21 @@ static void member(void *arg)
 	weft_waitgroup_done(&c->returned);
 }
 
-/* n tasks wait at a gate; what they keep resident, page tables included. */
-double blocked_rss(long n)
+static void member_with_locals(void *arg)
 {
-	struct crowd c = {0};
+	struct crowd *c = arg;
+	char locals[c->live];
+	memset(locals, 1, c->live);
+	__asm__ volatile("" : : "r"(locals) : "memory");
+	member(c);
+	__asm__ volatile("" : : "r"(locals) : "memory");
+}
+
+/* n tasks wait at a gate; what they keep resident, page tables included. */
+static double blocked(long n, size_t live)
+{
+	weft_fn fn = live ? member_with_locals : member;
+	struct crowd c = {.live = live};
 	spawn_join(1000);
 	long before = bench_resident();
 	int64_t start = bench_now();
@@ -133,7 +145,7 @@ double blocked_rss(long n)
 	weft_waitgroup_add(&c.arrived, (int)n);
 	weft_waitgroup_add(&c.returned, (int)n);
 	for (long i = n; i; i--)
-		bench_go(member, &c);
+		bench_go(fn, &c);
 	weft_waitgroup_wait(&c.arrived);
 	bench_settle();
 	double ns = bench_per_op(start, n);
@@ -144,4 +156,19 @@ double blocked_rss(long n)
 	long kept = bench_resident() - before;
 	bench_kept_each = kept > 0 ? kept / n : 0;
 	return ns;
+}
+
+double blocked_rss(long n)
+{
+	return blocked(n, 0);
+}
+
+double blocked_rss_3k(long n)
+{
+	return blocked(n, 3 * 1024);
+}
+
+double blocked_rss_12k(long n)
+{
+	return blocked(n, 12 * 1024);
 }

@@ -7,7 +7,8 @@
 
 #include <weft.h>
 
-bench_fn spawn_join, spawn_tree, sleepers, start, idle, blocked_rss;
+bench_fn spawn_join, spawn_tree, sleepers, start, idle, blocked_rss,
+	blocked_rss_3k, blocked_rss_12k;
 bench_fn group_go, group_limit16, group_ctx_fan10;
 bench_fn once_hit, once_value_hit, thread_once;
 bench_fn waitgroup_add_done;

@@ -191,5 +191,7 @@ ROWS = [
             rounds_most=2),
         row("blocked_rss", M, BOTH, sized=True, metric=RSS, most=4.6 * 1024, procs=(2,), in_quick=False,
              rounds_most=1),
+        *(row(bench, 100_000, BOTH, sized=True, metric=RSS, procs=(2,), in_quick=False, rounds_most=1)
+          for bench in ("blocked_rss_3k", "blocked_rss_12k")),
     ),
 ]

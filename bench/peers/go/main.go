@@ -33,6 +33,8 @@ var benches = map[string]bench{
 	"sleepers":            {run: sleepers},
 	"idle":                {run: idle},
 	"blocked_rss":         {run: blockedRSS, cold: true},
+	"blocked_rss_3k":      {run: blockedRSS3k, cold: true},
+	"blocked_rss_12k":     {run: blockedRSS12k, cold: true},
 	"group_go":            {run: groupGo},
 	"group_go_yield":      {run: groupGoYield},
 	"group_limit16":       {run: groupLimit16},

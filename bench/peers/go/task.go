@@ -109,13 +109,44 @@ func idle(n int) float64 {
 }
 
 // n tasks wait at a gate; what they keep resident, page tables included.
-func blockedRSS(n int) float64 {
+// waitWith3k and waitWith12k have so many bytes on the stack while they wait.
+//
+//go:noinline
+func waitWith3k(wait func()) byte {
+	var locals [3 << 10]byte
+	for i := range locals {
+		locals[i] = 1
+	}
+	wait()
+	return locals[len(locals)/2]
+}
+
+//go:noinline
+func waitWith12k(wait func()) byte {
+	var locals [12 << 10]byte
+	for i := range locals {
+		locals[i] = 1
+	}
+	wait()
+	return locals[len(locals)/2]
+}
+
+func blockedRSS(n int) float64 { return blocked(n, func(wait func()) byte { wait(); return 0 }) }
+
+func blockedRSS3k(n int) float64 { return blocked(n, waitWith3k) }
+
+func blockedRSS12k(n int) float64 { return blocked(n, waitWith12k) }
+
+func blocked(n int, with func(func()) byte) float64 {
 	spawnJoin(1000)
 	gate := make(chan struct{})
 	var arrived, returned sync.WaitGroup
-	task := func() {
+	wait := func() {
 		arrived.Done()
 		<-gate
+	}
+	task := func() {
+		with(wait)
 		returned.Done()
 	}
 	before := resident()

@@ -2,6 +2,7 @@
 
 use crate::measure::*;
 use std::future::Future;
+use std::hint::black_box;
 use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -19,7 +20,9 @@ pub fn rows() -> Vec<Row> {
         row("sleepers", |n| Box::pin(sleepers(n))),
         row("idle", |n| Box::pin(idle(n))),
         Row { name: "start", run: Run::Bare(start), cold: true },
-        Row { cold: true, ..row("blocked_rss", |n| Box::pin(blocked_rss(n))) },
+        Row { cold: true, ..row("blocked_rss", |n| Box::pin(blocked_rss::<0>(n))) },
+        Row { cold: true, ..row("blocked_rss_3k", |n| Box::pin(blocked_rss::<3072>(n))) },
+        Row { cold: true, ..row("blocked_rss_12k", |n| Box::pin(blocked_rss::<12288>(n))) },
         row("group_go", |n| Box::pin(group_go(n))),
         row("group_limit16", |n| Box::pin(group_limit16(n))),
         row("group_ctx_fan10", |n| Box::pin(group_ctx_fan10(n))),
@@ -135,7 +138,8 @@ fn start(n: usize) -> f64 {
     ns
 }
 
-async fn blocked_rss(n: usize) -> f64 {
+/// With so many bytes in a task while it waits.
+async fn blocked_rss<const LIVE: usize>(n: usize) -> f64 {
     spawn_join(1000).await;
     let before = resident();
     let gate = leak(Notify::new());
@@ -143,10 +147,12 @@ async fn blocked_rss(n: usize) -> f64 {
     let start = Instant::now();
     for _ in 0..n {
         tokio::spawn(async move {
+            let locals = black_box([1u8; LIVE]);
             let mut open = std::pin::pin!(gate.notified());
             open.as_mut().enable();
             arrived.done();
             open.await;
+            black_box(&locals);
             returned.done();
         });
     }
