@@ -28,9 +28,10 @@ enum {
 	 */
 	COMPUTING_NS = 5 * 1000000,
 	/*
-	 * Tasks that take so long on average are no hand-overs: who is woken by
-	 * one had better not wait for its end, and waking a worker for it costs
-	 * a fraction of that. So many times in a tick, and as often as it helps.
+	 * Tasks that take so long on average are no hand-overs: whoever is woken
+	 * by one had better not wait for its end, and to wake a worker for him
+	 * costs a fraction of that. So often in a tick, and each time it helps;
+	 * once only if it did not.
 	 */
 	LONG_NS = 50 * 1000,
 	EAGER_MOST = 4,
@@ -45,19 +46,36 @@ enum {
 /* What one look has found. */
 typedef struct {
 	weft_time now;
-	weft_duration elapsed;	/* since the last */
 	bool progress;	/* some worker has come to another task since the last */
 } look;
+
+/* How long are w's tasks? As it was, while it sleeps. */
+static void judge(weft__worker *w, uint32_t tick, weft_time now)
+{
+	weft_duration busy = now - w->judged_at;
+	uint64_t slept = weft_atomic_load(&w->slept, relaxed);
+	uint32_t tasks = (tick - w->judged_tick) / 2 + tick % 2;
+	int32_t most;
+	bool eager;
+
+	if (busy < TICK_NS / 2 ||
+	    (tick % 2 == 0 && weft_atomic_load(&w->sleep, relaxed)))
+		return;
+	busy -= (weft_duration)(slept - w->judged_slept);
+	eager = tasks > 0 && busy >= (weft_duration)tasks * LONG_NS;
+	most = weft_atomic_load(&w->eager, relaxed) > 0 ? EAGER_MOST : 1;
+	weft_atomic_store(&w->eager, eager ? most : 0, relaxed);
+	w->judged_tick = tick;
+	w->judged_slept = slept;
+	w->judged_at = now;
+}
 
 /* Note whether w is in the same task as at the last look. */
 static void look_at(weft__worker *w, look *l)
 {
 	uint32_t tick = weft_atomic_load(&w->tick, relaxed);
-	uint32_t tasks = (tick - w->seen_tick) / 2 + tick % 2;
-	bool eager = tasks > 0 && (weft_duration)tasks * LONG_NS < l->elapsed &&
-		     l->elapsed < QUIET_TICKS * TICK_NS;
 
-	weft_atomic_store(&w->eager, eager ? EAGER_MOST : 0, relaxed);
+	judge(w, tick, l->now);
 	if (tick != w->seen_tick) {
 		w->seen_tick = tick;
 		w->seen_since = l->now;
@@ -85,9 +103,8 @@ static bool is_stuck(weft__worker *w, const look *l)
 static void look_around(weft_time now)
 {
 	uint32_t count = weft_atomic_load(&weft__rt.worker_count, acquire);
-	look l = {.now = now, .elapsed = now - weft__rt.looked_at};
+	look l = {.now = now};
 
-	weft__rt.looked_at = now;
 	weft__clock_move(now);
 	for (uint32_t i = 0; i < count; i++)
 		look_at(weft__rt.workers[i], &l);

@@ -258,10 +258,13 @@ void weft__runtime_wake_worker(void)
 		 weft__queue_count() > 0);
 }
 
-/* Awake again, woken or not. */
-static void idle_leave(weft__worker *w)
+/* Awake again, woken or not, after a sleep that began at since. */
+static void idle_leave(weft__worker *w, weft_time since)
 {
-	weft__clock_move(weft_now());
+	weft_time now = weft_now();
+
+	weft__clock_move(now);
+	weft__bump_by(&w->slept, (uint64_t)(now - since));
 	weft__lock_take(&weft__rt.lock);
 	if (w->idle) {
 		idle_remove(w);
@@ -288,13 +291,13 @@ static bool watch_begin(weft__worker *w)
 	return watches;
 }
 
-static void idle_watch(weft__worker *w)
+static void idle_watch(weft__worker *w, weft_time since)
 {
 	while (weft_atomic_load(&w->sleep, acquire) == 1)
 		if (!weft__poller_watch_wait(
 			    weft_atomic_load(&w->timers.next, seq_cst)))
 			break;
-	idle_leave(w);
+	idle_leave(w, since);
 	weft__poller_watch_end();
 }
 
@@ -317,6 +320,7 @@ static bool idle_quit(weft__worker *w)
 
 bool weft__runtime_idle(weft__worker *w)
 {
+	weft_time since = weft_now();
 	bool room;
 
 	weft_atomic_store(&w->sleep, 1, relaxed);
@@ -334,7 +338,7 @@ bool weft__runtime_idle(weft__worker *w)
 	/* Without room procs others run: they will look. S4 otherwise. */
 	if ((room && weft__runtime_has_work(w)) ||
 	    weft_atomic_load(&w->pinned_count, relaxed) > 0) {	/* S7 */
-		idle_leave(w);
+		idle_leave(w, since);
 		return true;
 	}
 	if (weft_atomic_load(&weft__rt.stopping, seq_cst) && idle_quit(w))
@@ -342,14 +346,14 @@ bool weft__runtime_idle(weft__worker *w)
 	weft__bump(&w->sleeps);
 	weft__block_flush(w);
 	if (watch_begin(w)) {
-		idle_watch(w);
+		idle_watch(w, since);
 		return true;
 	}
 	while (weft_atomic_load(&w->sleep, acquire) == 1)
 		if (!weft__futex_wait(&w->sleep, 1,
 				      weft_atomic_load(&w->timers.next, seq_cst)))
 			break;
-	idle_leave(w);
+	idle_leave(w, since);
 	return true;
 }
 

@@ -124,7 +124,8 @@ struct weft__worker {
 	weft_duration weighed_for;	/* … in how long */
 	uint64_t steals;	/* atomic: how often it has stolen … */
 	uint64_t stolen_tasks;	/* atomic: … and how many */
-	uint64_t sleeps;	/* atomic: how often it has slept */
+	uint64_t sleeps;	/* atomic: how often it has slept … */
+	uint64_t slept;		/* atomic: … and for how long */
 	struct weft__trace_buffer *trace;	/* NULL: not traced */
 	weft__deque fresh;
 	weft__ring ready;
@@ -142,6 +143,9 @@ struct weft__worker {
 	uint32_t eager_tick;	/* atomic: … and last did, in the task of then */
 	uint32_t seen_tick;	/* the monitor's last look … */
 	weft_time seen_since;	/* … and since when it was the same */
+	uint32_t judged_tick;	/* how long its tasks are was last … */
+	uint64_t judged_slept;
+	weft_time judged_at;	/* … decided then */
 	weft__worker *idle_next;	/* in runtime.idle */
 	bool idle;
 	weft__task_list pinned;	/* ready, to run here only: S7 … */
@@ -195,7 +199,6 @@ typedef struct {
 	uint32_t monitor_stop;	/* futex: 1: leave */
 	weft__thread monitor;
 	weft__timers timers;	/* of plain threads; the monitor runs them */
-	weft_time looked_at;	/* the monitor's, at all workers */
 } weft__runtime;
 
 extern weft__runtime weft__rt;
