@@ -98,10 +98,10 @@ ROWS = [
     ),
     *rows(
         "Groups and flights",
-        row("group_go", M, (*SPAWN, "tokio", "tbb"), goals=(goal(0.10, *SPAWN),)),
+        row("group_go", M, (*SPAWN, "tokio", "tbb", "bare"), goals=(goal(0.10, *SPAWN),)),
         row("group_limit16", M // 2, (*BOTH, "bare"), goals=(goal(0.15, "go"),)),
         row("group_ctx_fan10", M // 20, BOTH, goals=(goal(0.20, "go"),)),
-        row("flight_solo", M, GO, goals=(goal(0.25, "go"),)),
+        row("flight_solo", M, (*GO, "bare"), goals=(goal(0.25, "go"),)),
         row("flight_keys", M, GO, goals=(goal(0.25, "go"),)),
         row("flight_hot", 512_000, (*GO, "bare"), goals=(goal(0.25, "go"),)),
         row("flight_stampede", 1, GO, sized=True, gathers=True, goals=(goal(0.2, "go"),)),

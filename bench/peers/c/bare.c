@@ -77,6 +77,7 @@ struct item {
 	struct item *next;
 	void (*fn)(struct item *);
 	uint64_t *count;
+	uint64_t *of_group;
 };
 
 enum { QUEUE = 256 };
@@ -86,7 +87,14 @@ static __attribute__((noinline)) void end_item(struct item *item)
 	__atomic_fetch_sub(item->count, 1, __ATOMIC_ACQ_REL);
 }
 
-static double spawn_join(long n)
+/* A group counts its own besides. */
+static __attribute__((noinline)) void end_in_group(struct item *item)
+{
+	__atomic_fetch_sub(item->of_group, 1, __ATOMIC_ACQ_REL);
+	end_item(item);
+}
+
+static double spawn(long n, uint64_t *of_group)
 {
 	static struct item items[QUEUE], *queue[QUEUE], *spare;
 	uint64_t count = 0;
@@ -101,8 +109,12 @@ static double spawn_join(long n)
 		for (int i = 0; i < QUEUE && left; i++, left--) {
 			struct item *item = spare;
 			spare = item->next;
-			item->fn = end_item;
+			item->fn = of_group ? end_in_group : end_item;
 			item->count = &count;
+			item->of_group = of_group;
+			if (of_group)
+				__atomic_fetch_add(of_group, 1,
+						   __ATOMIC_RELAXED);
 			__atomic_fetch_add(&count, 1, __ATOMIC_RELAXED);
 			__atomic_store_n(&queue[bottom % QUEUE], item,
 					 __ATOMIC_RELAXED);
@@ -123,6 +135,101 @@ static double spawn_join(long n)
 	double ns = bench_per_op(start, n);
 	BENCH_CHECK(count == 0);
 	return ns;
+}
+
+static double spawn_join(long n)
+{
+	return spawn(n, NULL);
+}
+
+static double group_go(long n)
+{
+	uint64_t of_group = 0;
+	double ns = spawn(n, &of_group);
+	BENCH_CHECK(of_group == 0);
+	return ns;
+}
+
+/*
+ * A call with a key, in a table that others use too: hashed, put into a chain
+ * under a lock, called, taken out under the lock, and let go of.
+ */
+struct flown {
+	struct flown *next;
+	uint64_t hash;
+	size_t size;
+	char key[16];
+	int (*fn)(void **value);
+	void *value;
+};
+
+enum { KEYS = 1024, CHAINS = 16 };
+
+static __attribute__((noinline)) int give(void **value)
+{
+	*value = give;
+	return 0;
+}
+
+static uint64_t hash_of(const char *key, size_t size)
+{
+	uint64_t word[2] = {size, 0};
+	memcpy(word, key, size);
+	return (word[0] * 0x9e3779b97f4a7c15U ^ word[1]) *
+	       0xff51afd7ed558ccdU;
+}
+
+static void lock(unsigned *word)
+{
+	unsigned unlocked = 0;
+	if (!__atomic_compare_exchange_n(word, &unlocked, 1, false,
+					 __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		miss();
+}
+
+static double flight_solo(long n)
+{
+	static char names[KEYS][16];
+	static size_t sizes[KEYS];
+	static struct flown *chains[CHAINS];
+	struct flown calls[1], *spare = calls;
+	unsigned word = 0;
+	calls[0].next = NULL;
+	for (int i = 0; i < KEYS; i++)
+		sizes[i] = (size_t)snprintf(names[i], sizeof names[i],
+					    "user:%d", i);
+	int64_t start = bench_now();
+	for (long i = 0; i < n; i++) {
+		const char *key = names[i % KEYS];
+		size_t size = sizes[i % KEYS];
+		uint64_t hash = hash_of(key, size);
+		struct flown **chain = &chains[(hash >> 32) % CHAINS];
+		lock(&word);
+		for (struct flown *f = *chain; f; f = f->next)
+			if (f->hash == hash && f->size == size &&
+			    !memcmp(f->key, key, size))
+				miss();
+		struct flown *call = spare;
+		spare = call->next;
+		call->hash = hash;
+		call->size = size;
+		memcpy(call->key, key, size);
+		call->fn = give;
+		call->next = *chain;
+		*chain = call;
+		__atomic_store_n(&word, 0, __ATOMIC_RELEASE);
+		BENCH_OPAQUE(call);
+		BENCH_CHECK(!call->fn(&call->value));
+		lock(&word);
+		while (*chain != call)
+			chain = &(*chain)->next;
+		*chain = call->next;
+		__atomic_store_n(&word, 0, __ATOMIC_RELEASE);
+		BENCH_CHECK(call->value == give);
+		call->next = spare;
+		spare = call;
+	}
+	return bench_per_op(start, n);
 }
 
 /*
@@ -177,6 +284,8 @@ const struct bench benches[] = {
 	{"flight_stampede", wake_crowd, .cold = false},
 	{"growth_waiters", wake_crowd, .cold = false},
 	{"spawn_join", spawn_join, .cold = false},
+	{"group_go", group_go, .cold = false},
+	{"flight_solo", flight_solo, .cold = false},
 	{"once_hit", once_hit, .brief = true},
 	{"waitgroup_add_done", waitgroup_add_done, .brief = true},
 	{"mutex_uncontended", mutex_uncontended, .brief = true},
