@@ -43,7 +43,7 @@ int fsync(int fd)
 	return (int)syscall(SYS_fsync, fd);
 }
 
-/* What the system does not do for this process. */
+/* What the system does not do for this process; both atomic once it is told. */
 typedef struct {
 	int error;
 	uint32_t times;
@@ -52,12 +52,18 @@ typedef struct {
 static refusal no_result;	/* to be opened */
 static refusal no_record;	/* to be read */
 
+static void refuse(refusal *r, int error, uint32_t times)
+{
+	weft_atomic_store(&r->error, error, relaxed);
+	weft_atomic_store(&r->times, times, release);
+}
+
 static bool is_refused(refusal *r)
 {
-	if (r->times == 0)
+	if (weft_atomic_load(&r->times, acquire) == 0)
 		return false;
-	r->times--;
-	errno = r->error;
+	weft_atomic_sub(&r->times, 1, relaxed);
+	errno = weft_atomic_load(&r->error, relaxed);
 	return true;
 }
 
@@ -154,7 +160,7 @@ static int act(weft_ctx *ctx, void *arg, weft_fleet_run *run)
 		CHECK_EQ(weft_fleet_run_add(run, "x", 1), 0);
 	b->ended_at = weft_now();
 	weft_atomic_add(&b->ended, 1, acq_rel);
-	no_record = a->no_record;
+	refuse(&no_record, a->no_record.error, a->no_record.times);
 	return weft_fleet_run_add(run, &n, sizeof n);
 }
 
@@ -1035,9 +1041,9 @@ TEST(fleet_once_that_is_adopted_is_on_the_disk_before_anybody_is_told)
 /* Play where the system refuses that, every time. */
 static void play_refused(actor *a, refusal *r, int error)
 {
-	*r = (refusal){error, UINT32_MAX};
+	refuse(r, error, UINT32_MAX);
 	CHECK_EQ(process_join(process_start(play, a)), 0);
-	*r = (refusal){0};
+	refuse(r, 0, 0);
 }
 
 /* It ran, and all others are given its result. */
@@ -1083,7 +1089,7 @@ TEST(fleet_once_is_not_repeated_since_its_record_cannot_be_read)
 	CHECK_EQ(a.board->err, -EIO);
 	expect_one_run(&a);
 	f = place_open();
-	no_record = (refusal){EIO, 2};
+	refuse(&no_record, EIO, 2);
 	CHECK_EQ(weft_fleet_forget(f, NULL, a.call.key), -EIO);
 	CHECK_EQ(weft_fleet_cancel(f, NULL, a.call.key, 0), -EIO);
 	weft_fleet_close(f);
@@ -1168,9 +1174,9 @@ TEST(fleet_show_and_list_tell_what_cannot_be_read_from_what_is_not_there)
 	CHECK_EQ(process_join(process_start(play, &a)), 0);
 	f = place_open();
 	CHECK_EQ(weft_fleet_show(f, NULL, weft_key_str("none"), &e), -ENOENT);
-	no_record = (refusal){EIO, 1};
+	refuse(&no_record, EIO, 1);
 	CHECK_EQ(weft_fleet_show(f, NULL, a.call.key, &e), -EIO);
-	no_record = (refusal){EIO, 1};
+	refuse(&no_record, EIO, 1);
 	CHECK_EQ(weft_fleet_list(f, NULL, count_entry, &count), -EIO);
 	CHECK_EQ(count, 1);
 	leave_descriptors(0);
