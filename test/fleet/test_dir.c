@@ -1099,7 +1099,8 @@ TEST(fleet_leader_that_cannot_read_its_record_is_not_superseded)
 {
 	actor a = begin_once(0);
 
-	a.no_record = (refusal){EIO, 1};
+	/* Neither as its lease is made longer, nor as its result is noted. */
+	a.no_record = (refusal){EIO, 2};
 	CHECK_EQ(process_join(process_start(play, &a)), 0);
 	CHECK(a.board->err == 0 && !a.board->kept);
 	a.no_record = (refusal){0};
