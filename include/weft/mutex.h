@@ -94,7 +94,8 @@ WEFT_PRIV_INLINE void weft_mutex_lock(weft_mutex *m)
  * Lock *m; wait until that is possible or ctx is done. ctx may be NULL.
  *
  * Returns   0            the caller holds the lock; also when ctx was done
- *                        before, if the lock was to be had without waiting
+ *                        before, if the lock was to be had without waiting,
+ *                        and without letting another task go first
  *           -ECANCELED   ctx was cancelled before the caller's turn came
  *           -ETIMEDOUT   ctx's deadline passed before the caller's turn came
  *           When several hold, the first in this list is returned. With a

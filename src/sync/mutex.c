@@ -10,10 +10,10 @@
  *	WOKEN   a waiter that was woken has   a release that       that waiter, as
  *	        not yet looked at the word    woke it, under the   it takes the lock
  *	                                      bucket's lock        or queues again
- *	PASSES  with WOKEN: how many tasks    the same release     that waiter, with
- *	        may still take the lock       of a task, if it     WOKEN; each that
- *	        before it, and one more; 0:   woke a task          passes takes one
- *	        any number                                         PASS away
+ *	PASSES  with WOKEN: how many may      the same release     that waiter, with
+ *	        still take the lock before    of a task, if it     WOKEN; each that
+ *	        it, and one more; 0: any      woke a task          passes takes one
+ *	        number                                             PASS away
  *
  * 0, LOCKED and nothing else is what the inline paths know; with any other bit
  * they come here. LOCKED may be missing while PARKED is set: then WOKEN is set
@@ -66,11 +66,12 @@
  *     the monitor sees that it does neither, nobody else fetches it. So a task
  *     that locks, unlocks and never waits would pass by it for milliseconds,
  *     and by all that are queued, for while it is on its way nobody else is
- *     woken. Therefore PASSES is counted down by the tasks that pass, and the
- *     one that finds a single PASS queues, whether the lock is free or not.
- *     Threads are not bound by it, for those that came would have to sleep,
- *     nor are those who pass a thread, which comes by itself; nor who only
- *     tries, and perhaps does so until it succeeds.
+ *     woken. Therefore PASSES is counted down by all who pass, and the task
+ *     that finds a single PASS queues, whether the lock is free or not.
+ *     Threads are not bound by it, for those that came would have to sleep;
+ *     nor who only tries, and perhaps does so until it succeeds; nor anybody
+ *     if a thread was woken, which comes by itself, or a task that is pinned:
+ *     what blocks its thread may wait for those who would give way.
  *     Tempting and wrong: that the one who is woken takes WOKEN away alone. A
  *     PASS that is left makes all tasks queue for a lock that nobody has.
  *
@@ -252,7 +253,9 @@ static bool is_starving(const weft__waiter *w)
 /* M8: PASSES, after a claim. */
 static uint32_t passes(const weft__wakeups *woken)
 {
-	bool bound = woken->first != NULL && weft__stack_self() != NULL;
+	bool bound = woken->first != NULL &&
+		     !weft__task_pinned(woken->first) &&
+		     weft__stack_self() != NULL;
 
 	return bound ? PASSES_MOST * PASS : 0;
 }
