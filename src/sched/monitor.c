@@ -30,11 +30,9 @@ enum {
 	/*
 	 * Tasks that take so long on average are no hand-overs: whoever is woken
 	 * by one had better not wait for its end, and to wake a worker for him
-	 * costs a fraction of that. So often in a tick, and each time it helps;
-	 * once only if it did not.
+	 * costs a fraction of that.
 	 */
 	LONG_NS = 50 * 1000,
-	EAGER_MOST = 4,
 	QUIET_TICKS = 10,	/* all idle for so long: sleep deeply */
 	/*
 	 * Look for a deadlock so long after a plain thread has parked: threads
@@ -49,21 +47,24 @@ typedef struct {
 	bool progress;	/* some worker has come to another task since the last */
 } look;
 
-/* How long are w's tasks? As it was, while it sleeps. */
+/*
+ * How long are w's tasks? As it was while it runs none: how long it has slept is
+ * known once it is awake. What began long ago says nothing of now.
+ */
 static void judge(weft__worker *w, uint32_t tick, weft_time now)
 {
-	weft_duration busy = now - w->judged_at;
+	weft_duration elapsed = now - w->judged_at, busy;
 	uint64_t slept = weft_atomic_load(&w->slept, relaxed);
-	uint32_t tasks = (tick - w->judged_tick) / 2 + tick % 2;
+	uint32_t tasks = (tick - w->judged_tick) / 2 + 1;
 	int32_t most;
 	bool eager;
 
-	if (busy < TICK_NS / 2 ||
-	    (tick % 2 == 0 && weft_atomic_load(&w->sleep, relaxed)))
+	if (tick % 2 == 0 || elapsed < TICK_NS / 2)
 		return;
-	busy -= (weft_duration)(slept - w->judged_slept);
-	eager = tasks > 0 && busy >= (weft_duration)tasks * LONG_NS;
-	most = weft_atomic_load(&w->eager, relaxed) > 0 ? EAGER_MOST : 1;
+	busy = elapsed - (weft_duration)(slept - w->judged_slept);
+	eager = busy >= (weft_duration)tasks * LONG_NS &&
+		elapsed < QUIET_TICKS * TICK_NS;
+	most = weft_atomic_load(&w->eager, relaxed) > 0 ? WEFT__EAGER_MOST : 1;
 	weft_atomic_store(&w->eager, eager ? most : 0, relaxed);
 	w->judged_tick = tick;
 	w->judged_slept = slept;

@@ -165,6 +165,11 @@ struct weft__worker {
 
 enum {
 	WEFT__WORKERS_MAX = 256,
+	/*
+	 * So often in a tick a worker may have another one woken for what is in
+	 * its next slot, and each time it helps; once only if it did not.
+	 */
+	WEFT__EAGER_MOST = 4,
 	WEFT__COLOURS = 8,		/* of stacks: see weft__stack_at() */
 	WEFT__COLOUR_BYTES = 128,
 	WEFT__TASK_EMBEDDED = 1,	/* not ours to free; then task.h's marks */

@@ -116,8 +116,11 @@ void weft__worker_hint_ready(weft__worker *w)
 /* Tasks here are long: have somebody else run the one in the next slot. */
 static WEFT_PRIV_COLD void offer_next(weft__worker *w)
 {
-	weft_atomic_store(&w->eager_tick, weft_atomic_load(&w->tick, relaxed),
-			  relaxed);
+	uint32_t tick = weft_atomic_load(&w->tick, relaxed);
+
+	if (tick % 2 == 0)
+		return;	/* it runs none, and takes this one at once */
+	weft_atomic_store(&w->eager_tick, tick, relaxed);
 	if (!weft_atomic_load(&weft__rt.room, relaxed) ||
 	    weft_atomic_load(&weft__rt.searching, relaxed) > 0)
 		return;	/* who looks around now finds it */
@@ -530,6 +533,14 @@ static void weigh_stolen(weft__worker *w)
 	w->weighed_for = 0;
 }
 
+/* It was worth it, if v has woken somebody. */
+static void encourage(weft__worker *v)
+{
+	if (is_offered(v) &&
+	    weft_atomic_load(&v->eager, relaxed) < WEFT__EAGER_MOST)
+		weft_atomic_add(&v->eager, 1, relaxed);
+}
+
 static weft__task *steal_from(weft__worker *w, weft__worker *v)
 {
 	weft__task *task = NULL;
@@ -545,8 +556,7 @@ static weft__task *steal_from(weft__worker *w, weft__worker *v)
 		task = take_next(v);
 		if (task != NULL) {
 			count_stolen(w, v, 1);
-			if (is_offered(v))	/* it was worth it */
-				weft_atomic_add(&v->eager, 1, relaxed);
+			encourage(v);
 		}
 	}
 	return task;
