@@ -24,13 +24,16 @@ static weft__lock lock, other;
 static uint32_t waits, wakes;	/* atomic: what the kernel was asked for */
 static bool held_back;		/* atomic: who was woken has no CPU */
 static bool no_barrier;
+static bool asked_alone;	/* atomic: while there was one thread */
 static uint32_t timed, asked, barriers;	/* atomic: of the waits; and of these */
 static int inside, entered;	/* under lock */
 
 static void count_barrier(long command)
 {
-	if (command == MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)
+	if (command == MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) {
 		weft_atomic_add(&asked, 1, seq_cst);
+		weft_atomic_store(&asked_alone, __libc_single_threaded, seq_cst);
+	}
 	if (command != MEMBARRIER_CMD_PRIVATE_EXPEDITED)
 		return;
 	weft_atomic_add(&barriers, 1, seq_cst);
@@ -181,6 +184,7 @@ TEST(barrier_is_asked_for_while_there_is_one_thread)
 	fault_on_syscall = answer;
 	CHECK_EQ(weft_run(do_nothing, NULL), 0);
 	CHECK_EQ(asked, 1);
+	CHECK(asked_alone);
 }
 
 /*
