@@ -211,7 +211,8 @@ int cmd_wait(int argc, char **argv)
 {
 	static waiting w = {
 		.place = {.fn = wait_for_key, .wants_key = true,
-			  .waits = on_wait, .waits_arg = &w},
+			  .blocks_pipe = true, .waits = on_wait,
+			  .waits_arg = &w},
 		.shown = {.print = print, .lost = tell_lost, .arg = &w},
 	};
 	const cli_option table[] = {

@@ -402,6 +402,15 @@ void keeper_die(keeper *k, int signal)
 	pthread_sigmask(SIG_UNBLOCK, &this, NULL);
 }
 
+void keeper_block_pipe(void)
+{
+	sigset_t this;
+
+	sigemptyset(&this);
+	sigaddset(&this, SIGPIPE);
+	sigprocmask(SIG_BLOCK, &this, NULL);
+}
+
 void keeper_die_of_pipe(void)
 {
 	struct sigaction now;

@@ -88,6 +88,8 @@ int keeper_run(keeper *k, int (*fn)(void *), void *arg);
 /* If a signal has stopped us, die of it, for our parent to see. */
 void keeper_finish(keeper *k);
 void keeper_die(keeper *k, int signal);
+/* Where only stdout is to end us by SIGPIPE: what stderr does not take is dropped. */
+void keeper_block_pipe(void);
 /* As every program does that writes to a pipe, unless our caller wants no such end. */
 void keeper_die_of_pipe(void);
 

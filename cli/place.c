@@ -2,6 +2,7 @@
 #include "place.h"
 
 #include "cli.h"
+#include "keeper.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -151,5 +152,7 @@ int place_main(place_command *c, const cli_options *options, int argc, char **ar
 		return cli_trouble(c->command, "the key is longer than %d bytes",
 				   KEY_MOST);
 	signal(SIGXFSZ, SIG_IGN); /* a file that is too large is an error */
+	if (c->blocks_pipe)
+		keeper_block_pipe();
 	return finish_output(c, weft_run(run, c));
 }

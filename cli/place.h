@@ -41,6 +41,7 @@ typedef struct place_command place_command;
 struct place_command {
 	const char *command;
 	bool wants_key;
+	bool blocks_pipe; /* see keeper_block_pipe() */
 	int (*fn)(place_command *c, weft_fleet *fleet);
 	weft_duration wait; /* 0: as long as it takes */
 	weft_fleet_waits_fn waits;

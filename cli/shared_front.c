@@ -75,16 +75,6 @@ static bool read_exactly(int fd, void *to, size_t size)
 	return true;
 }
 
-/* Only of stdout: see keeper_die_of_pipe(). What stderr does not take is dropped. */
-static void block_pipe(void)
-{
-	sigset_t this;
-
-	sigemptyset(&this);
-	sigaddset(&this, SIGPIPE);
-	sigprocmask(SIG_BLOCK, &this, NULL);
-}
-
 static int be_front(const shared_options *o, int socket, int status_fd)
 {
 	static char data[SPOOL_BLOCK_BYTES];
@@ -95,7 +85,7 @@ static int be_front(const shared_options *o, int socket, int status_fd)
 	int err;
 
 	signal(SIGXFSZ, SIG_IGN); /* a file that is too large is an error */
-	block_pipe();
+	keeper_block_pipe();
 	while (read_exactly(socket, header, sizeof(header)) &&
 	       record_read_header(header, &kind, &size) && size <= sizeof(data) &&
 	       read_exactly(socket, data, size)) {

@@ -433,6 +433,21 @@ class InDirectory(Everywhere, SharedTest):
         self.assert_done(self.weft("once", "--at", "dir:/dev/null/place", "k", "true", stderr=writer), 69, "")
         os.close(writer)
 
+    def test_wait_goes_on_without_a_reader_of_stderr(self):
+        self.once("kept", "echo err >&2; echo out")
+        script = RUN + "echo err >&2; " + UNTIL_GO + "; echo out; exit 7"
+        leader = self.start_flight("k", script, stderr=subprocess.DEVNULL)
+        self.wait_for_runs(1)
+        reader, writer = os.pipe()
+        os.close(reader)
+        processes = [self.start("wait", key, stderr=writer) for key in ("k", "kept")]
+        os.close(writer)
+        self.wait_for_waiters("k", 1)
+        self.go()
+        ends = [(process.stdout.read(), process.wait(60)) for process in processes]
+        self.assertEqual(ends, [("out\n", 7), ("out\n", 0)])
+        self.assertEqual(leader.wait(60), 7)
+
     def test_wait_is_bounded_though_nobody_reads(self):
         self.once("kept", "head -c 1000000 /dev/zero")
         leader = self.start_flight("k", RUN + "head -c 1000000 /dev/zero; " + UNTIL_GO, stdout=subprocess.DEVNULL)
