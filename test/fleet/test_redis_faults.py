@@ -855,6 +855,8 @@ def full_server_takes_the_result_of_who_leads(worker, seed):
         s.leader_and_waiters(2)
         s.server.command("CONFIG", "SET", "maxmemory", 1)
         complaints = s.finish(most_runs=1)
+        for answer in s.answers():
+            expect(complaints, answer.what == "accept" and answer["unstored"] == "0", f"{answer.what} {answer.values}")
         new = s.fleet.start(keys=50)
         s.fleet.finish()
         told = s.answers(new)[0]
