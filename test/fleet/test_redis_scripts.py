@@ -576,8 +576,8 @@ class Scripts:
             self.inboxes.append(server.client())
             self.inboxes[-1].command("SUBSCRIBE", channel(process))
 
-    def signed(self, attempt):
-        return [attempt, "", "user", 4, 0, "who"]
+    def signed(self, attempt, once=False):
+        return [attempt, "", "user", 4, int(once), "who"]
 
     def join(self, attempt, process, mode, known=0, mret=0):
         inbox = channel(process)
@@ -587,6 +587,10 @@ class Scripts:
 
     def renew(self, attempt, epoch):
         return self.run("renew", *self.signed(attempt), "", epoch, 0, LEASE, 0, 0)
+
+    def complete(self, attempt, epoch, once=False, ending=0):
+        words = "result", 0, epoch, 0, ending, 0, 0, -1, -1, -1, 0, 0, 100
+        return self.run("complete", *self.signed(attempt, once), *words)
 
     def abort(self, attempt):
         return self.run("abort", attempt, 0, 1, "")
@@ -675,11 +679,39 @@ def who_is_told_of_nothing_waits_no_more():
         return [] if (verdicts, left) == ([b"WAIT", b"NONE"], 0) else [f"{verdicts}, and {left} wait"]
 
 
+def late_renewal_does_not_revive_what_has_run():
+    """… once, and found no room for its result."""
+    with Server() as server:
+        scripts = Scripts(server)
+        epoch = scripts.join("owner", 0, "c")[1]
+        told = [scripts.complete("owner", epoch, once=True, ending=3), scripts.renew("owner", epoch)[0]]
+        verdict = scripts.join("next", 1, "c")[0]
+        return [] if (told, verdict) == ([1, 0], b"LOST") else [f"{told}, then {verdict}"]
+
+
+def who_cannot_be_told_undoes_nothing():
+    """The user has no channels: all that is to be said is replied."""
+    with Server() as server:
+        scripts = Scripts(server)
+        epoch = scripts.join("owner", 0, "c")[1]
+        verdicts = [scripts.join("waits", 1, "c")[0]]
+        server.command("ACL", "SETUSER", "default", "resetchannels")
+        try:
+            told = scripts.complete("owner", epoch)
+        except RedisError as error:
+            told = error
+        left = server.command("ZCARD", KEYS[2])
+        verdicts.append(scripts.join("waits", 1, "c", epoch)[0])
+        wanted = [b"WAIT", b"HIT"], 1, 0
+        return [] if (verdicts, told, left) == wanted else [f"{verdicts}, the owner was told {told}, and {left} wait"]
+
+
 def main():
     tally = Tally()
     single = [gate_goes_to_who_would_have_it, who_only_looks_waits_for_who_was_told_to_come,
               runs_are_forgotten_one_after_another, record_stays_while_a_forgotten_owner_may_take_it_back,
-              attempt_that_was_forgotten_leads_no_more, who_is_told_of_nothing_waits_no_more]
+              attempt_that_was_forgotten_leads_no_more, who_is_told_of_nothing_waits_no_more,
+              late_renewal_does_not_revive_what_has_run, who_cannot_be_told_undoes_nothing]
     if PROGRAM is None:
         for name in ["scripts_do_what_their_model_does", *[case.__name__ for case in single]]:
             tally.skip(name, "no redis-server")
