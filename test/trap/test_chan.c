@@ -41,6 +41,15 @@ TEST_TRAP(chan_send_on_a_closed_one, "panic: send on closed channel")
 	weft_chan_send(&chan, NULL);
 }
 
+TEST_TRAP(chan_send_on_a_closed_one_with_room, "panic: send on closed channel")
+{
+	int value = 1;
+
+	CHECK_EQ(weft_chan_init(&chan, sizeof value, 1), 0);
+	weft_chan_close(&chan);
+	weft_chan_send(&chan, &value);
+}
+
 TEST_TRAP(chan_try_send_on_a_closed_one, "panic: send on closed channel")
 {
 	weft_chan_close(&chan);
