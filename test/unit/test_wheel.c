@@ -259,6 +259,21 @@ TEST(wheel_moves_no_more_at_a_time_than_it_may)
 	CHECK(node == &nodes[0]);
 }
 
+TEST(wheel_gives_nothing_of_a_list_that_is_open_in_part)
+{
+	static weft__wheel wheel;
+	static weft__wheel_node nodes[CROWD];
+	int64_t begin = open_in_part(&wheel, nodes);
+
+	for (int moves = 0; moves <= MOVES; moves++) {
+		int left = moves;
+
+		CHECK(weft__wheel_take(&wheel, begin + CROWD * 1000, &left) == NULL);
+		CHECK_EQ(left, 0);
+	}
+	CHECK(pop(&wheel) == &nodes[0]);
+}
+
 TEST(wheel_takes_out_of_a_list_that_is_open_in_part)
 {
 	static weft__wheel wheel;
