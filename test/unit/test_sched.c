@@ -339,11 +339,28 @@ TEST(who_is_woken_by_a_long_task_is_run_by_another_worker_at_once)
 
 static weft_sema ping, pong;
 
-static void wake_each_other(void *first)
+/* Wakes of others for a task that is taken to be long: each is noted by the tick. */
+static void count_eager_wakes(uint64_t *count)
 {
+	static uint32_t last;
+	uint32_t workers = weft_atomic_load(&weft__rt.worker_count, acquire);
+	uint32_t sum = 0;
+
+	for (uint32_t i = 0; i < workers; i++)
+		sum += weft_atomic_load(&weft__rt.workers[i]->eager_tick, relaxed);
+	*count += sum != last;
+	last = sum;
+}
+
+static void wake_each_other(void *eager_wakes)
+{
+	bool first = eager_wakes != NULL;
+
 	for (int i = 0; i < 200000 / test_slowdown(); i++) {
-		weft_sema_release(first != NULL ? &ping : &pong, 1);
-		weft_sema_acquire(first != NULL ? &pong : &ping, 1);
+		weft_sema_release(first ? &ping : &pong, 1);
+		if (first)
+			count_eager_wakes(eager_wakes);
+		weft_sema_acquire(first ? &pong : &ping, 1);
 	}
 }
 
@@ -358,19 +375,22 @@ static int by_count(const void *a, const void *b)
 TEST(pair_that_wakes_each_other_stays_with_its_worker)
 {
 	enum { TIMES = 9 };
-	uint64_t moved[TIMES];
+	uint64_t moved[TIMES], eager[TIMES] = {0};
 
 	workers("2");
 	for (int i = 0; i < TIMES; i++) {
 		uint64_t before = stolen();
 
-		test_start_task(wake_each_other, &ping);
+		test_start_task(wake_each_other, &eager[i]);
 		test_start_task(wake_each_other, NULL);
 		test_join_all();
 		moved[i] = stolen() - before;
 	}
 	qsort(moved, TIMES, sizeof *moved, by_count);
 	CHECK_LE(moved[TIMES / 2], 100);
+	qsort(eager, TIMES, sizeof *eager, by_count);
+	if (test_slowdown() == 1)	/* else nothing is quick */
+		CHECK_LE(eager[TIMES / 2], 5);
 }
 
 static weft_mutex mutex;
