@@ -36,6 +36,31 @@ bool weft__ring_put(weft__ring *r, weft__task *task);
  */
 uint32_t weft__ring_take(weft__ring *r, weft__task *tasks[], uint32_t count);
 
+/*
+ * The owner's: the first, NULL: none. *behind is where the one after it is, and
+ * *rest how many there are from there on; others may take these at any time.
+ */
+static inline weft__task *weft__ring_take_own(weft__ring *r, uint32_t *behind,
+					      uint32_t *rest)
+{
+	uint32_t head = weft_atomic_load(&r->head, acquire);
+	uint32_t tail = weft_atomic_load(&r->tail, relaxed);
+	weft__task *task;
+
+	*rest = 0;
+	while (head != tail) {
+		task = weft_atomic_load(&r->slot[head % WEFT__RING_CAPACITY],
+					relaxed);
+		if (unlikely(!weft_atomic_cas(&r->head, &head, head + 1,
+					      acq_rel, acquire)))
+			continue;
+		*behind = head + 1;
+		*rest = tail - *behind;
+		return task;
+	}
+	return NULL;
+}
+
 /* How many tasks, more or less. */
 static inline uint32_t weft__ring_count(const weft__ring *r)
 {
@@ -51,18 +76,10 @@ static inline bool weft__ring_empty(const weft__ring *r)
 	       weft_atomic_load(&r->tail, relaxed);
 }
 
-/*
- * The owner's: the at-th from the front, for a hint; NULL if there are not so
- * many. Others may take it at any time.
- */
+/* The owner's: one of those behind it, for a hint. */
 static inline weft__task *weft__ring_peek(const weft__ring *r, uint32_t at)
 {
-	uint32_t head = weft_atomic_load(&r->head, relaxed);
-
-	if (weft_atomic_load(&r->tail, relaxed) - head <= at)
-		return NULL;
-	return weft_atomic_load(&r->slot[(head + at) % WEFT__RING_CAPACITY],
-				relaxed);
+	return weft_atomic_load(&r->slot[at % WEFT__RING_CAPACITY], relaxed);
 }
 
 #endif

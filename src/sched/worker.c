@@ -56,18 +56,14 @@ __attribute__((no_sanitize("thread"))) static void fetch_ahead(weft__task *far,
 
 static inline weft__task *take_ring(weft__worker *w)
 {
-	weft__task *task, *many, *far, *near;
+	weft__ring *r = &w->ready;
+	uint32_t behind, rest;
+	weft__task *task = weft__ring_take_own(r, &behind, &rest);
 
-	if (weft__ring_empty(&w->ready) ||
-	    weft__ring_take(&w->ready, &task, 1) == 0)
-		return NULL;
-	many = weft__ring_peek(&w->ready, MANY);
-	if (unlikely(many != NULL)) {
-		__builtin_prefetch(many, 1);
-		far = weft__ring_peek(&w->ready, 5);
-		near = weft__ring_peek(&w->ready, 2);
-		if (far != NULL && near != NULL)
-			fetch_ahead(far, near);
+	if (unlikely(rest > MANY)) {
+		__builtin_prefetch(weft__ring_peek(r, behind + MANY), 1);
+		fetch_ahead(weft__ring_peek(r, behind + 5),
+			    weft__ring_peek(r, behind + 2));
 	}
 	return task;
 }

@@ -17,15 +17,29 @@ struct weft__task {
 static weft__task tasks[TASKS];
 static weft__ring r;
 
+static void run(weft__task *task)
+{
+	model_check(task->number == 1 + task - tasks);	/* R1 */
+	model_check(weft_atomic_xchg(&task->taken, 1, relaxed) == 0);
+}
+
 static void take(uint32_t count)
 {
 	weft__task *taken[2];
 	uint32_t n = weft__ring_take(&r, taken, count);
 
-	for (uint32_t i = 0; i < n; i++) {
-		model_check(taken[i]->number == 1 + taken[i] - tasks);	/* R1 */
-		model_check(weft_atomic_xchg(&taken[i]->taken, 1, relaxed) == 0);
-	}
+	for (uint32_t i = 0; i < n; i++)
+		run(taken[i]);
+}
+
+static void take_own(void)
+{
+	uint32_t behind, rest;
+	weft__task *task = weft__ring_take_own(&r, &behind, &rest);
+
+	model_check(rest < WEFT__RING_CAPACITY);
+	if (task != NULL)
+		run(task);
 }
 
 static void *owner(void *unused)
@@ -33,7 +47,7 @@ static void *owner(void *unused)
 	for (int i = 0; i < TASKS; i++) {
 		tasks[i].number = i + 1;
 		if (!weft__ring_put(&r, &tasks[i])) {
-			take(1);
+			take_own();
 			model_check(weft__ring_put(&r, &tasks[i]));	/* R2 */
 		}
 	}
