@@ -86,6 +86,13 @@
  *     told so. The mark is written before the function is called by the one
  *     whose it is, so it finds its own; whatever else it may find is not its
  *     own, as long as it runs (see weft__flow_mark()).
+ *
+ * F8  Whoever comes to a call says so in it (slept_on) in the critical section
+ *     that finds it. So one that ends in its first caller, with nobody having
+ *     said so when the end has the lock, and leaves the table before that is
+ *     dropped, is known to nobody else: there is no bit to set, nobody to wake,
+ *     and the memory is the caller's. But who has forgotten it has unlinked it.
+ *     (A fini does not wait for it: its caller is inside, which is a panic.)
  */
 #include "group/flight.h"
 
@@ -94,6 +101,7 @@
 #include "group/flight_call.h"
 #include "sched/block.h"
 #include "sched/lot.h"
+#include "sched/sched.h"
 #include "sched/span.h"
 
 #include <weft/chan.h>
@@ -127,13 +135,17 @@ typedef struct flight_task {
 	void *arg;
 } flight_task;
 
-/* What one caller wants to know. */
+/* Where a key's call would be. */
 typedef struct {
 	weft_flight *flight;
 	shard *shard;
 	uint64_t hash;
-	const void *key;
-	size_t key_bytes;
+	weft_key key;	/* none of weft_key_u64() */
+} place;
+
+/* What one caller wants to know. */
+typedef struct {
+	place at;
 	uint64_t word;		/* the key, if it is a weft_key_u64() */
 	listener *listener;	/* who asks, if it does not wait */
 	bool keeps;		/* the flight does */
@@ -185,28 +197,32 @@ static weft__flight_table *table_of(weft_flight *f)
 	return t;
 }
 
-/* q->key may point into *q: q stays where it is. */
-static void phrase(question *q, weft_flight *f, weft__flight_table *t,
-		   weft_key key)
+/* A weft_key_u64() is put into *word, for the place to point to. */
+static inline place locate(weft_flight *f, weft__flight_table *t, weft_key key,
+			   uint64_t *word)
 {
-	q->flight = f;
+	place at = {.flight = f, .key = key};
+
+	if (key.size == WEFT_PRIV_KEY_WORD) {
+		*word = (uintptr_t)key.data;
+		at.key = (weft_key){word, sizeof *word};
+	}
+	at.hash = weft__flight_hash(at.key.data, at.key.size);
+	at.shard = weft__flight_shard_of(t, at.hash);
+	return at;
+}
+
+/* Ask for no more than that. */
+static void phrase(question *q)
+{
 	q->listener = NULL;
-	q->keeps = weft__flight_keeps(f);
+	q->keeps = weft__flight_keeps(q->at.flight);
 	q->elected = 0;
 	q->helpless = false;
 	q->background = false;
 	q->kept = NULL;
 	if (unlikely(q->keeps))
 		q->now = weft__flight_now();
-	q->key = key.data;
-	q->key_bytes = key.size;
-	if (key.size == WEFT_PRIV_KEY_WORD) {
-		q->word = (uintptr_t)key.data;
-		q->key = &q->word;
-		q->key_bytes = sizeof q->word;
-	}
-	q->hash = weft__flight_hash(q->key, q->key_bytes);
-	q->shard = weft__flight_shard_of(t, q->hash);
 }
 
 static bool ask(question *q, weft_flight *f, weft_key key)
@@ -215,15 +231,16 @@ static bool ask(question *q, weft_flight *f, weft_key key)
 
 	if (unlikely(t == NULL) && (t = make_table(f)) == NULL)
 		return false;
-	phrase(q, f, t, key);
+	q->at = locate(f, t, key, &q->word);
+	phrase(q);
 	return true;
 }
 
 /* With the shard locked. */
-static call *find(const question *q)
+static inline call *find(place at)
 {
-	weft__flight_entry *e = weft__flight_find(q->shard, q->hash, q->key,
-						  q->key_bytes);
+	weft__flight_entry *e = weft__flight_find(at.shard, at.hash, at.key.data,
+						  at.key.size);
 
 	return e != NULL ? weft__container(e, call, entry) : NULL;
 }
@@ -298,60 +315,98 @@ static void place_task(call *c, const task_plan *plan)
 	}
 	weft_ctx_init_detached(&t->ctx, copy_values(values, plan->values));
 	c->task = t;
+	c->mark = 0;
 	c->refs = 2;
 }
 
-/* A call with its first caller counted; plan NULL: it runs in the caller. */
-static call *call_new(const question *q, const task_plan *plan)
+/* Most are short: two words that may overlap, and no call. */
+static inline void copy_key(char *to, const void *key, size_t key_bytes)
 {
-	size_t before_key = round_up(sizeof(call));
-	size_t extra = plan != NULL ? task_bytes(plan) : 0;
+	uint64_t first, last;
+
+	if (key_bytes >= sizeof first && key_bytes <= 2 * sizeof first) {
+		memcpy(&first, key, sizeof first);
+		memcpy(&last, (const char *)key + key_bytes - sizeof last,
+		       sizeof last);
+		memcpy(to, &first, sizeof first);
+		memcpy(to + key_bytes - sizeof last, &last, sizeof last);
+	} else if (key_bytes != 0) {
+		memcpy(to, key, key_bytes);
+	}
+}
+
+/* A call that runs in its first caller, with that one counted. */
+static inline call *call_new_before(const weft__stack *self, place at,
+				    size_t before_key)
+{
 	call *c;
 
-	if (plan != NULL && (extra == 0 || weft__runtime_start() != 0))
+	if (at.key.size > PTRDIFF_MAX || before_key > PTRDIFF_MAX)
 		return NULL;
-	before_key += extra;
-	if (q->key_bytes > PTRDIFF_MAX || before_key > PTRDIFF_MAX)
-		return NULL;
-	c = weft__block_alloc(before_key + q->key_bytes);
+	c = weft__block_alloc(self, before_key + at.key.size);
 	if (unlikely(c == NULL))
 		return NULL;
-	c->entry.hash = q->hash;
+	c->entry.hash = at.hash;
 	c->entry.key = (char *)c + before_key;
-	c->entry.key_bytes = q->key_bytes;
-	if (q->key_bytes != 0)
-		memcpy((char *)c + before_key, q->key, q->key_bytes);
-	c->shard = q->shard;
-	c->flight = q->flight;
+	c->entry.key_bytes = at.key.size;
+	copy_key((char *)c + before_key, at.key.data, at.key.size);
+	c->shard = at.shard;
+	c->flight = at.flight;
 	c->old = NULL;
 	c->task = NULL;
-	c->drop = q->flight->drop;
-	c->aborts = q->flight->abort_on_panic;
+	c->drop = at.flight->drop;
 	c->panic = NULL;
 	c->listeners = NULL;
-	c->listeners_end = &c->listeners;
-	c->mark = plan == NULL ? weft__flow_mark() : 0;
+	c->mark = weft__flow_mark_on(self);
 	c->state = 0;
 	c->refs = 1;
 	c->callers = 1;
 	c->duplicates = 0;
 	c->slept_on = false;
 	c->background = false;
-	c->in_clock.next = c->in_clock.prev = NULL;
-	if (plan != NULL)
+	return c;
+}
+
+static inline call *call_new_led(const weft__stack *self, place at)
+{
+	return call_new_before(self, at, round_up(sizeof(call)));
+}
+
+/* The same that runs in a task. */
+static call *call_new_planned(place at, const task_plan *plan)
+{
+	size_t extra = task_bytes(plan);
+	call *c;
+
+	if (extra == 0 || weft__runtime_start() != 0)
+		return NULL;
+	c = call_new_before(weft__stack_self(), at,
+			    round_up(sizeof(call)) + extra);
+	if (c != NULL)
 		place_task(c, plan);
 	return c;
 }
 
-static void call_free(call *c)
+static call *call_new(const question *q, const task_plan *plan)
+{
+	return plan != NULL ? call_new_planned(q->at, plan)
+			    : call_new_led(weft__stack_self(), q->at);
+}
+
+static inline void block_free(const weft__stack *self, call *c)
 {
 	const char *key = c->entry.key;
 
+	weft__block_free(self, c, (size_t)(key - (char *)c) + c->entry.key_bytes);
+}
+
+static void call_free(call *c)
+{
 	if (c->task != NULL)
 		weft_ctx_fini(&c->task->ctx);
 	if (unlikely(c->panic != NULL))
 		weft__panic_put(c->panic);
-	weft__block_free(c, (size_t)(key - (char *)c) + c->entry.key_bytes);
+	block_free(weft__stack_self(), c);
 }
 
 static void free_it(call **c)
@@ -646,18 +701,12 @@ static int error_of(const ending *e)
  * this a call that ran in a task may be gone; a first caller that ran it holds
  * its reference still.
  */
-static void finish(const ending *e)
+static void finish_locked(const ending *e, weft_time now)
 {
 	call *c = e->call, *out = NULL;
 	shard *s = c->shard;
 	bool abandoned, unheard, listened, awaited, kept = false;
-	weft_time now = 0;
 
-	if (unlikely(weft__spans))
-		trace(c, false);
-	if (unlikely(weft__flight_keeps(c->flight)))
-		now = weft__flight_now();
-	weft__lock_take(&s->lock);
 	c->outcome = e->outcome;
 	c->value = e->value;
 	c->err = error_of(e);
@@ -698,6 +747,18 @@ static void finish(const ending *e)
 		deliver_all(c);
 }
 
+static void finish(const ending *e)
+{
+	weft_time now = 0;
+
+	if (unlikely(weft__spans))
+		trace(e->call, false);
+	if (unlikely(weft__flight_keeps(e->call->flight)))
+		now = weft__flight_now();
+	weft__lock_take(&e->call->shard->lock);
+	finish_locked(e, now);
+}
+
 /* Whatever fn has left on its context goes on now, not with the last release. */
 static void finish_in_task(const ending *e)
 {
@@ -725,7 +786,7 @@ static void run_call(weft__task *task)
 	weft_atomic_store(&e.call->mark, weft__flow_mark(), relaxed);
 	if (unlikely(weft__spans))
 		trace(e.call, true);
-	if (e.call->aborts) {
+	if (e.call->flight->abort_on_panic) {
 		call_fn(&e);
 		e.outcome = WEFT_RETURNED;
 	} else {
@@ -743,7 +804,44 @@ static void lead_left(ending *e)
 	weft__call_put(e->call);
 }
 
-static void lead(call *c, weft_flight_fn fn, void *arg)
+/* F8: true: nobody has come, and the call is its first caller's alone. */
+static inline bool finish_alone(const ending *e)
+{
+	call *c = e->call;
+	shard *s = c->shard;
+
+	if (unlikely(weft__spans || weft__flight_keeps(c->flight))) {
+		finish(e);
+		return false;
+	}
+	weft__lock_take(&s->lock);
+	if (unlikely(c->slept_on || has(c, FORGOTTEN))) {
+		finish_locked(e, 0);
+		return false;
+	}
+	weft__flight_unlink(s, &c->entry);
+	s->running--;
+	weft__lock_drop(&s->lock);
+	return true;
+}
+
+/* What is left of the call is that it drops the value. */
+static inline weft_result result_alone(const weft__stack *self, const ending *e)
+{
+	weft_result r = {.value = e->value, .err = e->err};
+	call *c = e->call;
+
+	if (c->drop != NULL && e->value != NULL) {
+		c->value = e->value;
+		r.priv_call = c;
+	} else {
+		block_free(self, c);
+	}
+	return r;
+}
+
+static weft_result lead(const weft__stack *self, call *c,
+			       weft_flight_fn fn, void *arg)
 {
 	__attribute__((cleanup(lead_left))) ending e = {
 		.call = c,
@@ -755,7 +853,7 @@ static void lead(call *c, weft_flight_fn fn, void *arg)
 		trace(c, true);
 	e.err = fn(NULL, arg, &e.value);
 	e.outcome = WEFT_RETURNED;
-	finish(&e);
+	return finish_alone(&e) ? result_alone(self, &e) : result_of(c);
 }
 
 /* ---- callers ---- */
@@ -766,8 +864,11 @@ enum found { NOTHING, STARTED, JOINED, KEPT, IS_DYING, IS_OWN };
 static void listen(call *c, listener *l)
 {
 	l->next = NULL;
-	*c->listeners_end = l;
-	c->listeners_end = &l->next;
+	if (c->listeners == NULL)
+		c->listeners = l;
+	else
+		c->last_listener->next = l;
+	c->last_listener = l;
 }
 
 static enum found join(call *c, listener *l)
@@ -832,10 +933,17 @@ static enum found look_at_kept(question *q, call **c, call **out)
 	return NOTHING;
 }
 
-/* Put c in the table, in the place of old, if there is one. */
+static inline void put_in(shard *s, call *c)
+{
+	weft__flight_link(s, &c->entry);
+	s->running++;
+	s->led++;
+}
+
+/* The same in the place of old, if there is one. */
 static void start(question *q, call *c, call *old)
 {
-	shard *s = q->shard;
+	shard *s = q->at.shard;
 
 	c->started = q->now;
 	if (unlikely(old != NULL)) {
@@ -844,9 +952,7 @@ static void start(question *q, call *c, call *old)
 		c->old = old;
 		s->refreshed++;
 	}
-	weft__flight_link(s, &c->entry);
-	s->running++;
-	s->led++;
+	put_in(s, c);
 	if (unlikely(old != NULL && q->background)) {
 		c->background = true;
 		c->callers = 0;
@@ -862,13 +968,13 @@ static void start(question *q, call *c, call *old)
 /* Be given what is kept, join the call for q in *c, or start *fresh, if any. */
 static enum found enter(question *q, call **c, call **fresh)
 {
-	shard *s = q->shard;
+	shard *s = q->at.shard;
 	enum found found = NOTHING;
 	bool resize = false;
 	call *out = NULL;
 
 	weft__lock_take(&s->lock);
-	*c = find(q);
+	*c = find(q->at);
 	if (unlikely(q->keeps))
 		found = look_at_kept(q, c, &out);
 	if (found == NOTHING && *c != NULL && !has(*c, ENDED)) {
@@ -906,7 +1012,7 @@ static int seek(question *q, weft_ctx *ctx, const task_plan *plan,
 	call *fresh = NULL;
 	int err = 0;
 
-	if (weft_atomic_load(&q->shard->linked, relaxed) == 0) {
+	if (weft_atomic_load(&q->at.shard->linked, relaxed) == 0) {
 		fresh = call_new(q, plan);
 		if (unlikely(fresh == NULL))
 			return -ENOMEM;
@@ -970,16 +1076,52 @@ static weft_result follow(call *c, weft_ctx *ctx)
 	return result_or_ending(c);
 }
 
+/* The call there, started at once where nothing stands in the way; or NULL. */
+static __attribute__((noinline)) call *
+start_at_once(const weft__stack *self, const place *at)
+{
+	shard *s = at->shard;
+	bool found, resize;
+	call *c;
+
+	if (weft__flight_keeps(at->flight) ||
+	    weft_atomic_load(&s->linked, relaxed) != 0)
+		return NULL;
+	c = call_new_led(self, *at);
+	if (unlikely(c == NULL))
+		return NULL;
+	weft__lock_take(&s->lock);
+	found = find(*at) != NULL;
+	if (likely(!found))
+		put_in(s, c);
+	resize = weft__flight_shard_wants_resize(s->linked, s->mask);
+	weft__lock_drop(&s->lock);
+	if (unlikely(resize))
+		weft__flight_shard_resize(s);
+	if (unlikely(found)) {
+		block_free(self, c);
+		return NULL;
+	}
+	return c;
+}
+
 weft_result weft_flight_do(weft_flight *f, weft_key key, weft_flight_fn fn,
 			   void *arg)
 {
+	weft__flight_table *t = table_of(f);
+	const weft__stack *self = weft__stack_self();
 	enum found found;
 	question q;
 	call *c;
 	int err;
 
-	if (unlikely(!ask(&q, f, key)))
+	if (unlikely(t == NULL) && (t = make_table(f)) == NULL)
 		return refused(-ENOMEM);
+	q.at = locate(f, t, key, &q.word);
+	c = start_at_once(self, &q.at);
+	if (likely(c != NULL))
+		return lead(self, c, fn, arg);
+	phrase(&q);
 	err = seek(&q, NULL, NULL, &c, &found);
 	if (unlikely(err != 0))
 		return refused(err);
@@ -987,8 +1129,7 @@ weft_result weft_flight_do(weft_flight *f, weft_key key, weft_flight_fn fn,
 		return kept_result(c);
 	if (found == JOINED)
 		return follow(c, NULL);
-	lead(c, fn, arg);
-	return result_of(c);
+	return lead(self, c, fn, arg);
 }
 
 /* Become a caller of a call in a task, or be given what is kept: 0, or why not. */
@@ -1161,19 +1302,20 @@ static bool forget(weft_flight *f, weft_key key, uint32_t most)
 	weft__flight_table *t = table_of(f);
 	bool forgotten = true, behind = false;
 	call *c, *out = NULL;
-	question q;
+	uint64_t word;
+	place at;
 
 	if (t == NULL)
 		return true;
-	phrase(&q, f, t, key);
-	weft__lock_take(&q.shard->lock);
-	c = find(&q);
+	at = locate(f, t, key, &word);
+	weft__lock_take(&at.shard->lock);
+	c = find(at);
 	if (c != NULL && has(c, ENDED)) {
 		weft__keep_evict(c, &out);
 	} else if (c != NULL) {
 		forgotten = c->callers <= most;
 		if (forgotten) {
-			weft__flight_unlink(q.shard, &c->entry);
+			weft__flight_unlink(at.shard, &c->entry);
 			set(c, FORGOTTEN, release);
 			behind = has(c, DYING) && c->slept_on;
 			if (c->old != NULL)
@@ -1182,9 +1324,9 @@ static bool forget(weft_flight *f, weft_key key, uint32_t most)
 		}
 	}
 	if (behind)
-		drop_and_rouse(q.shard, c);
+		drop_and_rouse(at.shard, c);
 	else
-		weft__lock_drop(&q.shard->lock);
+		weft__lock_drop(&at.shard->lock);
 	weft__keep_put_all(out);
 	return forgotten;
 }
@@ -1202,15 +1344,16 @@ bool weft_flight_forget_unshared(weft_flight *f, weft_key key)
 const void *weft__flight_address(weft_flight *f, weft_key key)
 {
 	weft__flight_table *t = table_of(f);
-	question q;
+	uint64_t word;
+	place at;
 	call *c;
 
 	if (t == NULL)
 		return NULL;
-	phrase(&q, f, t, key);
-	weft__lock_take(&q.shard->lock);
-	c = find(&q);
-	weft__lock_drop(&q.shard->lock);
+	at = locate(f, t, key, &word);
+	weft__lock_take(&at.shard->lock);
+	c = find(at);
+	weft__lock_drop(&at.shard->lock);
 	return c;
 }
 

@@ -40,14 +40,13 @@ struct weft__call {
 	enum weft_outcome outcome;	/* how fn ended … */
 	weft__panic *panic;		/* … and with what, or NULL */
 	weft__listener *listeners;	/* in the order in which they came */
-	weft__listener **listeners_end;
+	weft__listener *last_listener;	/* if there is any */
 	uint32_t mark;			/* atomic: who runs fn; F7 */
 	uint32_t state;			/* atomic */
 	uint32_t refs;			/* atomic; F2 */
 	uint32_t callers;		/* those who want the result */
 	uint32_t duplicates;		/* those who joined, ever */
 	bool slept_on;			/* the lot may have sleepers for it */
-	bool aborts;			/* on a panic */
 	bool background;		/* a refresh that nobody waits for */
 	bool used;			/* kept, and asked for since: K2 */
 

@@ -3,7 +3,6 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
-#include "plat/aes.h"
 #include "plat/cpu.h"
 #include "plat/random.h"
 
@@ -16,44 +15,31 @@ enum { SHARDS_PER_CPU = 4, SHARDS_MAX = 256 };
 /* Each keeps its share, so it should be one that evens out. */
 enum { KEPT_PER_SHARD = 16 };
 
-/*
- * The keys of the hash, one set for the process: drawn before the first table
- * can be seen, never changed after. So is the number of CPUs, which the kernel
- * tells in files.
- */
-static struct {
-	weft__lock lock;
-	bool drawn;
-	uint32_t cpus;
-	bool has_aes;
-	weft__aes_keys aes;
-	uint64_t sip[2];	/* where the CPU has none */
-} secret;
+struct weft__flight_secret weft__flight_secret
+	__attribute__((aligned(WEFT__CACHE_LINE)));
 
 static void draw_secret(void)
 {
-	weft__lock_take(&secret.lock);
-	if (!secret.drawn) {
-		secret.has_aes = weft__aes_is_there();
-		weft__random_bytes(&secret.aes, sizeof secret.aes);
-		weft__random_bytes(secret.sip, sizeof secret.sip);
-		secret.cpus = (uint32_t)weft__cpu_count();
+	weft__lock_take(&weft__flight_secret.lock);
+	if (!weft__flight_secret.drawn) {
+		weft__flight_secret.has_aes = weft__aes_is_there();
+		weft__random_bytes(&weft__flight_secret.aes, sizeof weft__flight_secret.aes);
+		weft__random_bytes(weft__flight_secret.sip, sizeof weft__flight_secret.sip);
+		weft__flight_secret.cpus = (uint32_t)weft__cpu_count();
 	}
-	secret.drawn = true;
-	weft__lock_drop(&secret.lock);
+	weft__flight_secret.drawn = true;
+	weft__lock_drop(&weft__flight_secret.lock);
 }
 
-uint64_t weft__flight_hash(const void *key, size_t key_bytes)
+uint64_t weft__flight_siphash(const void *key, size_t key_bytes)
 {
-	if (likely(secret.has_aes))
-		return weft__aes_hash(&secret.aes, key, key_bytes);
-	return weft__siphash(secret.sip, key, key_bytes);
+	return weft__siphash(weft__flight_secret.sip, key, key_bytes);
 }
 
 /* After the keys are drawn. */
 static uint32_t shard_count(size_t kept_most)
 {
-	uint32_t wanted = secret.cpus * SHARDS_PER_CPU;
+	uint32_t wanted = weft__flight_secret.cpus * SHARDS_PER_CPU;
 	uint32_t count = SHARDS_PER_CPU;
 
 	while (count < wanted && count < SHARDS_MAX)

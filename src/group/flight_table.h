@@ -11,6 +11,7 @@
 
 #include "base/base.h"
 #include "base/list.h"
+#include "plat/aes.h"
 #include "plat/lock.h"
 
 #include <string.h>
@@ -62,7 +63,28 @@ typedef struct weft__flight_table {
 weft__flight_table *weft__flight_table_new(size_t kept_most);
 void weft__flight_table_free(weft__flight_table *t);
 
-uint64_t weft__flight_hash(const void *key, size_t key_bytes);
+/*
+ * The keys of the hash, one set for the process: drawn before the first table
+ * can be seen, never changed after. So is the number of CPUs, which the kernel
+ * tells in files.
+ */
+extern struct weft__flight_secret {
+	weft__aes_keys aes;
+	uint64_t sip[2];	/* where the CPU has none */
+	bool has_aes;
+	bool drawn;
+	uint32_t cpus;
+	weft__lock lock;
+} weft__flight_secret;
+
+uint64_t weft__flight_siphash(const void *key, size_t key_bytes);
+
+static inline uint64_t weft__flight_hash(const void *key, size_t key_bytes)
+{
+	if (likely(weft__flight_secret.has_aes))
+		return weft__aes_hash(&weft__flight_secret.aes, key, key_bytes);
+	return weft__flight_siphash(key, key_bytes);
+}
 
 static inline weft__flight_shard *weft__flight_shard_of(weft__flight_table *t,
 							uint64_t hash)
@@ -91,6 +113,8 @@ weft__flight_find(weft__flight_shard *s, uint64_t hash, const void *key,
 {
 	weft__flight_entry *e = s->chains[hash & s->mask];
 
+	if (likely(e == NULL))
+		return NULL;
 	while (e != NULL &&
 	       (e->hash != hash || e->key_bytes != key_bytes ||
 		(key_bytes != 0 && memcmp(e->key, key, key_bytes) != 0)))

@@ -363,6 +363,16 @@ static inline weft__stack *weft__stack_self(void)
 	return weft__stack_at(sp & ~((uintptr_t)WEFT__STACK_BYTES - 1));
 }
 
+/* weft__flow_mark() of who runs on self, NULL: on a plain thread. */
+static inline uint32_t weft__flow_mark_on(const weft__stack *self)
+{
+	uintptr_t base = weft_atomic_load(&weft__stacks.base, relaxed);
+
+	if (unlikely(self == NULL))
+		return weft__flow_mark();
+	return (uint32_t)(((uintptr_t)self - base) / WEFT__STACK_BYTES) + 1;
+}
+
 /* Park self's task on w. */
 void weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline);
 

@@ -252,17 +252,6 @@ int main(void)
 
 /* ---- what is another matter ---- */
 
-void *weft__block_alloc(size_t size_bytes)
-{
-	return weft__alloc(size_bytes);
-}
-
-void weft__block_free(void *block, size_t size_bytes)
-{
-	(void)size_bytes;
-	weft__free(block);
-}
-
 bool weft__spans;
 
 void weft__trace_span(const char *kind, const void *id, const char *name,

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* In place of src/sched/block.h: nothing is kept. */
+#ifndef WEFT_TEST_MODEL_BLOCK_H
+#define WEFT_TEST_MODEL_BLOCK_H
+
+#include "base/alloc.h"
+#include "sched/sched.h"
+
+static inline void *weft__block_alloc(const weft__stack *self, size_t size_bytes)
+{
+	(void)self;
+	return weft__alloc(size_bytes);
+}
+
+static inline void weft__block_free(const weft__stack *self, void *block,
+				    size_t size_bytes)
+{
+	(void)self, (void)size_bytes;
+	weft__free(block);
+}
+
+#endif
