@@ -861,7 +861,7 @@ static weft_result lead(const weft__stack *self, call *c,
 /* What a caller finds, and in the same critical section becomes part of. */
 enum found { NOTHING, STARTED, JOINED, KEPT, IS_DYING, IS_OWN };
 
-static void listen(call *c, listener *l)
+static inline void listen(call *c, listener *l)
 {
 	l->next = NULL;
 	if (c->listeners == NULL)
@@ -871,14 +871,22 @@ static void listen(call *c, listener *l)
 	c->last_listener = l;
 }
 
-static enum found join(call *c, listener *l)
+static inline bool is_own(const weft__stack *self, const call *c)
 {
-	if (weft_atomic_load(&c->mark, relaxed) == weft__flow_mark()) /* F7 */
-		return IS_OWN;
+	return weft_atomic_load(&c->mark, relaxed) == /* F7 */
+	       weft__flow_mark_on(self);
+}
+
+static inline void count_in(call *c)
+{
 	c->slept_on = true;
 	weft_atomic_add(&c->refs, 1, relaxed);
-	if (has(c, DYING))
-		return IS_DYING;
+}
+
+/* c runs, and is not dying. */
+static inline enum found join(call *c, listener *l)
+{
+	count_in(c);
 	if (l != NULL)
 		listen(c, l);
 	if (c->callers++ == 0)
@@ -886,6 +894,16 @@ static enum found join(call *c, listener *l)
 	c->duplicates++;
 	c->shard->joined++;
 	return JOINED;
+}
+
+static enum found join_or_not(call *c, listener *l)
+{
+	if (is_own(weft__stack_self(), c))
+		return IS_OWN;
+	if (!has(c, DYING))
+		return join(c, l);
+	count_in(c);
+	return IS_DYING;
 }
 
 /* A caller of c, which is kept, beside the table. */
@@ -978,7 +996,7 @@ static enum found enter(question *q, call **c, call **fresh)
 	if (unlikely(q->keeps))
 		found = look_at_kept(q, c, &out);
 	if (found == NOTHING && *c != NULL && !has(*c, ENDED)) {
-		found = join(*c, q->listener);
+		found = join_or_not(*c, q->listener);
 	} else if (found == NOTHING && *fresh != NULL) {
 		start(q, *fresh, *c);
 		*c = *fresh;
@@ -1076,32 +1094,40 @@ static weft_result follow(call *c, weft_ctx *ctx)
 	return result_or_ending(c);
 }
 
-/* The call there, started at once where nothing stands in the way; or NULL. */
+/*
+ * The call there for who waits for it, without looking twice: joined, or started
+ * in an idle shard, which has none to be joined. NULL: it is not as simple as that.
+ */
 static __attribute__((noinline)) call *
-start_at_once(const weft__stack *self, const place *at)
+enter_at_once(const weft__stack *self, const place *at, enum found *found)
 {
 	shard *s = at->shard;
-	bool found, resize;
-	call *c;
+	call *fresh = NULL, *c;
+	bool resize = false;
 
-	if (weft__flight_keeps(at->flight) ||
-	    weft_atomic_load(&s->linked, relaxed) != 0)
+	if (weft__flight_keeps(at->flight))
 		return NULL;
-	c = call_new_led(self, *at);
-	if (unlikely(c == NULL))
+	if (weft_atomic_load(&s->linked, relaxed) == 0 &&
+	    unlikely((fresh = call_new_led(self, *at)) == NULL))
 		return NULL;
 	weft__lock_take(&s->lock);
-	found = find(*at) != NULL;
-	if (likely(!found))
-		put_in(s, c);
-	resize = weft__flight_shard_wants_resize(s->linked, s->mask);
+	c = find(*at);
+	if (fresh != NULL && likely(c == NULL)) {
+		put_in(s, fresh);
+		c = fresh;
+		fresh = NULL;
+		*found = STARTED;
+		resize = weft__flight_shard_wants_resize(s->linked, s->mask);
+	} else if (c != NULL && likely(!has(c, DYING) && !is_own(self, c))) {
+		*found = join(c, NULL);
+	} else {
+		c = NULL;
+	}
 	weft__lock_drop(&s->lock);
 	if (unlikely(resize))
 		weft__flight_shard_resize(s);
-	if (unlikely(found)) {
-		block_free(self, c);
-		return NULL;
-	}
+	if (unlikely(fresh != NULL))
+		block_free(self, fresh);
 	return c;
 }
 
@@ -1118,18 +1144,16 @@ weft_result weft_flight_do(weft_flight *f, weft_key key, weft_flight_fn fn,
 	if (unlikely(t == NULL) && (t = make_table(f)) == NULL)
 		return refused(-ENOMEM);
 	q.at = locate(f, t, key, &q.word);
-	c = start_at_once(self, &q.at);
-	if (likely(c != NULL))
-		return lead(self, c, fn, arg);
-	phrase(&q);
-	err = seek(&q, NULL, NULL, &c, &found);
-	if (unlikely(err != 0))
-		return refused(err);
-	if (found == KEPT)
-		return kept_result(c);
-	if (found == JOINED)
-		return follow(c, NULL);
-	return lead(self, c, fn, arg);
+	c = enter_at_once(self, &q.at, &found);
+	if (unlikely(c == NULL)) {
+		phrase(&q);
+		err = seek(&q, NULL, NULL, &c, &found);
+		if (unlikely(err != 0))
+			return refused(err);
+		if (found == KEPT)
+			return kept_result(c);
+	}
+	return found == JOINED ? follow(c, NULL) : lead(self, c, fn, arg);
 }
 
 /* Become a caller of a call in a task, or be given what is kept: 0, or why not. */

@@ -32,9 +32,9 @@ typedef struct weft__call weft__call;
 struct weft__call {
 	weft__flight_entry entry;
 	weft__flight_shard *shard;
-	const weft_flight *flight;	/* until it has ended */
 	struct flight_task *task;	/* NULL: it runs in its first caller */
 	void (*drop)(void *value);
+	const weft_flight *flight;	/* until it has ended */
 	void *value;
 	int err;
 	enum weft_outcome outcome;	/* how fn ended … */
