@@ -883,7 +883,7 @@ static inline void count_in(call *c)
 	weft_atomic_add(&c->refs, 1, relaxed);
 }
 
-/* c runs, and is not dying. */
+/* c has not ended, and is not dying. */
 static inline enum found join(call *c, listener *l)
 {
 	count_in(c);
@@ -1118,7 +1118,8 @@ enter_at_once(const weft__stack *self, const place *at, enum found *found)
 		fresh = NULL;
 		*found = STARTED;
 		resize = weft__flight_shard_wants_resize(s->linked, s->mask);
-	} else if (c != NULL && likely(!has(c, DYING) && !is_own(self, c))) {
+	} else if (c != NULL &&
+		   likely(!has(c, DYING | ENDED) && !is_own(self, c))) {
 		*found = join(c, NULL);
 	} else {
 		c = NULL;
