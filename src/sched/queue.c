@@ -44,6 +44,14 @@ void weft__queue_put(weft__task_list *list)
 	unlock_and_tell();
 }
 
+void weft__queue_put_one(weft__task *task)
+{
+	weft__task_list list = {0};
+
+	weft__task_list_push(&list, task);
+	weft__queue_put(&list);
+}
+
 void weft__queue_put_ready(weft__task_list *list)
 {
 	weft__fork_check();

@@ -330,6 +330,8 @@ static inline weft__task *weft__task_list_pop(weft__task_list *list)
 
 /* Move the list there, and see to it that somebody runs it (S4, S6). */
 void weft__queue_put(weft__task_list *list);
+/* The same for one; apart, so that those who seldom do it make no list. */
+__attribute__((noinline)) void weft__queue_put_one(weft__task *task);
 /* The same for ready ones, at least one, at the cost of one. */
 void weft__queue_put_ready(weft__task_list *list);
 /* Take up to count: ready ones, then fresh ones, each in their order. */
@@ -400,7 +402,21 @@ weft_time weft__stack_trim(weft_time now);
 
 /* ---- memory of tasks: taskpool.c ---- */
 
-weft__task *weft__task_alloc(weft__worker *w);	/* w NULL: a plain thread */
+/* w has no free one, or is NULL: a plain thread. */
+weft__task *weft__task_alloc_slow(weft__worker *w);
+
+static inline weft__task *weft__task_alloc(weft__worker *w)
+{
+	weft__task *task = w != NULL ? w->free_tasks : NULL;
+
+	if (unlikely(task == NULL))
+		return weft__task_alloc_slow(w);
+	w->free_tasks = task->next;
+	w->free_task_count--;
+	__builtin_prefetch(task->next, 1);	/* the next one's line */
+	return task;
+}
+
 void weft__task_free(weft__worker *w, weft__task *task);
 void weft__task_flush(weft__worker *w);
 

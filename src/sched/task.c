@@ -17,29 +17,23 @@ static uint64_t started_outside;	/* atomic: by plain threads */
 
 /* ---- starting ---- */
 
-static void push_fresh(weft__worker *w, weft__task *task)
+static inline void push_fresh(weft__worker *w, weft__task *task)
 {
-	weft__task_list list = {0};
-
-	if (unlikely(!weft__deque_push(&w->fresh, task))) {
-		weft__task_list_push(&list, task);
-		weft__queue_put(&list);
-	} else if (weft__deque_count_bound(&w->fresh) > 1) {
+	if (unlikely(!weft__deque_push(&w->fresh, task)))
+		weft__queue_put_one(task);
+	else if (weft__deque_count_bound(&w->fresh) > 1)
 		weft__worker_hint_fresh(w);
-	}
 }
 
-static void submit(weft__worker *w, weft__task *task)
+static inline __attribute__((always_inline)) void submit(weft__worker *w,
+							 weft__task *task)
 {
-	weft__task_list list = {0};
-
-	if (w != NULL) {
+	if (likely(w != NULL)) {
 		weft__bump(&w->started);
 		push_fresh(w, task);
 	} else {
 		weft_atomic_add(&started_outside, 1, relaxed);
-		weft__task_list_push(&list, task);
-		weft__queue_put(&list);
+		weft__queue_put_one(task);
 	}
 }
 

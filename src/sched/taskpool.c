@@ -111,23 +111,15 @@ static weft__task *alloc_loose(void)
 	return task;
 }
 
-weft__task *weft__task_alloc(weft__worker *w)
+weft__task *weft__task_alloc_slow(weft__worker *w)
 {
-	weft__task *task;
-
 	if (w == NULL)
 		return alloc_loose();
-	if (unlikely(w->free_tasks == NULL)) {
-		w->free_tasks = take_batch();
-		w->free_task_count = w->free_tasks != NULL ? BATCH : 0;
-	}
-	task = w->free_tasks;
-	if (task != NULL) {
-		w->free_tasks = task->next;
-		w->free_task_count--;
-		__builtin_prefetch(task->next, 1);	/* the next one's line */
-	}
-	return task;
+	w->free_tasks = take_batch();
+	if (w->free_tasks == NULL)
+		return NULL;
+	w->free_task_count = BATCH;
+	return weft__task_alloc(w);
 }
 
 /* Cut the first BATCH tasks off w's list. */

@@ -148,16 +148,13 @@ static void push_next(weft__worker *w, weft__task *task)
 static inline __attribute__((always_inline)) void ready(weft__task *task)
 {
 	weft__stack *self = weft__stack_self();
-	weft__task_list list = {0};
 
-	if (unlikely(weft__task_pinned(task))) {
+	if (unlikely(weft__task_pinned(task)))
 		weft__runtime_push_pinned(task);
-	} else if (likely(self != NULL)) {
+	else if (likely(self != NULL))
 		push_next(self->worker, task);
-	} else {
-		weft__task_list_push(&list, task);
-		weft__queue_put(&list);
-	}
+	else
+		weft__queue_put_one(task);
 }
 
 /* Out of the way of those that are not traced. */
@@ -331,14 +328,10 @@ static weft__task *find_own(weft__worker *w)
 
 static void keep(weft__worker *w, weft__task *task)
 {
-	weft__task_list list = {0};
-
-	if (task->stack != NULL) {
+	if (task->stack != NULL)
 		weft__worker_push_ready(w, task);
-	} else if (!weft__deque_push(&w->fresh, task)) {
-		weft__task_list_push(&list, task);
-		weft__queue_put(&list);
-	}
+	else if (!weft__deque_push(&w->fresh, task))
+		weft__queue_put_one(task);
 }
 
 /* A fair share of it; the first to run, the rest for the own queues. */
