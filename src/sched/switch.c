@@ -495,7 +495,8 @@ void *weft__worker_main(void *worker)
  * Where w goes on when its task leaves: on a ready task's stack, in a loop, or,
  * when there is no stack, on that of its thread.
  */
-static const weft__context *next_context(weft__worker *w)
+static inline __attribute__((always_inline)) const weft__context *
+next_context(weft__worker *w)
 {
 	weft__stack *to;
 	weft__task *task;

@@ -129,7 +129,8 @@ static WEFT_PRIV_COLD void offer_next(weft__worker *w)
  * waits or ends, and nobody else is woken for it, but where tasks take long.
  * What was there has waited longer and goes to the ring.
  */
-static void push_next(weft__worker *w, weft__task *task)
+static inline __attribute__((always_inline)) void push_next(weft__worker *w,
+							    weft__task *task)
 {
 	weft__task *old = NULL;
 
@@ -306,7 +307,8 @@ static weft__task *take_for_yield(weft__worker *w)
 	return task;
 }
 
-static weft__task *find_own(weft__worker *w)
+static inline __attribute__((always_inline)) weft__task *
+look_at_own(weft__worker *w)
 {
 	weft__task *task = NULL;
 
@@ -322,6 +324,11 @@ static weft__task *find_own(weft__worker *w)
 	if (task == NULL)
 		task = weft__deque_pop(&w->fresh);
 	return task;
+}
+
+static __attribute__((noinline)) weft__task *find_own(weft__worker *w)
+{
+	return look_at_own(w);
 }
 
 /* ---- the global queue ---- */
@@ -691,7 +698,7 @@ weft__task *weft__worker_find(weft__worker *w)
 
 	if (unlikely(weft_atomic_load(&w->stuck, relaxed)))
 		weft__runtime_unstick(w);
-	task = find_own(w);
+	task = look_at_own(w);
 	if (unlikely(task == NULL))
 		return find_more(w);
 	if (unlikely(w->searching))
