@@ -592,12 +592,21 @@ static WEFT_PRIV_COLD void park_traced(weft__stack *self, weft__waiter *w,
 	weft__trace_go_on(self);
 }
 
+static __attribute__((noinline)) void park_timed(weft__stack *self,
+						 weft__waiter *w,
+						 weft_time deadline)
+{
+	park(self, w, deadline, commit_park);
+}
+
 void weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline)
 {
 	if (unlikely(weft__rt.traced))
 		park_traced(self, w, deadline);
+	else if (deadline != WEFT_NEVER)
+		park_timed(self, w, deadline);
 	else
-		park(self, w, deadline, commit_park);
+		park(self, w, WEFT_NEVER, commit_park);
 }
 
 void weft__task_sleep(weft__stack *self, const weft__why *why, weft_time end)
