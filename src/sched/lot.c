@@ -6,7 +6,11 @@
 
 #include <string.h>
 
-enum { FIRST_BITS = 8, LAST_BITS = 20 };
+enum {
+	FIRST_BITS = 8,
+	LAST_BITS = 20,
+	LAG = 8,	/* so many waiters are fetched ahead */
+};
 
 static weft__bucket first_buckets[1 << FIRST_BITS];
 static weft__lot_table first_table = {
@@ -62,6 +66,7 @@ static void rehash(weft__lot_table *old, weft__lot_table *new)
 		}
 		old->buckets[i].chain = NULL;
 		old->buckets[i].addresses = 0;
+		old->buckets[i].scout = NULL;
 	}
 }
 
@@ -103,6 +108,23 @@ void weft__lot_grow(weft__lot_table *old)
 	weft_atomic_store(&growing, 0, release);
 }
 
+/* w is the last, and not the first: Q4. */
+static void tell_scout(weft__bucket *b, weft__waiter *w)
+{
+	weft__waiter *scout = b->scout;
+
+	w->behind = NULL;
+	if (scout == NULL || scout->address != w->address) {
+		b->scout = w;
+		b->scout_lag = 0;
+	} else if (b->scout_lag < LAG - 1) {
+		b->scout_lag++;
+	} else {
+		scout->behind = w;
+		b->scout = scout->next;
+	}
+}
+
 void weft__lot_push_slow(weft__bucket *b, const void *address, weft__waiter *w)
 {
 	weft__waiter *first = weft__lot_first(b, address);
@@ -117,6 +139,7 @@ void weft__lot_push_slow(weft__bucket *b, const void *address, weft__waiter *w)
 		w->prev = first->last;
 		first->last->next = w;
 		first->last = w;
+		tell_scout(b, w);
 	}
 }
 
@@ -145,6 +168,7 @@ void weft__lot_push_front(weft__bucket *b, const void *address, weft__waiter *w)
 	w->chain = first->chain;
 	*chain_link(b, first) = w;
 	first->prev = w;
+	first->behind = NULL;
 }
 
 static void remove_first(weft__bucket *b, weft__waiter *w)
@@ -159,6 +183,8 @@ static void remove_first(weft__bucket *b, weft__waiter *w)
 		next->last = w->last;
 		next->chain = w->chain;
 		*link = next;
+		if (b->scout == next)
+			b->scout = NULL;	/* Q4 */
 	}
 }
 
@@ -167,6 +193,8 @@ void weft__lot_remove_slow(weft__bucket *b, weft__waiter *w)
 	if (w->prev == NULL) {
 		remove_first(b, w);
 	} else {
+		if (b->scout == w)
+			b->scout = NULL;	/* Q4 */
 		w->prev->next = w->next;
 		if (w->next != NULL)
 			w->next->prev = w->prev;
@@ -190,10 +218,7 @@ bool weft__lot_wake_one(weft__bucket *b, const void *address, int result,
 	return false;
 }
 
-/*
- * All of them are taken out at once, and then claimed. Each lies on a stack, and
- * page, of its own: fetch the next one while this one is claimed.
- */
+/* All of them are taken out at once, and then claimed. */
 size_t weft__lot_wake_all(weft__bucket *b, const void *address, int result,
 			  weft__wakeups *wakeups)
 {
@@ -204,11 +229,13 @@ size_t weft__lot_wake_all(weft__bucket *b, const void *address, int result,
 		return 0;
 	*chain_link(b, w) = w->chain;
 	b->addresses--;
+	b->scout = NULL;	/* Q4 */
+	w->behind = NULL;
 	for (; w != NULL; w = next) {
 		next = w->next;
-		if (next != NULL) {
-			__builtin_prefetch(next, 1);
-			__builtin_prefetch(&next->task);
+		if (w->behind != NULL) {
+			__builtin_prefetch(w->behind, 1);
+			__builtin_prefetch(&w->behind->task);
 		}
 		w->address = NULL;
 		w->result = result;

@@ -35,11 +35,25 @@
  * A bucket chains the first waiters of its addresses; each of those has the
  * FIFO of its own address behind it. So 10^6 waiters for one object lengthen
  * no search, and 10^6 objects are spread over as many buckets as that takes.
+ *
+ * Each waiter lies on a page of its own, so that who walks along a queue from
+ * one to the next waits for memory at every step. Hence each knows one some
+ * places behind it too, to be fetched meanwhile: the scout is told of whoever
+ * is pushed, and then the next one is the scout.
+ *
+ * Q4  The scout is queued, and not as the first of its address: whoever leaves,
+ *     or becomes the first, is the scout no more. What a waiter was told of may
+ *     be gone: it is fetched, and never looked at.
+ *     Tempting and wrong: to note it where claimed is, "which is for those who
+ *     have left". Who was cancelled stays queued until it has our lock, and is
+ *     in a canceller's list meanwhile: the scout would cut that off.
  */
 typedef struct weft__bucket {
 	weft__lock lock;
 	uint32_t addresses;	/* how many are chained */
 	weft__waiter *chain;
+	weft__waiter *scout;	/* Q4; of who was pushed last, or NULL */
+	uint32_t scout_lag;	/* how many have been pushed behind it */
 } __attribute__((aligned(WEFT__CACHE_LINE))) weft__bucket;
 
 typedef struct weft__lot_table {

@@ -136,8 +136,11 @@ struct weft__waiter {
 	const void *address;	/* what it waits for; NULL when not queued */
 	weft__waiter *next;	/* behind it, same address */
 	weft__waiter *prev;	/* before it; NULL: the first, which has … */
-	weft__waiter *last;	/* … the last of its address, and … */
-	weft__waiter *chain;	/* … the first of the bucket's next address */
+	weft__waiter *chain;	/* … the first of the bucket's next address and … */
+	union {
+		weft__waiter *last;	/* … the last of its own; … */
+		weft__waiter *behind;	/* … others have one to be fetched: Q4 */
+	};
 
 	/* In a context (ctx layer): under the context's lock. */
 	weft__link ctx_link;

@@ -111,3 +111,76 @@ TEST(lot_keeps_the_others_of_a_bucket_when_one_leaves)
 		weft__lot_unlock(b);
 	}
 }
+
+enum { CROWD = 40 };
+
+/* Q4 */
+static void check_scout(weft__bucket *b, const void *address)
+{
+	weft__waiter *w = weft__lot_first(b, address);
+
+	while (w != NULL && w->next != b->scout)
+		w = w->next;
+	CHECK(b->scout == NULL || w != NULL);
+}
+
+/* Whoever leaves, and then one after the other from the front, or the back. */
+static void leave_crowd(int leaver, bool from_front)
+{
+	static uint32_t word;
+	weft__bucket *b = weft__lot_lock(&word);
+	weft__waiter w[CROWD + 1];
+
+	for (int i = 0; i < CROWD; i++) {
+		weft__waiter_init(&w[i], &why);
+		weft__lot_push(b, &word, &w[i]);
+		check_scout(b, &word);
+	}
+	weft__lot_remove(b, &w[leaver]);
+	check_scout(b, &word);
+	weft__waiter_init(&w[CROWD], &why);
+	weft__lot_push(b, &word, &w[CROWD]);
+	for (int i = 0; i <= CROWD; i++) {
+		int next = from_front ? i : CROWD - i;
+
+		check_scout(b, &word);
+		if (next != leaver)
+			weft__lot_remove(b, &w[next]);
+	}
+	CHECK(b->chain == NULL);
+	CHECK(b->scout == NULL);
+	weft__lot_unlock(b);
+}
+
+TEST(lot_has_no_scout_that_has_left)
+{
+	for (int leaver = 0; leaver < CROWD; leaver++) {
+		leave_crowd(leaver, true);
+		leave_crowd(leaver, false);
+	}
+}
+
+/* In their order, of whom one lets others in front of it. */
+TEST(lot_wakes_a_crowd_of_which_some_have_left)
+{
+	static uint32_t word;
+	weft__bucket *b = weft__lot_lock(&word);
+	weft__waiter w[CROWD];
+	weft__wakeups wakeups = {0};
+
+	for (int i = 0; i < CROWD; i++) {
+		weft__waiter_init(&w[i], &why);
+		if (i % 16 == 15)
+			weft__lot_push_front(b, &word, &w[i]);
+		else
+			weft__lot_push(b, &word, &w[i]);
+		if (i % 7 == 6)
+			weft__lot_remove(b, &w[i - 3]);
+	}
+	CHECK_EQ(weft__lot_wake_all(b, &word, 1, &wakeups), CROWD - CROWD / 7);
+	CHECK(b->chain == NULL);
+	CHECK(b->scout == NULL);
+	weft__lot_unlock(b);
+	for (int i = 0; i < CROWD; i++)
+		CHECK_EQ(w[i].result, i % 7 == 3 && i < CROWD - 3 ? 0 : 1);
+}
