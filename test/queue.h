@@ -18,6 +18,22 @@ static inline size_t queue_length(const void *address)
 	return length;
 }
 
+/* How many wait with, or for, this very context. */
+static inline size_t ctx_waiters(weft_ctx *c)
+{
+	weft_priv_link *link;
+	size_t count = 0;
+
+	weft__ctx_lock(c);
+	link = c->priv_waiters;
+	if (link != NULL)
+		do
+			count++;
+		while ((link = link->next) != c->priv_waiters);
+	weft__ctx_unlock(c);
+	return count;
+}
+
 /* How many operations are queued on a channel, dead ones too. */
 static inline size_t chan_queued(weft_chan *c)
 {

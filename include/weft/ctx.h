@@ -69,9 +69,9 @@ struct weft_ctx {
 	uint32_t priv_child_count;
 	uint32_t priv_stamp;	/* of where it was initialised; 0: nowhere */
 	weft_priv_link priv_sibling;
-	weft_priv_link priv_children;
-	weft_priv_link priv_waiters;
-	weft_priv_link priv_afters;
+	weft_priv_link *priv_children;	/* the first of each, which has the last */
+	weft_priv_link *priv_waiters;
+	weft_priv_link *priv_afters;
 	WEFT_PRIV_NOCOPY(weft_ctx)
 };
 

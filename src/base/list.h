@@ -51,4 +51,36 @@ static inline weft__link *weft__list_pop(weft__link *head)
 	return link;
 }
 
+/*
+ * The same with a head of one pointer, to the first; its prev is the last. NULL
+ * is an empty one.
+ */
+static inline void weft__circle_push(weft__link **first, weft__link *link)
+{
+	weft__link *old = *first;
+
+	if (old == NULL)
+		*first = old = link->prev = link;
+	link->next = old;
+	link->prev = old->prev;
+	old->prev->next = link;
+	old->prev = link;
+}
+
+static inline void weft__circle_remove(weft__link **first, weft__link *link)
+{
+	if (*first == link)
+		*first = link->next != link ? link->next : NULL;
+	weft__list_remove(link);
+}
+
+static inline weft__link *weft__circle_pop(weft__link **first)
+{
+	weft__link *link = *first;
+
+	if (link != NULL)
+		weft__circle_remove(first, link);
+	return link;
+}
+
 #endif

@@ -107,10 +107,12 @@ static void start(weft_ctx_after *a)
 /* With the bucket locked. True if it was waiting: it has not been started. */
 static bool take(weft_ctx_after *a, uint32_t state)
 {
+	weft_ctx *c = weft_atomic_load(&a->priv_ctx, relaxed);
+
 	if (a->priv_state != ARMED)
 		return false;
-	if (weft__list_linked(&a->priv_link))
-		weft__list_remove(&a->priv_link);
+	if (weft__list_linked(&a->priv_link))	/* A1: so *c is there */
+		weft__circle_remove(&c->priv_afters, &a->priv_link);
 	a->priv_state = state;
 	return true;
 }
@@ -143,7 +145,7 @@ static bool arm(weft_ctx_after *a, weft_ctx *c)
 	due = a->priv_state == FIRED || weft_atomic_load(&c->priv_err, acquire);
 	a->priv_state = due ? QUEUED : ARMED;
 	if (!due) {
-		weft__list_push(&c->priv_afters, &a->priv_link);
+		weft__circle_push(&c->priv_afters, &a->priv_link);
 		c->priv_flags |= WEFT__CTX_AFTERS;
 	}
 	weft__lot_unlock(b);
@@ -228,7 +230,7 @@ void weft__after_take(weft_ctx *c, weft__link *afters)
 	weft__bucket *b = weft__lot_lock(c);
 	weft__link *link;
 
-	while ((link = weft__list_pop(&c->priv_afters)) != NULL) {
+	while ((link = weft__circle_pop(&c->priv_afters)) != NULL) {
 		weft_ctx_after *a =
 			weft__container(link, weft_ctx_after, priv_link);
 

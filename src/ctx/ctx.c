@@ -58,7 +58,7 @@
 
 #include <string.h>
 
-_Static_assert(sizeof(weft_ctx) <= 128, "a context is two cache lines");
+_Static_assert(sizeof(weft_ctx) <= 96, "many contexts are walked through");
 _Static_assert(sizeof(weft__lock) == sizeof(uint32_t), "priv_lock is one");
 
 const weft__why weft__ctx_proxy = {.text = "context"};
@@ -130,7 +130,7 @@ static void attach(weft_ctx *c, weft_ctx *parent)
 	if (err == 0) {	/* C4 */
 		c->priv_flags = WEFT__CTX_ATTACHED;
 		parent->priv_child_count++;
-		weft__list_push(&parent->priv_children, &c->priv_sibling);
+		weft__circle_push(&parent->priv_children, &c->priv_sibling);
 	} else {
 		c->priv_cause = parent->priv_cause;
 		c->priv_err = err;
@@ -209,11 +209,11 @@ static void claim(weft__waiter *w, walk *k)
  */
 static void claim_waiters(weft_ctx *c, walk *k)
 {
-	weft__link *head = &c->priv_waiters, *link = weft__list_first(head);
+	weft__link *first = c->priv_waiters, *link = first;
 
-	*head = (weft__link){0};
+	c->priv_waiters = NULL;
 	while (link != NULL) {
-		weft__link *next = link->next != head ? link->next : NULL;
+		weft__link *next = link->next != first ? link->next : NULL;
 
 		if (next != NULL) {
 			__builtin_prefetch(next);
@@ -250,7 +250,7 @@ static weft_ctx *next_child(weft_ctx *c, walk *k)
 {
 	weft__link *link;
 
-	while ((link = weft__list_pop(&c->priv_children)) != NULL) {
+	while ((link = weft__circle_pop(&c->priv_children)) != NULL) {
 		weft_ctx *child = weft__container(link, weft_ctx, priv_sibling);
 
 		weft__ctx_lock(child);
@@ -306,7 +306,8 @@ static void leave_parent(weft_ctx *c)
 		return;
 	weft__ctx_lock(parent);	/* C5: even if it is in no list */
 	if (weft__list_linked(&c->priv_sibling))
-		weft__list_remove(&c->priv_sibling);
+		weft__circle_remove(&parent->priv_children,
+				    &c->priv_sibling);
 	parent->priv_child_count--;
 	weft__ctx_unlock(parent);
 }
@@ -338,7 +339,7 @@ void weft_ctx_fini(weft_ctx *c)
 	weft__ctx_check_not_copied(c);
 	weft__ctx_lock(c);
 	parent = c->priv_child_count > 0;
-	awaited = !weft__list_empty(&c->priv_waiters);
+	awaited = c->priv_waiters != NULL;
 	if (!parent && !awaited) {
 		end_one(c, &k);
 		take_afters(c, &k.afters);

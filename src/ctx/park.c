@@ -13,7 +13,7 @@ bool weft__ctx_enlist(weft_ctx *c, weft__waiter *w)
 	weft__ctx_lock(c);
 	open = weft_atomic_load(&c->priv_err, relaxed) == 0;	/* C4 */
 	if (open)
-		weft__list_push(&c->priv_waiters, &w->ctx_link);
+		weft__circle_push(&c->priv_waiters, &w->ctx_link);
 	weft__ctx_unlock(c);
 	return open;
 }
@@ -22,7 +22,7 @@ void weft__ctx_delist(weft_ctx *c, weft__waiter *w)
 {
 	weft__ctx_lock(c);
 	if (weft__list_linked(&w->ctx_link))
-		weft__list_remove(&w->ctx_link);
+		weft__circle_remove(&c->priv_waiters, &w->ctx_link);
 	weft__ctx_unlock(c);
 }
 

@@ -37,7 +37,7 @@ static bool is_waited_for(weft_ctx *c)
 	bool waited;
 
 	weft__ctx_lock(c);
-	waited = !weft__list_empty(&c->priv_waiters);
+	waited = c->priv_waiters != NULL;
 	weft__ctx_unlock(c);
 	return waited;
 }

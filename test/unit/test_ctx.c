@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Contexts: what they are asked, and the waits that end with them. */
 #include "door.h"
+#include "queue.h"
 #include "test.h"
 
 #include <weft/ctx.h>
@@ -11,21 +12,6 @@
 enum { CAUSE = 4711, OTHER_CAUSE = 4712 };
 
 static const char key, other_key;
-
-/* How many wait with, or for, this very context. */
-static size_t waiters_of(weft_ctx *c)
-{
-	weft__link *link;
-	size_t count = 0;
-
-	weft__ctx_lock(c);
-	if (!weft__list_empty(&c->priv_waiters))
-		for (link = c->priv_waiters.next; link != &c->priv_waiters;
-		     link = link->next)
-			count++;
-	weft__ctx_unlock(c);
-	return count;
-}
 
 static bool is_queued_for(const void *address)
 {
@@ -495,7 +481,7 @@ TEST_FLAVOURS(ctx_wait_returns_when_it_is_cancelled)
 	weft_ctx_init(&c, NULL);
 	for (int i = 0; i < WAITERS; i++)
 		test_start(wait_for_end, &s);
-	test_until(waiters_of(&c) == WAITERS);
+	test_until(ctx_waiters(&c) == WAITERS);
 	CHECK_EQ(weft_atomic_load(&s.returned, relaxed), 0);
 	s.written = 1;
 	weft_ctx_cancel(&c, CAUSE);
@@ -513,7 +499,7 @@ TEST_FLAVOURS(ctx_wait_of_a_descendant_returns_when_an_ancestor_is_cancelled)
 	weft_ctx_init_timeout(&c, &b, WEFT_MINUTE);
 	for (int i = 0; i < WAITERS; i++)
 		test_start(wait_for_end, &s);
-	test_until(waiters_of(&c) == WAITERS);
+	test_until(ctx_waiters(&c) == WAITERS);
 	s.written = 1;
 	weft_ctx_cancel(&a, CAUSE);
 	test_join_all();
@@ -534,7 +520,7 @@ TEST_FLAVOURS(ctx_wait_returns_at_the_deadline)
 	CHECK_EQ(weft_ctx_wait(&c), -ETIMEDOUT);
 	CHECK_LE(when, weft_now());
 	test_join_all();
-	CHECK_EQ(waiters_of(&c), 0);
+	CHECK_EQ(ctx_waiters(&c), 0);
 	weft_ctx_fini(&c);
 }
 
@@ -570,15 +556,15 @@ static void check_wait_ctx(weft_ctx *c, weft_ctx *ctx, weft_ctx *end, int wanted
 
 	for (int i = 0; i < WAITERS; i++)
 		test_start(wait_for_end_with, &s);
-	test_until(waiters_of(c != NULL ? c : ctx) == waiters);
+	test_until(ctx_waiters(c != NULL ? c : ctx) == waiters);
 	if (ctx != NULL)
-		test_until(waiters_of(ctx) == waiters);
+		test_until(ctx_waiters(ctx) == waiters);
 	weft_ctx_cancel(end, CAUSE);
 	test_join_all();
 	if (c != NULL)
-		CHECK_EQ(waiters_of(c), 0);
+		CHECK_EQ(ctx_waiters(c), 0);
 	if (ctx != NULL)
-		CHECK_EQ(waiters_of(ctx), 0);
+		CHECK_EQ(ctx_waiters(ctx), 0);
 }
 
 TEST_FLAVOURS(ctx_wait_ctx_returns_zero_when_its_object_is_cancelled)
@@ -624,7 +610,7 @@ TEST_FLAVOURS(ctx_wait_ctx_knows_whose_deadline_passed)
 	weft_ctx_fini(&early);
 	weft_ctx_init_deadline(&early, NULL, soon());
 	CHECK_EQ(weft_ctx_wait_ctx(&early, NULL), 0);
-	CHECK_EQ(waiters_of(&early), 0);
+	CHECK_EQ(ctx_waiters(&early), 0);
 	weft_ctx_fini(&early);
 	weft_ctx_fini(&late);
 }
@@ -678,10 +664,10 @@ TEST_FLAVOURS(ctx_park_leaves_no_trace_in_its_context)
 	weft_ctx_init_timeout(&c, NULL, WEFT_MINUTE);
 	for (int i = 0; i < WAITERS; i++)
 		test_start(acquire_one, &a);
-	test_until(waiters_of(&c) == WAITERS);
+	test_until(ctx_waiters(&c) == WAITERS);
 	weft_sema_release(&s, WAITERS);
 	test_join_all();
-	CHECK_EQ(waiters_of(&c), 0);
+	CHECK_EQ(ctx_waiters(&c), 0);
 	weft_ctx_fini(&c);
 }
 
@@ -694,7 +680,7 @@ TEST_FLAVOURS(ctx_park_gives_up_when_it_is_cancelled)
 	weft_ctx_init(&c, NULL);
 	for (int i = 0; i < WAITERS; i++)
 		test_start(acquire_one, &a);
-	test_until(waiters_of(&c) == WAITERS);
+	test_until(ctx_waiters(&c) == WAITERS);
 	weft_ctx_cancel(&c, 0);
 	test_join_all();
 	CHECK(!is_queued_for(&s));
@@ -712,6 +698,6 @@ TEST_FLAVOURS(ctx_park_gives_up_at_the_deadline)
 		test_start(acquire_one, &a);
 	test_join_all();
 	CHECK(!is_queued_for(&s));
-	CHECK_EQ(waiters_of(&c), 0);
+	CHECK_EQ(ctx_waiters(&c), 0);
 	weft_ctx_fini(&c);
 }

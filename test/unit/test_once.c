@@ -274,7 +274,7 @@ static bool is_waited_with(weft_ctx *c)
 	bool any;
 
 	weft__ctx_lock(c);
-	any = !weft__list_empty(&c->priv_waiters);
+	any = c->priv_waiters != NULL;
 	weft__ctx_unlock(c);
 	return any;
 }

@@ -1,24 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "door.h"
+#include "queue.h"
 #include "test.h"
 
 #include <weft/ctx.h>
 
 enum { SLEEPERS = 50 };
-
-static size_t sleepers_of(weft_ctx *c)
-{
-	weft__link *link;
-	size_t count = 0;
-
-	weft__ctx_lock(c);
-	if (!weft__list_empty(&c->priv_waiters))
-		for (link = c->priv_waiters.next; link != &c->priv_waiters;
-		     link = link->next)
-			count++;
-	weft__ctx_unlock(c);
-	return count;
-}
 
 static void check_sleeps(weft_duration d)
 {
@@ -70,8 +57,8 @@ TEST_FLAVOURS(sleep_with_a_context_that_stays_open_lasts_to_its_end)
 	CHECK_EQ(weft_sleep(&open, WEFT_MS(10)), 0);
 	CHECK_EQ(weft_sleep(&late, WEFT_MS(10)), 0);
 	CHECK_LE(WEFT_MS(20), weft_now() - start);
-	CHECK_EQ(sleepers_of(&open), 0);
-	CHECK_EQ(sleepers_of(&late), 0);
+	CHECK_EQ(ctx_waiters(&open), 0);
+	CHECK_EQ(ctx_waiters(&late), 0);
 	weft_ctx_fini(&late);
 }
 
@@ -115,7 +102,7 @@ TEST_FLAVOURS(sleep_ends_when_the_context_is_cancelled)
 	shorter.d = WEFT_MINUTE / 2;
 	for (int i = 0; i < SLEEPERS; i++)
 		test_start(sleep_with, i % 4 < 2 ? &s : &shorter);
-	test_until(sleepers_of(&c) == SLEEPERS);
+	test_until(ctx_waiters(&c) == SLEEPERS);
 	s.written = shorter.written = 1;
 	weft_ctx_cancel(&parent, 0);
 	test_join_all();
