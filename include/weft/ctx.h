@@ -65,7 +65,8 @@ struct weft_ctx {
 	const void *priv_key;
 	void *priv_value;
 	uint32_t priv_lock;
-	uint32_t priv_flags;
+	uint16_t priv_flags;
+	uint16_t priv_scout_lag;
 	uint32_t priv_child_count;
 	uint32_t priv_stamp;	/* of where it was initialised; 0: nowhere */
 	weft_priv_link priv_sibling;

@@ -51,6 +51,9 @@
  *     Claimed waiters are woken, and after-funcs started, when no lock is held.
  * C7  The list of after-funcs changes under the bucket lock of the context's
  *     address, which exists however long the context does: see after.c.
+ * C8  A waiter knows one that waits some places behind it, to be fetched, as in
+ *     the lot (Q4 in lot.h). The scout, which is told of the next one, is in
+ *     the list, and not the first; that has its address instead.
  */
 #include "ctx/ctx.h"
 
@@ -190,11 +193,6 @@ static bool has_expired(const weft_ctx *c, walk *k)
 	return c->priv_deadline <= k->now;
 }
 
-static weft__waiter *waiter_of(weft__link *link)
-{
-	return weft__container(link, weft__waiter, ctx_link);
-}
-
 static void claim(weft__waiter *w, walk *k)
 {
 	if (likely(w->why != &weft__ctx_proxy))
@@ -203,24 +201,25 @@ static void claim(weft__waiter *w, walk *k)
 		weft__claim(w->data, WEFT__NOTIFIED, &k->wakeups);
 }
 
-/*
- * C6. Each waiter lies on a stack, and page, of its own: fetch the next one
- * while this one is claimed, and do not write to it yet.
- */
+/* C6 */
 static void claim_waiters(weft_ctx *c, walk *k)
 {
 	weft__link *first = c->priv_waiters, *link = first;
 
+	if (first == NULL)
+		return;
 	c->priv_waiters = NULL;
+	weft__ctx_waiter(first)->ctx_behind = NULL;	/* C8 */
 	while (link != NULL) {
 		weft__link *next = link->next != first ? link->next : NULL;
+		weft__waiter *w = weft__ctx_waiter(link);
 
-		if (next != NULL) {
-			__builtin_prefetch(next);
-			__builtin_prefetch(waiter_of(next), 1);
+		if (w->ctx_behind != NULL) {
+			__builtin_prefetch(w->ctx_behind, 1);
+			__builtin_prefetch(&w->ctx_behind->task);
 		}
 		link->next = link->prev = NULL;
-		claim(waiter_of(link), k);
+		claim(w, k);
 		link = next;
 	}
 }
@@ -350,6 +349,6 @@ void weft_ctx_fini(weft_ctx *c)
 	if (awaited)
 		weft_panic("context: finished while it is waited for");
 	leave_parent(c);
-	c->priv_flags &= ~(uint32_t)WEFT__CTX_ATTACHED;
+	c->priv_flags &= (uint16_t)~WEFT__CTX_ATTACHED;
 	weft__after_run(&k.afters);
 }

@@ -98,6 +98,11 @@ enum {
 	WEFT__CTX_AFTERS = 2,	/* had an after-func; under the lock */
 };
 
+static inline weft__waiter *weft__ctx_waiter(weft__link *link)
+{
+	return weft__container(link, weft__waiter, ctx_link);
+}
+
 static inline void weft__ctx_lock(weft_ctx *c)
 {
 	weft__lock_take((weft__lock *)&c->priv_lock);

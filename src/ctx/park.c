@@ -3,6 +3,42 @@
 #include "base/list.h"
 #include "ctx/ctx.h"
 
+enum { LAG = 8 };	/* so many waiters are fetched ahead */
+
+/* C8: w has become the last. */
+static void tell_scout(weft_ctx *c, weft__waiter *w)
+{
+	weft__waiter *first = weft__ctx_waiter(c->priv_waiters), *scout;
+
+	w->ctx_behind = NULL;
+	if (first == w)
+		return;
+	scout = first->ctx_behind;
+	if (scout == NULL) {
+		first->ctx_behind = w;
+		c->priv_scout_lag = 0;
+	} else if (c->priv_scout_lag < LAG - 1) {
+		c->priv_scout_lag++;
+	} else {
+		scout->ctx_behind = w;
+		first->ctx_behind = weft__ctx_waiter(scout->ctx_link.next);
+	}
+}
+
+/* C8: w is about to leave. */
+static void dismiss_scout(weft_ctx *c, weft__waiter *w)
+{
+	weft__waiter *first = weft__ctx_waiter(c->priv_waiters);
+	weft__waiter *scout = first->ctx_behind;
+
+	if (w == scout) {
+		first->ctx_behind = NULL;
+	} else if (w == first) {
+		first = weft__ctx_waiter(w->ctx_link.next);
+		first->ctx_behind = first != scout ? scout : NULL;
+	}
+}
+
 bool weft__ctx_enlist(weft_ctx *c, weft__waiter *w)
 {
 	bool open;
@@ -12,8 +48,10 @@ bool weft__ctx_enlist(weft_ctx *c, weft__waiter *w)
 	weft__ctx_check_not_copied(c);
 	weft__ctx_lock(c);
 	open = weft_atomic_load(&c->priv_err, relaxed) == 0;	/* C4 */
-	if (open)
+	if (open) {
 		weft__circle_push(&c->priv_waiters, &w->ctx_link);
+		tell_scout(c, w);
+	}
 	weft__ctx_unlock(c);
 	return open;
 }
@@ -21,8 +59,10 @@ bool weft__ctx_enlist(weft_ctx *c, weft__waiter *w)
 void weft__ctx_delist(weft_ctx *c, weft__waiter *w)
 {
 	weft__ctx_lock(c);
-	if (weft__list_linked(&w->ctx_link))
+	if (weft__list_linked(&w->ctx_link)) {
+		dismiss_scout(c, w);
 		weft__circle_remove(&c->priv_waiters, &w->ctx_link);
+	}
 	weft__ctx_unlock(c);
 }
 

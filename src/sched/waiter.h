@@ -144,9 +144,12 @@ struct weft__waiter {
 
 	/* In a context (ctx layer): under the context's lock. */
 	weft__link ctx_link;
+	weft__waiter *ctx_behind;	/* of the first: the scout; C8 in ctx.c */
 
-	weft__task *task;	/* set when a task parks */
-	weft__waiter *claimed;	/* a thread's: next in a weft__wakeups list */
+	union {
+		weft__task *task;	/* set when a task parks */
+		weft__waiter *claimed;	/* a thread's: next in a weft__wakeups */
+	};
 	weft__timer timer;
 };
 

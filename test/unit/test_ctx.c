@@ -701,3 +701,51 @@ TEST_FLAVOURS(ctx_park_gives_up_at_the_deadline)
 	CHECK_EQ(ctx_waiters(&c), 0);
 	weft_ctx_fini(&c);
 }
+
+enum { CROWD = 40 };
+
+/* C8 */
+static void check_scout(weft_ctx *c)
+{
+	weft__waiter *scout;
+	weft__link *link = c->priv_waiters;
+
+	if (link == NULL)
+		return;
+	scout = weft__ctx_waiter(link)->ctx_behind;
+	while (scout != NULL && link->next != &scout->ctx_link) {
+		link = link->next;
+		CHECK(link->next != c->priv_waiters);
+	}
+	CHECK(scout == NULL || &scout->ctx_link != c->priv_waiters);
+}
+
+/* Whoever leaves, and then one after the other from the front, or the back. */
+static void leave_crowd(int leaver, bool from_front)
+{
+	static const weft__why why = {.text = "test"};
+	weft__waiter w[CROWD + 1];
+	weft_ctx c = {0};
+
+	for (int i = 0; i <= CROWD; i++)
+		weft__waiter_init(&w[i], &why);
+	for (int i = 0; i < CROWD; i++) {
+		CHECK(weft__ctx_enlist(&c, &w[i]));
+		check_scout(&c);
+	}
+	weft__ctx_delist(&c, &w[leaver]);
+	CHECK(weft__ctx_enlist(&c, &w[CROWD]));
+	for (int i = 0; i <= CROWD; i++) {
+		check_scout(&c);
+		weft__ctx_delist(&c, &w[from_front ? i : CROWD - i]);
+	}
+	CHECK_EQ(ctx_waiters(&c), 0);
+}
+
+TEST(ctx_has_no_scout_that_has_left)
+{
+	for (int leaver = 0; leaver < CROWD; leaver++) {
+		leave_crowd(leaver, true);
+		leave_crowd(leaver, false);
+	}
+}
