@@ -4,7 +4,7 @@
  * of both ends, in an order in which no read has to wait; and one that asks the
  * kernel which of its connections have something, and echoes that.
  */
-#include "bare_wait.h"
+#include "bare.h"
 
 #include "sockets.h"
 

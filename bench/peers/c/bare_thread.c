@@ -5,9 +5,7 @@
  * compare-and-swap. To hand one over in the order of arrival takes a lock, a
  * queue, and the calls of the kernel by which a thread sleeps and wakes another.
  */
-#include "bare_wait.h"
-
-#include "bench.h"
+#include "bare.h"
 
 #include <linux/futex.h>
 #include <sys/syscall.h>

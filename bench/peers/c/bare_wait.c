@@ -5,11 +5,9 @@
  * stacks; nothing is looked at, decided, queued or copied. bench/README.md
  * counts them.
  */
-#include "bare_wait.h"
+#include "bare.h"
 
-#include "bench.h"
-
-enum { LINE = 64, WORDS = 16, STACK_BYTES = 16384 };
+enum { WORDS = 16, STACK_BYTES = 16384 };
 
 /* A lock is an exchange and a store, a step a compare-and-swap. */
 struct op {
@@ -23,43 +21,6 @@ static struct {
 } words[WORDS];
 
 static void *here, *there;
-
-/*
- * It leaves by a jump: the return predictor remembers the stack that was left,
- * so that each ret would cost more than all else here.
- */
-#if defined(__x86_64__)
-void bare_switch(void **from, void *to);
-__asm__(".text\n"
-	".type bare_switch, @function\n"
-	"bare_switch:\n"
-	"	pushq %rbp\n"
-	"	pushq %rbx\n"
-	"	pushq %r12\n"
-	"	pushq %r13\n"
-	"	pushq %r14\n"
-	"	pushq %r15\n"
-	"	movq %rsp, (%rdi)\n"
-	"	movq %rsi, %rsp\n"
-	"	popq %r15\n"
-	"	popq %r14\n"
-	"	popq %r13\n"
-	"	popq %r12\n"
-	"	popq %rbx\n"
-	"	popq %rbp\n"
-	"	popq %rcx\n"
-	"	jmpq *%rcx\n"
-	".size bare_switch, . - bare_switch\n");
-enum { SAVED = 6 };
-#else
-static void bare_switch(void **from, void *to)
-{
-	(void)from;
-	(void)to;
-	bench_skip("no bare switch for this machine");
-}
-enum { SAVED = 0 };
-#endif
 
 static inline __attribute__((always_inline)) void run(struct op op)
 {
@@ -91,9 +52,7 @@ static void other(void)
 static void begin_other(void)
 {
 	static _Alignas(LINE) unsigned char stack[STACK_BYTES];
-	void **top = (void **)(void *)(stack + sizeof stack - LINE);
-	memcpy(top, &(void (*)(void)){other}, sizeof *top);
-	there = top - SAVED;
+	there = bare_begin(stack + sizeof stack - LINE, other);
 }
 
 static inline __attribute__((always_inline)) double measure(long n, struct op op)
