@@ -7,7 +7,7 @@
 
 enum { LINE = 64 };
 
-bench_fn bare_spawn_join, bare_group_go;
+bench_fn bare_spawn_join;
 bench_fn bare_flight_solo;
 bench_fn bare_spawn_tree, bare_group_limit16, bare_flight_hot,
 	bare_cond_pingpong, bare_cond_barrier, bare_chan_pingpong,

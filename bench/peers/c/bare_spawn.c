@@ -11,7 +11,7 @@ struct item {
 	struct item *next;
 	void (*fn)(struct item *);
 	uint64_t *count;
-	uint64_t *of_group;
+	void *arg;
 };
 
 enum { QUEUE = 256 };
@@ -21,14 +21,7 @@ static __attribute__((noinline)) void end_item(struct item *item)
 	__atomic_fetch_sub(item->count, 1, __ATOMIC_ACQ_REL);
 }
 
-/* A group counts its own besides. */
-static __attribute__((noinline)) void end_in_group(struct item *item)
-{
-	__atomic_fetch_sub(item->of_group, 1, __ATOMIC_ACQ_REL);
-	end_item(item);
-}
-
-static double spawn(long n, uint64_t *of_group)
+double bare_spawn_join(long n)
 {
 	static struct item items[QUEUE], *queue[QUEUE], *spare;
 	uint64_t count = 0;
@@ -43,12 +36,9 @@ static double spawn(long n, uint64_t *of_group)
 		for (int i = 0; i < QUEUE && left; i++, left--) {
 			struct item *item = spare;
 			spare = item->next;
-			item->fn = of_group ? end_in_group : end_item;
+			item->fn = end_item;
 			item->count = &count;
-			item->of_group = of_group;
-			if (of_group)
-				__atomic_fetch_add(of_group, 1,
-						   __ATOMIC_RELAXED);
+			item->arg = NULL;
 			__atomic_fetch_add(&count, 1, __ATOMIC_RELAXED);
 			__atomic_store_n(&queue[bottom % QUEUE], item,
 					 __ATOMIC_RELAXED);
@@ -68,18 +58,5 @@ static double spawn(long n, uint64_t *of_group)
 	}
 	double ns = bench_per_op(start, n);
 	BENCH_CHECK(count == 0);
-	return ns;
-}
-
-double bare_spawn_join(long n)
-{
-	return spawn(n, NULL);
-}
-
-double bare_group_go(long n)
-{
-	uint64_t of_group = 0;
-	double ns = spawn(n, &of_group);
-	BENCH_CHECK(of_group == 0);
 	return ns;
 }
