@@ -104,7 +104,7 @@ ROWS = [
         row("flight_solo", M, (*GO, "bare"), goals=(goal(0.25, "go"),)),
         row("flight_keys", M, GO, goals=(goal(0.25, "go"),)),
         row("flight_hot", 512_000, (*GO, "bare"), goals=(goal(0.25, "go"),)),
-        row("flight_stampede", 1, GO, sized=True, gathers=True, goals=(goal(0.2, "go"),)),
+        row("flight_stampede", 1, (*GO, "bare"), sized=True, gathers=True, goals=(goal(0.2, "go"),)),
         row("flight_stampede", 1_000, (*GO, "bare"), sized=True, gathers=True, goals=(goal(0.2, "go"),)),
         row("flight_stampede", 100_000, (*GO, "bare"), sized=True, gathers=True, goals=(goal(0.2, "go"),)),
         row("ctx_cancel_fan", 1_000, (*BOTH, "bare"), sized=True, gathers=True, goals=(goal(0.25, "go"),)),

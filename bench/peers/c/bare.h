@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of the subject "bare" share: its rows, and stacks. */
+/*
+ * What the files of the subject "bare" share: its rows, and what those are made
+ * of. A lock is an exchange and a store, a step a compare-and-swap.
+ */
 #ifndef BARE_H
 #define BARE_H
 
@@ -12,17 +15,102 @@ bench_fn bare_flight_solo;
 bench_fn bare_spawn_tree, bare_group_limit16, bare_flight_hot,
 	bare_cond_pingpong, bare_cond_barrier, bare_chan_pingpong,
 	bare_chan_buffered, bare_select_pingpong;
-bench_fn bare_wake_crowd;
+bench_fn bare_ctx_cancel_fan, bare_flight_stampede, bare_growth_waiters;
 bench_fn bare_fd_pingpong, bare_fd_echo100, bare_fd_serve100;
 bench_fn bare_thread_sema, bare_thread_sema_pingpong;
 
 /* What cannot be is: the bench has failed. Out of the way. */
 __attribute__((noinline, cold)) void bare_miss(void);
 
+/* Until the lock is free: somebody else has it. */
+__attribute__((noinline, cold)) void bare_meet(uint32_t *lock);
+
+static inline void bare_lock(uint32_t *lock)
+{
+	while (__builtin_expect(__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE),
+				0))
+		bare_meet(lock);
+}
+
+static inline void bare_unlock(uint32_t *lock)
+{
+	__atomic_store_n(lock, 0, __ATOMIC_RELEASE);
+}
+
+/* From one value, which it has, to another. */
+static inline void bare_step(uint32_t *word, uint32_t from, uint32_t to)
+{
+	if (!__atomic_compare_exchange_n(word, &from, to, false,
+					 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		bare_miss();
+}
+
+/* What an operation has of them, and of switches between stacks. */
+struct bare_op {
+	int locks;
+	int steps;
+	int switches;
+};
+
+enum { BARE_WORDS = 8 };
+
+/* As many words as an operation may have locks, and steps. */
+struct bare_words {
+	struct {
+		_Alignas(LINE) uint32_t word;
+	} locks[BARE_WORDS], steps[BARE_WORDS];
+};
+
+static inline __attribute__((always_inline)) void
+bare_run(struct bare_words *words, struct bare_op op)
+{
+#pragma GCC unroll 8
+	for (int i = 0; i < op.locks; i++) {
+		bare_lock(&words->locks[i].word);
+		bare_unlock(&words->locks[i].word);
+	}
+#pragma GCC unroll 8
+	for (int i = 0; i < op.steps; i++) {
+		uint32_t *word = &words->steps[i].word;
+		uint32_t old = __atomic_load_n(word, __ATOMIC_RELAXED);
+		bare_step(word, old, old + 1);
+	}
+}
+
 /* Leave this stack, whose pointer goes to *from, for that at to. */
 void bare_switch(void **from, void *to);
 
 /* Where to switch to, to have fn called on the stack that ends at top. */
 void *bare_begin(void *top, void (*fn)(void));
+
+/*
+ * Room for n stacks, as far apart as weft's, and coloured: no two neighbours
+ * share their sets of the cache. Each takes the pages that are touched.
+ */
+char *bare_stacks(long n);
+void *bare_stack_top(char *stacks, long i);
+
+/*
+ * A crowd: tasks that wait all at once, each on a stack, and so a page, of its
+ * own, with the record of its wait. One crowd in a process, always of the same
+ * size.
+ */
+struct bare_waiter {
+	struct bare_waiter *next;
+	void *sp;
+	uint32_t state;
+};
+
+/* Have fn called on n stacks, or go on there, until all wait. */
+void bare_crowd_gather(long n, void (*fn)(void));
+
+/* Of fn: wait, with so many steps besides. Returns when all are woken. */
+void bare_crowd_wait(struct bare_waiter *self, int steps);
+
+/* Of fn, when it was woken: count down, and leave until the next gathering. */
+void bare_crowd_leave(struct bare_waiter *self);
+
+/* Wake all, and wait until they have left. */
+void bare_crowd_release(void);
 
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The switch between two stacks. */
+/* Stacks, and the switch between two of them. */
 #include "bare.h"
+
+#include <sys/mman.h>
 
 /*
  * It leaves by a jump: the return predictor remembers the stack that was left,
@@ -43,4 +45,23 @@ void *bare_begin(void *top, void (*fn)(void))
 {
 	memcpy(top, &fn, sizeof fn);
 	return (void **)top - SAVED;
+}
+
+enum { STRIDE = 256 * 1024, COLOURS = 8, COLOUR_BYTES = 2 * LINE };
+
+char *bare_stacks(long n)
+{
+	size_t bytes = (size_t)n * STRIDE;
+	char *stacks = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (stacks == MAP_FAILED)
+		bench_skip("so much address space is not to be had here");
+	madvise(stacks, bytes, MADV_NOHUGEPAGE);
+	return stacks;
+}
+
+void *bare_stack_top(char *stacks, long i)
+{
+	return stacks + (size_t)(i + 1) * STRIDE - i % COLOURS * COLOUR_BYTES -
+	       LINE;
 }
