@@ -100,7 +100,7 @@ ROWS = [
         "Groups and flights",
         row("group_go", M, (*SPAWN, "tokio", "tbb", "bare"), goals=(goal(0.10, *SPAWN),)),
         row("group_limit16", M // 2, (*BOTH, "bare"), goals=(goal(0.15, "go"),)),
-        row("group_ctx_fan10", M // 20, BOTH, goals=(goal(0.20, "go"),)),
+        row("group_ctx_fan10", M // 20, (*BOTH, "bare"), goals=(goal(0.20, "go"),)),
         row("flight_solo", M, (*GO, "bare"), goals=(goal(0.25, "go"),)),
         row("flight_keys", M, GO, goals=(goal(0.25, "go"),)),
         row("flight_hot", 512_000, (*GO, "bare"), goals=(goal(0.25, "go"),)),
@@ -177,7 +177,7 @@ ROWS = [
     ),
     *rows(
         "Growth",
-        *growing("growth_spawn", (1_000, 10_000, 100_000, M, 10 * M), (*SPAWN, "tokio", "tbb", "openmp")),
+        *growing("growth_spawn", (1_000, 10_000, 100_000, M, 10 * M), (*SPAWN, "tokio", "tbb", "openmp", "bare")),
         *growing("growth_waiters", TO_MILLION, (*BOTH, "bare"), gathers=True),
         *growing("growth_keys", TO_MILLION, GO),
         *growing("growth_ctx_deep", TO_MILLION, BOTH),

@@ -78,6 +78,7 @@ const struct bench benches[] = {
 	{"spawn_tree", bare_spawn_tree, .cold = false},
 	{"group_go", bare_spawn_join, .cold = false},
 	{"group_limit16", bare_group_limit16, .cold = false},
+	{"group_ctx_fan10", bare_group_ctx_fan10, .cold = false},
 	{"flight_solo", bare_flight_solo, .cold = false},
 	{"flight_hot", bare_flight_hot, .cold = false},
 	{"flight_stampede", bare_flight_stampede, .cold = false},
@@ -96,6 +97,7 @@ const struct bench benches[] = {
 	{"fd_serve100", bare_fd_serve100, .cold = false},
 	{"thread_sema", bare_thread_sema, .threads = true},
 	{"thread_sema_pingpong", bare_thread_sema_pingpong, .threads = true},
+	{"growth_spawn", bare_growth_spawn, .cold = false},
 	{"growth_waiters", bare_growth_waiters, .cold = false},
 	{NULL, NULL, .cold = false},
 };

@@ -10,7 +10,7 @@
 
 enum { LINE = 64 };
 
-bench_fn bare_spawn_join;
+bench_fn bare_spawn_join, bare_group_ctx_fan10, bare_growth_spawn;
 bench_fn bare_flight_solo;
 bench_fn bare_spawn_tree, bare_group_limit16, bare_flight_hot,
 	bare_cond_pingpong, bare_cond_barrier, bare_chan_pingpong,
@@ -89,6 +89,60 @@ void *bare_begin(void *top, void (*fn)(void));
  */
 char *bare_stacks(long n);
 void *bare_stack_top(char *stacks, long i);
+
+/*
+ * A task from a free list goes through a queue of one owner and many thieves,
+ * with the atomic steps that any queue that can be stolen from needs, and ends
+ * on the free list.
+ */
+struct bare_task {
+	struct bare_task *next;
+	void (*fn)(struct bare_task *);
+	void *object;
+	void *arg;
+};
+
+struct bare_pool {
+	struct bare_task *spare;
+	struct bare_task **queue; /* with room for all */
+	unsigned mask;
+	unsigned top;
+	unsigned bottom;
+};
+
+/* Of count tasks, which lie so many bytes apart. */
+void bare_pool_init(struct bare_pool *p, void *tasks, size_t bytes_apart,
+		    struct bare_task **queue, long count);
+
+/* The same in memory of its own, with a line for each. */
+void bare_pool_make(struct bare_pool *p, long count);
+
+static inline void bare_start(struct bare_pool *p, void (*fn)(struct bare_task *),
+			      void *object)
+{
+	struct bare_task *task = p->spare;
+	p->spare = task->next;
+	task->fn = fn;
+	task->object = object;
+	task->arg = NULL;
+	__atomic_store_n(&p->queue[p->bottom & p->mask], task, __ATOMIC_RELAXED);
+	__atomic_store_n(&p->bottom, p->bottom + 1, __ATOMIC_RELEASE);
+}
+
+/* The youngest, or NULL. */
+static inline struct bare_task *bare_pop(struct bare_pool *p)
+{
+	if (p->bottom == __atomic_load_n(&p->top, __ATOMIC_ACQUIRE))
+		return NULL;
+	__atomic_exchange_n(&p->bottom, p->bottom - 1, __ATOMIC_SEQ_CST);
+	return __atomic_load_n(&p->queue[p->bottom & p->mask], __ATOMIC_RELAXED);
+}
+
+static inline void bare_end(struct bare_pool *p, struct bare_task *task)
+{
+	task->next = p->spare;
+	p->spare = task;
+}
 
 /*
  * A crowd: tasks that wait all at once, each on a stack, and so a page, of its
