@@ -80,6 +80,7 @@ const struct bench benches[] = {
 	{"group_limit16", bare_group_limit16, .cold = false},
 	{"group_ctx_fan10", bare_group_ctx_fan10, .cold = false},
 	{"flight_solo", bare_flight_solo, .cold = false},
+	{"flight_keys", bare_flight_keys, .cold = false},
 	{"flight_hot", bare_flight_hot, .cold = false},
 	{"flight_stampede", bare_flight_stampede, .cold = false},
 	{"ctx_cancel_fan", bare_ctx_cancel_fan, .cold = false},
@@ -99,5 +100,6 @@ const struct bench benches[] = {
 	{"thread_sema_pingpong", bare_thread_sema_pingpong, .threads = true},
 	{"growth_spawn", bare_growth_spawn, .cold = false},
 	{"growth_waiters", bare_growth_waiters, .cold = false},
+	{"growth_keys", bare_growth_keys, .cold = false},
 	{NULL, NULL, .cold = false},
 };
