@@ -89,7 +89,7 @@ ROWS = [
         row("skynet", M, BOTH, sized=True, goals=(goal(0.15, "go"),), in_quick=False, rounds_most=3),
         row("skynet", M // 10, ("go", "tokio", "fiber"), n_of={"fiber": M // 100}, sized=True,
             goals=(goal(0.15, "go"),)),
-        row("sleepers", M // 10, BOTH, sized=True, metric=CPU, goals=(goal(0.3, "go"),), rounds_most=3,
+        row("sleepers", M // 10, (*BOTH, "bare"), sized=True, metric=CPU, goals=(goal(0.3, "go"),), rounds_most=3,
             left_out="the figure is CPU time of a nap"),
         row("start", 1, ("tokio", "pthread"),
             left_out="from nothing to the end of the first task; Go starts before main"),
