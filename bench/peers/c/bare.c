@@ -102,5 +102,7 @@ const struct bench benches[] = {
 	{"growth_spawn", bare_growth_spawn, .cold = false},
 	{"growth_waiters", bare_growth_waiters, .cold = false},
 	{"growth_keys", bare_growth_keys, .cold = false},
+	{"growth_ctx_deep", bare_growth_ctx_deep, .cold = false},
+	{"growth_ctx_wide", bare_growth_ctx_wide, .cold = false},
 	{NULL, NULL, .cold = false},
 };
