@@ -76,6 +76,7 @@ static double mutex_uncontended(long n)
 const struct bench benches[] = {
 	{"spawn_join", bare_spawn_join, .cold = false},
 	{"spawn_tree", bare_spawn_tree, .cold = false},
+	{"skynet", bare_skynet, .cold = false},
 	{"sleepers", bare_sleepers, .cold = false},
 	{"group_go", bare_spawn_join, .cold = false},
 	{"group_limit16", bare_group_limit16, .cold = false},

@@ -12,7 +12,7 @@ enum { LINE = 64 };
 
 bench_fn bare_spawn_join, bare_group_ctx_fan10, bare_growth_spawn;
 bench_fn bare_flight_solo, bare_flight_keys, bare_growth_keys;
-bench_fn bare_spawn_tree, bare_group_limit16, bare_flight_hot,
+bench_fn bare_spawn_tree, bare_skynet, bare_group_limit16, bare_flight_hot,
 	bare_cond_pingpong, bare_cond_barrier, bare_chan_pingpong,
 	bare_chan_buffered, bare_select_pingpong;
 bench_fn bare_ctx_cancel_fan, bare_flight_stampede, bare_growth_waiters;

@@ -9,8 +9,8 @@
 
 enum { STACK_BYTES = 16384 };
 
-/* The other stack: it is left as soon as it is come to. */
-static void *here, *there;
+/* The other stack of this thread: it is left as soon as it is come to. */
+static __thread void *here, *there;
 
 static void other(void)
 {
@@ -18,24 +18,24 @@ static void other(void)
 		bare_switch(&there, here);
 }
 
-static inline __attribute__((always_inline)) double measure(long n, struct bare_op op)
+static inline __attribute__((always_inline)) void repeat(long n, struct bare_op op)
 {
-	static _Alignas(LINE) unsigned char stack[STACK_BYTES];
+	_Alignas(LINE) unsigned char stack[STACK_BYTES];
 	struct bare_words words = {0};
 	there = bare_begin(stack + sizeof stack - LINE, other);
-	int64_t start = bench_now();
 	for (long i = n; i; i--) {
 		bare_run(&words, op);
 		/* there and back are two */
 		if (op.switches == 2 || (op.switches == 1 && i % 2))
 			bare_switch(&here, there);
 	}
-	return bench_per_op(start, n);
 }
 
-double bare_spawn_tree(long n)
+static inline __attribute__((always_inline)) double measure(long n, struct bare_op op)
 {
-	return measure(n, (struct bare_op){.locks = 1, .steps = 6, .switches = 2});
+	int64_t start = bench_now();
+	repeat(n, op);
+	return bench_per_op(start, n);
 }
 
 double bare_group_limit16(long n)
@@ -71,4 +71,37 @@ double bare_chan_buffered(long n)
 double bare_select_pingpong(long n)
 {
 	return measure(n, (struct bare_op){.locks = 6, .steps = 6, .switches = 2});
+}
+
+/* What a tree needs its branches share out among themselves: P threads do it. */
+static double share(long n, void *(*branch)(void *))
+{
+	long each = n / bench_procs;
+	int64_t start = bench_now();
+	bench_threads(bench_procs, branch, &each);
+	return bench_per_op(start, each * bench_procs);
+}
+
+static void *tree_branch(void *each)
+{
+	repeat(*(long *)each,
+	       (struct bare_op){.locks = 1, .steps = 6, .switches = 2});
+	return NULL;
+}
+
+double bare_spawn_tree(long n)
+{
+	return share(n, tree_branch);
+}
+
+static void *net_branch(void *each)
+{
+	repeat(*(long *)each,
+	       (struct bare_op){.locks = 2, .steps = 4, .switches = 2});
+	return NULL;
+}
+
+double bare_skynet(long n)
+{
+	return share((10 * n - 1) / 9, net_branch);
 }
