@@ -73,6 +73,61 @@ static double mutex_uncontended(long n)
 	return bench_per_op(start, n);
 }
 
+/* The load and the branch, and what was made. */
+static double once_value_hit(long n)
+{
+	struct {
+		unsigned done;
+		long value;
+	} once = {1, 1}, *made = &once;
+	long sum = 0;
+	int64_t start = bench_now();
+	for (long i = n; i; i--) {
+		__asm__ volatile("" : : "r"(made) : "memory");
+		if (!__atomic_load_n(&made->done, __ATOMIC_ACQUIRE))
+			bare_miss();
+		sum += made->value;
+	}
+	double ns = bench_per_op(start, n);
+	BENCH_CHECK(sum == n);
+	return ns;
+}
+
+/* One CPU does all of it, and nobody meets another: as if it were uncontended. */
+static double mutex_contended(long n, bool work)
+{
+	struct {
+		_Alignas(LINE) unsigned word;
+		_Alignas(LINE) long count;
+		uint64_t state;
+	} guarded = {0}, *g = &guarded;
+	int64_t start = bench_now();
+	for (long i = n; i; i--) {
+		unsigned unlocked = 0;
+		BENCH_OPAQUE(g);
+		if (!__atomic_compare_exchange_n(&g->word, &unlocked, 1, false,
+						 __ATOMIC_ACQUIRE,
+						 __ATOMIC_RELAXED))
+			bare_miss();
+		g->count++;
+		if (work)
+			g->state = bench_work(g->state);
+		if (__atomic_exchange_n(&g->word, 0, __ATOMIC_RELEASE) != 1)
+			bare_miss();
+	}
+	return bench_per_op(start, n);
+}
+
+static double mutex_contended_0(long n)
+{
+	return mutex_contended(n, false);
+}
+
+static double mutex_contended_100(long n)
+{
+	return mutex_contended(n, true);
+}
+
 const struct bench benches[] = {
 	{"spawn_join", bare_spawn_join, .cold = false},
 	{"spawn_tree", bare_spawn_tree, .cold = false},
@@ -87,8 +142,11 @@ const struct bench benches[] = {
 	{"flight_stampede", bare_flight_stampede, .cold = false},
 	{"ctx_cancel_fan", bare_ctx_cancel_fan, .cold = false},
 	{"once_hit", once_hit, .brief = true},
+	{"once_value_hit", once_value_hit, .cold = false},
 	{"waitgroup_add_done", waitgroup_add_done, .brief = true},
 	{"mutex_uncontended", mutex_uncontended, .brief = true},
+	{"mutex_contended_0", mutex_contended_0, .cold = false},
+	{"mutex_contended_100", mutex_contended_100, .cold = false},
 	{"cond_pingpong", bare_cond_pingpong, .cold = false},
 	{"cond_barrier32", bare_cond_barrier, .cold = false},
 	{"cond_barrier1000", bare_cond_barrier, .cold = false},
