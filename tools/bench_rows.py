@@ -156,7 +156,8 @@ ROWS = [
         row("thread_mutex", 5 * M, ("tbb", "nsync", "glib", "pthread"), goals=(goal(1.0, "nsync", "pthread"),)),
         row("thread_sema", 5 * M, ("pthread", "bare"), goals=(goal(1.0, "pthread"),)),
         row("thread_sema_pingpong", 20_000, ("pthread", "bare"), goals=(goal(1.0, "pthread"),)),
-        row("thread_cond_pingpong", 20_000, ("nsync", "glib", "pthread"), goals=(goal(1.0, "nsync", "pthread"),)),
+        row("thread_cond_pingpong", 20_000, ("nsync", "glib", "pthread", "bare"),
+            goals=(goal(1.0, "nsync", "pthread"),)),
         *(row(bench, n, (), sized=True, procs=(2,), in_quick=False, left_out="weft alone")
           for bench in ("thread_chan", "thread_flight") for n in (2, 8, 32)),
     ),

@@ -158,6 +158,7 @@ const struct bench benches[] = {
 	{"fd_serve100", bare_fd_serve100, .cold = false},
 	{"thread_sema", bare_thread_sema, .threads = true},
 	{"thread_sema_pingpong", bare_thread_sema_pingpong, .threads = true},
+	{"thread_cond_pingpong", bare_thread_cond_pingpong, .threads = true},
 	{"growth_spawn", bare_growth_spawn, .cold = false},
 	{"growth_waiters", bare_growth_waiters, .cold = false},
 	{"growth_keys", bare_growth_keys, .cold = false},
