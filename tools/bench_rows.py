@@ -184,7 +184,7 @@ ROWS = [
         *growing("growth_ctx_deep", TO_MILLION, (*BOTH, "bare")),
         *growing("growth_ctx_wide", TO_MILLION, (*BOTH, "bare")),
         *growing("growth_timers", TO_MILLION, BOTH),
-        *growing("growth_descriptors", TO_MILLION[:-1], BOTH, gathers=True),
+        *growing("growth_descriptors", TO_MILLION[:-1], (*BOTH, "bare"), gathers=True),
     ),
     *rows(
         "Memory",

@@ -164,5 +164,6 @@ const struct bench benches[] = {
 	{"growth_keys", bare_growth_keys, .cold = false},
 	{"growth_ctx_deep", bare_growth_ctx_deep, .cold = false},
 	{"growth_ctx_wide", bare_growth_ctx_wide, .cold = false},
+	{"growth_descriptors", bare_growth_descriptors, .cold = false},
 	{NULL, NULL, .cold = false},
 };

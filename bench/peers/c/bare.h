@@ -18,7 +18,8 @@ bench_fn bare_spawn_tree, bare_skynet, bare_group_limit16, bare_flight_hot,
 bench_fn bare_ctx_cancel_fan, bare_flight_stampede, bare_growth_waiters;
 bench_fn bare_sleepers;
 bench_fn bare_growth_ctx_deep, bare_growth_ctx_wide;
-bench_fn bare_fd_pingpong, bare_fd_echo100, bare_fd_serve100;
+bench_fn bare_fd_pingpong, bare_fd_echo100, bare_fd_serve100,
+	bare_growth_descriptors;
 bench_fn bare_thread_sema, bare_thread_sema_pingpong, bare_thread_cond_pingpong;
 
 /* What cannot be is: the bench has failed. Out of the way. */

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What bytes over sockets cost the machine: a single thread that does the calls
- * of both ends, in an order in which no read has to wait; and one that asks the
- * kernel which of its connections have something, and echoes that.
+ * What descriptors cost the machine. Of bytes over sockets a single thread does
+ * the calls of both ends, in an order in which no read has to wait; or it asks
+ * the kernel which of its connections have something, and echoes that. Of many
+ * events it makes all happen, and then asks which have.
  */
 #include "bare.h"
 
 #include "sockets.h"
 
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 
 static double go_and_return(long n, int pairs)
 {
@@ -62,5 +64,42 @@ double bare_fd_serve100(long n)
 	double ns = bench_per_op(start, bench_round_trips(&s));
 	close(epoll);
 	bench_sockets_end(&s, close);
+	return ns;
+}
+
+enum { NAMED_AT_ONCE = 256 };
+
+/* All are named, once each. */
+static void name_all(int epoll, long n)
+{
+	struct epoll_event events[NAMED_AT_ONCE];
+	for (long ready; n; n -= ready) {
+		ready = epoll_wait(epoll, events, NAMED_AT_ONCE, -1);
+		BENCH_CHECK(ready > 0);
+	}
+}
+
+double bare_growth_descriptors(long n)
+{
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+	int *fds = calloc((size_t)n, sizeof *fds);
+	uint64_t one = 1;
+	BENCH_CHECK(epoll >= 0 && fds);
+	bench_allow_descriptors(n);
+	for (long i = 0; i < n; i++) {
+		struct epoll_event e = {EPOLLIN | EPOLLET, {.fd = (int)i}};
+		fds[i] = eventfd(0, EFD_NONBLOCK);
+		BENCH_CHECK(fds[i] >= 0);
+		BENCH_CHECK(!epoll_ctl(epoll, EPOLL_CTL_ADD, fds[i], &e));
+	}
+	int64_t start = bench_now();
+	for (long i = 0; i < n; i++)
+		BENCH_CHECK(write(fds[i], &one, sizeof one) == sizeof one);
+	name_all(epoll, n);
+	double ns = bench_per_op(start, n);
+	for (long i = 0; i < n; i++)
+		close(fds[i]);
+	close(epoll);
+	free(fds);
 	return ns;
 }
