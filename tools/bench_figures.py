@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 
 from bench_rows import CPU, ROWS, RSS, TAIL
-from bench_table import (cold, cpu_each, disturbance, groups, in_order, noise_text, number, rounds, shown, value,
-                         verdict_text, verdicts, was_busy)
+from bench_table import (cold, costs_of, cpu_each, disturbance, groups, in_order, noise_text, number, rounds, shown,
+                         value, verdict_text, verdicts, was_busy)
 
 # What the front page shows, at the most workers of each row.
 FRONT = ("spawn_join", "group_go", "once_hit", "mutex_uncontended", "mutex_contended_100", "lag_mutex_100",
@@ -136,17 +136,19 @@ def missing(about):
         yield f"Not measured: {what}."
 
 
-def limit_of(row, verdict, by_subject):
-    """How much of what a goal allows bare takes, where the goal is in this row's figures and not in bare's own."""
+def limit_of(row, verdict, by_subject, results):
+    """How much of what a goal allows bare takes, at its most if that is growth; not if the goal is in bare's own."""
     bare = by_subject.get("bare")
-    if not bare or not verdict.allowed or "bare" in verdict.wanted or row.grows:
+    if not bare or not verdict.allowed or "bare" in verdict.wanted:
         return ""
-    return f"{value(row, bare) / verdict.allowed:.0%}"
+    most = max(costs_of(row, "bare", results).values()) if row.grows else value(row, bare)
+    return f"{most / verdict.allowed:.0%}"
 
 
 def unmet(record):
     """Each goal that is not met, how much of it is left to anybody, and where it is explained."""
-    lines = [[row.name, str(procs), str(verdict), limit_of(row, verdict, by_subject), reason(record, row, procs)]
+    lines = [[row.name, str(procs), str(verdict), limit_of(row, verdict, by_subject, record.results),
+              reason(record, row, procs)]
              for row, procs, by_subject in lines_of(record.results)
              for verdict in verdicts(row, procs, by_subject, record.results) if verdict.met is False]
     yield from table(["row", "P", "goal", "bare takes of it", "why"], lines)

@@ -71,7 +71,7 @@ class Verdict:
     wanted: str
     met: bool = None  # None: not measured
     detail: str = ""
-    allowed: float = None  # what the goal allows, in the unit of the row
+    allowed: float = None  # what the goal allows, in the unit of the row; None: it is in another row's figures
 
     def __str__(self):
         state = "not measured" if self.met is None else "met" if self.met else "NOT MET"
@@ -116,7 +116,7 @@ def verdict(row, goal, by_subject):
     if not goal.undisturbed:
         detail += straddling(ratio("min", "max"), ratio("max", "min"), goal.ratio, text)
     allowed = goal.ratio * min(value(row, rival, which) for rival in rivals)
-    return Verdict(wanted, value(row, weft, which) <= allowed, detail, allowed)
+    return Verdict(wanted, value(row, weft, which) <= allowed, detail, None if goal.of else allowed)
 
 
 def limit_verdict(row, by_subject):
@@ -127,22 +127,33 @@ def limit_verdict(row, by_subject):
     return Verdict(wanted, figure <= row.most, straddling(low, high, row.most, number).lstrip(", "), row.most)
 
 
+def costs_of(row, subject, results):
+    """{n: what an operation costs} of a row that grows."""
+    return {r["n"]: r["median_ns"] for r in results if r["bench"] == row.bench and r["subject"] == subject}
+
+
+def growth(costs):
+    """What an operation costs at most, over what it costs at least."""
+    return max(costs.values()) / min(costs.values())
+
+
 def growth_verdict(row, results):
-    """In the line of the largest size measured: what an operation costs at most, over what it costs at least."""
+    """In the line of the largest size measured: by how much an operation grows, and bare's beside it."""
     sizes = [r.n for r in ROWS if r.bench == row.bench]
-    costs = {r["n"]: r["median_ns"] for r in results if r["bench"] == row.bench and r["subject"] == "weft"}
+    costs, bare = costs_of(row, "weft", results), costs_of(row, "bare", results)
     last = max(costs, default=sizes[-1])
     if row.n != last:
         return None
     wanted = f"flat within {FLAT:g} x from {sizes[0]:,} to {last:,}"
     if not costs or any(size < last and size not in costs for size in sizes):
         return Verdict(wanted)
-    ratio = max(costs.values()) / min(costs.values())
-    many = [cost for size, cost in costs.items() if size >= MANY]
-    detail = ratio_text(ratio, FLAT)
-    if many and max(many) / min(many) < ratio:
-        detail += f", from {MANY:,} on {ratio_text(max(many) / min(many), FLAT)}"
-    return Verdict(wanted, ratio <= FLAT, detail, FLAT * min(costs.values()))
+    many = {size: cost for size, cost in costs.items() if size >= MANY}
+    detail = ratio_text(growth(costs), FLAT)
+    if many and growth(many) < growth(costs):
+        detail += f", from {MANY:,} on {ratio_text(growth(many), FLAT)}"
+    if bare.keys() == costs.keys():
+        detail += f", bare {growth(bare):.2f}"
+    return Verdict(wanted, growth(costs) <= FLAT, detail, FLAT * min(costs.values()))
 
 
 def verdicts(row, procs, by_subject, results):

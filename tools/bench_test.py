@@ -184,6 +184,13 @@ class Table(unittest.TestCase):
         del costs[100_000]
         self.assertIn("not measured", judged())
 
+    def test_bench_growth_has_that_of_bare_beside_it(self):
+        sizes = [row for row in ROWS if row.bench == "growth_waiters"]
+        results = [summary(row, subject, 2, [line(ns) | {"n": row.n}])
+                   for row in sizes for subject, ns in (("weft", 100), ("bare", 10 + row.n / 100_000))]
+        self.assertTrue(str(bench_table.growth_verdict(sizes[-1], results)).endswith(": met (1.00, bare 2.00)"))
+        self.assertTrue(str(bench_table.growth_verdict(sizes[-1], results[:-1])).endswith(": met (1.00)"))
+
     def test_bench_growth_is_judged_up_to_what_the_machine_can_do(self):
         sizes = [row for row in ROWS if row.bench == "growth_descriptors"]
         costs = [summary(row, "weft", 2, [line(100) | {"n": row.n}]) for row in sizes[:-1]]
@@ -279,6 +286,24 @@ class Documents(unittest.TestCase):
         against_go = [each for each in lines if "x go" in each[2]]
         self.assertEqual(["40%", "[Start](#start)"], against_go[0][3:])
         self.assertEqual(["40%", "not explained"], against_go[1][3:])
+
+    def test_bench_documents_do_not_hold_bare_against_the_goal_of_another_row(self):
+        lock, lag = (next(row for row in ROWS if row.name == name) for name in ("mutex_contended_0", "lag_mutex_0"))
+        results = [*(result(lock, subject, ns) for subject, ns in (("weft", 90), ("go", 100), ("bare", 40))),
+                   *(summary(lag, subject, 1, [line(1, p50_ns=1, p99_ns=1, p999_ns=ns)])
+                     for subject, ns in (("weft", 20), ("go", 10)))]
+        lines = [each[2:4] for each in self.tables(*results)["unmet"] if each[0] == lock.name]
+        self.assertEqual([["<= 0.5 x go: NOT MET (0.90)", "80%"],
+                          ["p99.9 of lag_mutex_0 <= 1 x go: NOT MET (2.00)", ""]], lines)
+
+    def test_bench_documents_hold_the_most_that_bare_takes_against_growth(self):
+        sizes = [row for row in ROWS if row.bench == "growth_waiters"]
+        results = [summary(row, subject, 2, [line(ns) | {"n": row.n}])
+                   for row in sizes for subject, ns in (("weft", 100 if row.n < 1_000_000 else 300),
+                                                        ("bare", 150 if row.n == 10_000 else 50))]
+        lines = self.tables(*results)["unmet"]
+        self.assertEqual([("growth_waiters/1000000", "75%")], [(each[0], each[3]) for each in lines])
+        self.assertIn("(3.00, bare 3.00)", lines[0][2])
 
     def test_bench_documents_tell_where_a_peer_is_ahead_without_a_goal(self):
         idle = next(row for row in ROWS if row.name == "idle")
