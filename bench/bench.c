@@ -54,6 +54,20 @@ long bench_resident(void)
 	return bench_status_bytes("VmRSS") + bench_status_bytes("VmPTE");
 }
 
+void *bench_room(size_t bytes)
+{
+	static void *room;
+	static size_t size;
+	if (size < bytes) {
+		free(room);
+		room = malloc(bytes);
+		BENCH_CHECK(room);
+		size = bytes;
+		memset(room, 0, bytes);
+	}
+	return room;
+}
+
 void bench_allow_descriptors(long count)
 {
 	struct rlimit limit;

@@ -111,6 +111,12 @@ static inline double bench_per_op(int64_t start, long n)
 	return (double)(bench_now() - start) / (double)n;
 }
 
+/*
+ * Memory that operations work on, all zero at first and the same in both passes: so
+ * in the second it is there, as that of a heap which has been used before is.
+ */
+void *bench_room(size_t bytes);
+
 /* How often a fan of n waiters is repeated inside one run. */
 static inline long bench_fan_rounds(long n)
 {

@@ -115,17 +115,10 @@ double growth_keys(long n)
 	return (double)total / (double)rounds / (double)n;
 }
 
-static weft_ctx *many_contexts(long n)
-{
-	weft_ctx *contexts = malloc((size_t)n * sizeof *contexts);
-	BENCH_CHECK(contexts);
-	return contexts;
-}
-
 /* Begin n contexts, cancel the first of all, end them: per context. */
 static double cancel_tree(long n, bool deep)
 {
-	weft_ctx *contexts = many_contexts(n), root;
+	weft_ctx *contexts = bench_room((size_t)n * sizeof *contexts), root;
 	long rounds = bench_fan_rounds(n);
 	int64_t start = bench_now();
 	for (long round = rounds; round; round--) {
@@ -140,9 +133,7 @@ static double cancel_tree(long n, bool deep)
 		}
 		weft_ctx_fini(&root);
 	}
-	double ns = bench_per_op(start, n * rounds);
-	free(contexts);
-	return ns;
+	return bench_per_op(start, n * rounds);
 }
 
 double growth_ctx_deep(long n)
@@ -164,7 +155,7 @@ static void never(void *arg)
 /* n timers are set, then all are stopped: per timer. */
 double growth_timers(long n)
 {
-	weft_ctx *contexts = many_contexts(n);
+	weft_ctx *contexts = bench_room((size_t)n * sizeof *contexts);
 	weft_ctx_after *afters = calloc((size_t)n, sizeof *afters);
 	long rounds = bench_fan_rounds(n);
 	BENCH_CHECK(afters);
@@ -182,7 +173,6 @@ double growth_timers(long n)
 	}
 	double ns = bench_per_op(start, n * rounds);
 	free(afters);
-	free(contexts);
 	return ns;
 }
 

@@ -26,12 +26,12 @@ struct context {
 	uint32_t child_count;
 	uint32_t stamp;
 	struct link sibling;
-	struct link children;
-	struct link waiters;
-	struct link afters;
+	struct link *children;
+	struct link *waiters;
+	struct link *afters;
 };
 
-_Static_assert(sizeof(struct context) == 120, "as large as weft's");
+_Static_assert(sizeof(struct context) == 96, "as large as weft's");
 
 static struct context *container(struct link *link)
 {
@@ -41,26 +41,29 @@ static struct context *container(struct link *link)
 
 static void begin(struct context *c, struct context *parent)
 {
-	struct link *head = &parent->children;
+	struct link *first;
 	memset(c, 0, sizeof *c);
-	c->children.next = c->children.prev = &c->children;
 	c->parent = parent;
 	bare_lock(&parent->lock);
 	parent->child_count++;
-	c->sibling.next = head;
-	c->sibling.prev = head->prev;
-	head->prev->next = &c->sibling;
-	head->prev = &c->sibling;
+	first = parent->children;
+	if (!first)
+		parent->children = first = c->sibling.prev = &c->sibling;
+	c->sibling.next = first;
+	c->sibling.prev = first->prev;
+	first->prev->next = &c->sibling;
+	first->prev = &c->sibling;
 	bare_unlock(&parent->lock);
 }
 
 static struct context *first_child(struct context *c)
 {
-	struct link *first = c->children.next;
-	if (first == &c->children)
+	struct link *first = c->children;
+	if (!first)
 		return NULL;
-	c->children.next = first->next;
-	first->next->prev = &c->children;
+	c->children = first->next != first ? first->next : NULL;
+	first->prev->next = first->next;
+	first->next->prev = first->prev;
 	first->next = NULL;
 	return container(first);
 }
@@ -96,13 +99,11 @@ static void end(struct context *c)
 
 static double walk(long n, bool deep)
 {
-	struct context *all = malloc((size_t)n * sizeof *all), root;
+	struct context *all = bench_room((size_t)n * sizeof *all), root;
 	long rounds = bench_fan_rounds(n);
-	BENCH_CHECK(all);
 	int64_t start = bench_now();
 	for (long round = rounds; round; round--) {
 		memset(&root, 0, sizeof root);
-		root.children.next = root.children.prev = &root.children;
 		for (long i = 0; i < n; i++)
 			begin(&all[i], deep && i ? &all[i - 1] : &root);
 		cancel(&root);
@@ -110,9 +111,7 @@ static double walk(long n, bool deep)
 			end(&all[i - 1]);
 		BENCH_CHECK(!root.child_count);
 	}
-	double ns = bench_per_op(start, n * rounds);
-	free(all);
-	return ns;
+	return bench_per_op(start, n * rounds);
 }
 
 double bare_growth_ctx_deep(long n)
