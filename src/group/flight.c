@@ -91,8 +91,9 @@
  *     that finds it. So one that ends in its first caller, with nobody having
  *     said so when the end has the lock, and leaves the table before that is
  *     dropped, is known to nobody else: there is no bit to set, nobody to wake,
- *     and the memory is the caller's. But who has forgotten it has unlinked it.
- *     (A fini does not wait for it: its caller is inside, which is a panic.)
+ *     and the memory is the caller's. Not so a call that was forgotten, which is
+ *     not in the table, one that replaces what was kept, which has to go or to
+ *     come back, and any that a fini waits for.
  */
 #include "group/flight.h"
 
@@ -372,25 +373,19 @@ static inline call *call_new_led(const weft__stack *self, place at)
 	return call_new_before(self, at, round_up(sizeof(call)));
 }
 
-/* The same that runs in a task. */
-static call *call_new_planned(place at, const task_plan *plan)
-{
-	size_t extra = task_bytes(plan);
-	call *c;
-
-	if (extra == 0 || weft__runtime_start() != 0)
-		return NULL;
-	c = call_new_before(weft__stack_self(), at,
-			    round_up(sizeof(call)) + extra);
-	if (c != NULL)
-		place_task(c, plan);
-	return c;
-}
-
+/* With a plan: the same that runs in a task. */
 static call *call_new(const question *q, const task_plan *plan)
 {
-	return plan != NULL ? call_new_planned(q->at, plan)
-			    : call_new_led(weft__stack_self(), q->at);
+	size_t extra = plan != NULL ? task_bytes(plan) : 0;
+	call *c;
+
+	if (plan != NULL && (extra == 0 || weft__runtime_start() != 0))
+		return NULL;
+	c = call_new_before(weft__stack_self(), q->at,
+			    round_up(sizeof(call)) + extra);
+	if (c != NULL && plan != NULL)
+		place_task(c, plan);
+	return c;
 }
 
 static inline void block_free(const weft__stack *self, call *c)
@@ -804,7 +799,7 @@ static void lead_left(ending *e)
 	weft__call_put(e->call);
 }
 
-/* F8: true: nobody has come, and the call is its first caller's alone. */
+/* True: the call is its first caller's alone: F8. */
 static inline bool finish_alone(const ending *e)
 {
 	call *c = e->call;
@@ -815,7 +810,8 @@ static inline bool finish_alone(const ending *e)
 		return false;
 	}
 	weft__lock_take(&s->lock);
-	if (unlikely(c->slept_on || has(c, FORGOTTEN))) {
+	if (unlikely(c->slept_on || c->old != NULL || s->fini_waits ||
+		     has(c, FORGOTTEN))) {
 		finish_locked(e, 0);
 		return false;
 	}
@@ -840,8 +836,8 @@ static inline weft_result result_alone(const weft__stack *self, const ending *e)
 	return r;
 }
 
-static weft_result lead(const weft__stack *self, call *c,
-			       weft_flight_fn fn, void *arg)
+static weft_result lead(const weft__stack *self, call *c, weft_flight_fn fn,
+			void *arg)
 {
 	__attribute__((cleanup(lead_left))) ending e = {
 		.call = c,
@@ -1095,41 +1091,44 @@ static weft_result follow(call *c, weft_ctx *ctx)
 }
 
 /*
- * The call there for who waits for it, without looking twice: joined, or started
- * in an idle shard, which has none to be joined. NULL: it is not as simple as that.
+ * The call there, joined or started, for who waits for it, where nothing is kept. An
+ * idle shard has none to be joined: that saves looking twice. NULL: there is more to
+ * it than that. Apart, so that its variables are not on the stack of who sleeps.
  */
 static __attribute__((noinline)) call *
 enter_at_once(const weft__stack *self, const place *at, enum found *found)
 {
 	shard *s = at->shard;
-	call *fresh = NULL, *c;
-	bool resize = false;
+	bool busy = weft_atomic_load(&s->linked, relaxed) != 0;
+	bool resize = false, other = false;
+	call *fresh = NULL, *c = NULL;
 
 	if (weft__flight_keeps(at->flight))
 		return NULL;
-	if (weft_atomic_load(&s->linked, relaxed) == 0 &&
-	    unlikely((fresh = call_new_led(self, *at)) == NULL))
-		return NULL;
-	weft__lock_take(&s->lock);
-	c = find(*at);
-	if (fresh != NULL && likely(c == NULL)) {
-		put_in(s, fresh);
-		c = fresh;
-		fresh = NULL;
-		*found = STARTED;
-		resize = weft__flight_shard_wants_resize(s->linked, s->mask);
-	} else if (c != NULL &&
-		   likely(!has(c, DYING | ENDED) && !is_own(self, c))) {
-		*found = join(c, NULL);
-	} else {
-		c = NULL;
+	while (c == NULL && !other) {
+		if (!busy && unlikely((fresh = call_new_led(self, *at)) == NULL))
+			return NULL;
+		busy = false;
+		weft__lock_take(&s->lock);
+		c = find(*at);
+		if (c != NULL) {
+			other = has(c, DYING | ENDED) || is_own(self, c);
+			if (likely(!other))
+				*found = join(c, NULL);
+		} else if (fresh != NULL) {
+			put_in(s, fresh);
+			c = fresh;
+			fresh = NULL;
+			*found = STARTED;
+			resize = weft__flight_shard_wants_resize(s->linked, s->mask);
+		}
+		weft__lock_drop(&s->lock);
 	}
-	weft__lock_drop(&s->lock);
 	if (unlikely(resize))
 		weft__flight_shard_resize(s);
 	if (unlikely(fresh != NULL))
 		block_free(self, fresh);
-	return c;
+	return likely(!other) ? c : NULL;
 }
 
 weft_result weft_flight_do(weft_flight *f, weft_key key, weft_flight_fn fn,

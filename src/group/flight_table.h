@@ -114,7 +114,7 @@ weft__flight_find(weft__flight_shard *s, uint64_t hash, const void *key,
 	weft__flight_entry *e = s->chains[hash & s->mask];
 
 	if (likely(e == NULL))
-		return NULL;
+		return NULL;	/* and nothing is compared, nor saved for that */
 	while (e != NULL &&
 	       (e->hash != hash || e->key_bytes != key_bytes ||
 		(key_bytes != 0 && memcmp(e->key, key, key_bytes) != 0)))

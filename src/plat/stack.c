@@ -202,12 +202,12 @@ int weft__stack_carve(char *low[], int count)
 	weft__lock_take(&state.lock);
 	got = carve_given_back(low, count);
 	count = got > 0 ? got : carve_new(low, count);
-	/* In one call, because a fault for each costs ten times as much. */
-	for (int i = 0; i < count; i++)
+	for (int i = 0; i < count; i++) {
 		top_page[i] = low[i] + WEFT__STACK_BYTES - page;
-	for (int i = 0; i < count; i++)
 		weft__watch_stack(low[i] + WEFT__GUARD_BYTES,
 				  low[i] + WEFT__STACK_BYTES);
+	}
+	/* In one call, because a fault for each costs ten times as much. */
 	if (count > 0)
 		advise(top_page, count, page, MADV_POPULATE_WRITE);
 	weft__lock_drop(&state.lock);

@@ -90,12 +90,11 @@ static weft__flow *flow_self(void)
 
 uint32_t weft__flow_mark(void)
 {
-	uintptr_t sp = weft__cpu_stack_pointer();
+	weft__stack *self = weft__stack_self();
 	thread_data *data;
 
-	if (weft__stack_holds(sp))
-		return (uint32_t)((sp - weft__stacks.base) / WEFT__STACK_BYTES) +
-		       1;
+	if (self != NULL)
+		return weft__flow_mark_on(self);
 	data = weft__thread_data();
 	if (data->mark == 0)
 		data->mark = (uint32_t)weft__thread_id() | (uint32_t)1 << 31;

@@ -76,7 +76,7 @@ static inline bool weft__ring_empty(const weft__ring *r)
 	       weft_atomic_load(&r->tail, relaxed);
 }
 
-/* The owner's: one of those behind it, for a hint. */
+/* The owner's, for a hint: the one at an index that take_own() has told of. */
 static inline weft__task *weft__ring_peek(const weft__ring *r, uint32_t at)
 {
 	return weft_atomic_load(&r->slot[at % WEFT__RING_CAPACITY], relaxed);

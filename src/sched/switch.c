@@ -496,7 +496,7 @@ void *weft__worker_main(void *worker)
  * when there is no stack, on that of its thread.
  */
 static inline __attribute__((always_inline)) const weft__context *
-next_context(weft__worker *w)
+choose_next(weft__worker *w)
 {
 	weft__stack *to;
 	weft__task *task;
@@ -511,6 +511,12 @@ next_context(weft__worker *w)
 		tick(w, 2);
 	to->worker = w;
 	return &to->context;
+}
+
+/* The same where it would take more room than it saves time. */
+static __attribute__((noinline)) const weft__context *next_context(weft__worker *w)
+{
+	return choose_next(w);
 }
 
 static void fire_timeout(weft__timer *timer, weft__wakeups *wakeups)
@@ -557,7 +563,7 @@ static inline void go_on(weft__stack *self)
 
 static inline __attribute__((always_inline)) void
 park(weft__stack *self, weft__waiter *w, weft_time deadline,
-     void (*commit)(void *, void *))
+     void (*commit)(void *, void *), bool hot)
 {
 	bool timed = commit == commit_park && deadline != WEFT_NEVER;
 	weft__worker *worker = self->worker;
@@ -566,7 +572,7 @@ park(weft__stack *self, weft__waiter *w, weft_time deadline,
 
 	if (unlikely(self->flow.mutexes != 0) && !weft__task_pinned(self->task))
 		weft__debug_report(w->why);
-	to = next_context(worker);
+	to = hot ? choose_next(worker) : next_context(worker);
 	state = state_leave(worker);
 	w->task = self->task;
 	w->task->stack = self;
@@ -588,15 +594,16 @@ static WEFT_PRIV_COLD void park_traced(weft__stack *self, weft__waiter *w,
 				       weft_time deadline)
 {
 	weft__trace_park(self, w);
-	park(self, w, deadline, commit_park);
+	park(self, w, deadline, commit_park, false);
 	weft__trace_go_on(self);
 }
 
+/* Apart, so that who has no deadline saves nothing for one. */
 static __attribute__((noinline)) void park_timed(weft__stack *self,
 						 weft__waiter *w,
 						 weft_time deadline)
 {
-	park(self, w, deadline, commit_park);
+	park(self, w, deadline, commit_park, false);
 }
 
 void weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline)
@@ -606,7 +613,7 @@ void weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline)
 	else if (deadline != WEFT_NEVER)
 		park_timed(self, w, deadline);
 	else
-		park(self, w, WEFT_NEVER, commit_park);
+		park(self, w, WEFT_NEVER, commit_park, true);
 }
 
 void weft__task_sleep(weft__stack *self, const weft__why *why, weft_time end)
@@ -616,7 +623,7 @@ void weft__task_sleep(weft__stack *self, const weft__why *why, weft_time end)
 	w.state = WEFT__WAITING;
 	w.why = why;
 	w.timer.alarm.node.key = end;
-	park(self, &w, end, commit_sleep);
+	park(self, &w, end, commit_sleep, false);
 }
 
 void weft__stack_abandon(void)

@@ -326,6 +326,7 @@ look_at_own(weft__worker *w)
 	return task;
 }
 
+/* The same for who has nothing to do anyway. */
 static __attribute__((noinline)) weft__task *find_own(weft__worker *w)
 {
 	return look_at_own(w);
