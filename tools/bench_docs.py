@@ -27,8 +27,9 @@ NOTHING = "Nothing is recorded yet: `make bench` measures on your machine.\n"
 
 
 def newest(root):
-    files = sorted((root / "bench" / "results").glob("*.json"))
-    return files[-1] if files else None
+    """By its date and time: there may be several of a day, each of another machine."""
+    files = (root / "bench" / "results").glob("*.json")
+    return max(files, key=lambda file: json.loads(file.read_text())["machine"]["date"], default=None)
 
 
 def take(root, folder):
