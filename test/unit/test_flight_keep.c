@@ -127,6 +127,23 @@ TEST_FLAVOURS(flight_that_is_set_to_keep_too_late_keeps_nothing)
 	end(&s);
 }
 
+static void ask_for_the_second(void *arg)
+{
+	CHECK_EQ(ask(arg), 2);
+}
+
+TEST_FLAVOURS(flight_that_is_set_to_keep_no_more_loses_nothing_that_it_kept)
+{
+	scene s = {.flight = {.drop = drop, .ttl = LONG}};
+
+	CHECK_EQ(ask(&s), 1);
+	CHECK_EQ(ask(&s), 1);
+	s.flight.ttl = 0;
+	test_start(ask_for_the_second, &s);
+	test_join_all();
+	end(&s);
+}
+
 TEST_FLAVOURS(flight_keeps_what_it_was_set_to_when_it_ends)
 {
 	scene s = {.flight = {.drop = drop, .abort_on_panic = true,
