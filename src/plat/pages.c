@@ -5,6 +5,7 @@
 #include "plat/thread.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define HUGE_BYTES ((size_t)2 << 20)
 
@@ -43,6 +44,24 @@ static size_t rounded(size_t size_bytes)
 void weft__pages_unmap(void *pages, size_t size_bytes)
 {
 	munmap(pages, rounded(size_bytes));
+}
+
+size_t weft__pages_unit(void)
+{
+	static uint32_t unit;	/* atomic */
+
+	if (weft_atomic_load(&unit, relaxed) == 0)
+		weft_atomic_store(&unit, (uint32_t)sysconf(_SC_PAGESIZE), relaxed);
+	return weft_atomic_load(&unit, relaxed);
+}
+
+void weft__pages_discard(void *pages, size_t size_bytes, size_t keep_bytes)
+{
+	int saved_errno = weft__errno_get();
+
+	madvise((char *)pages + keep_bytes, rounded(size_bytes) - keep_bytes,
+		MADV_DONTNEED);
+	weft__errno_set(saved_errno);
 }
 
 void *weft__pages_map(size_t size_bytes)

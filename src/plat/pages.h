@@ -10,6 +10,10 @@
  * the system gives them to who asks: one fault instead of 512. NULL: no memory.
  */
 void *weft__pages_map(size_t size_bytes);
+/* What memory comes in, a power of two. */
+size_t weft__pages_unit(void);
+/* Of size_bytes that were mapped keep so many; the rest is zeros, and takes none. */
+void weft__pages_discard(void *pages, size_t size_bytes, size_t keep_bytes);
 void weft__pages_unmap(void *pages, size_t size_bytes);
 
 #endif

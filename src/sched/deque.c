@@ -3,84 +3,119 @@
 
 #include "plat/pages.h"
 
-struct weft__slots {
-	int64_t capacity;
-	struct weft__slots *older;
-	weft__task *slot[];
-};
-
 enum {
-	FIRST_CAPACITY = 256,	/* a power of two */
-	PREFETCH = 8,		/* pops that a cache miss takes */
+	FIRST_CAPACITY = 64,	/* a power of two */
+	KEPT_CAPACITY = WEFT__DEQUE_KEPT,
+	GIVE_BYTES = 4 * 1024 * 1024,	/* of the others, at a time */
+	AHEAD = 16,		/* pops that a cache miss takes */
 };
 
-static struct weft__slots *slots_new(int64_t capacity,
-				     struct weft__slots *older)
+static size_t bytes_of(int64_t capacity)
 {
-	struct weft__slots *s = weft__pages_map(
-		sizeof *s + (size_t)capacity * sizeof s->slot[0]);
+	return sizeof(weft__slots) + (size_t)capacity * sizeof(weft__start);
+}
 
-	if (s != NULL) {
-		s->capacity = capacity;
-		s->older = older;
-	}
+/* Twice as many as smaller has, or the first ones. NULL: no memory. */
+static weft__slots *larger_than(weft__slots *smaller)
+{
+	int64_t capacity = smaller ? smaller->capacity * 2 : FIRST_CAPACITY;
+	weft__slots *s = smaller ? smaller->larger : NULL;
+
+	if (s != NULL)
+		return s;
+	s = weft__pages_map(bytes_of(capacity));
+	if (s == NULL)
+		return NULL;
+	s->capacity = capacity;
+	s->smaller = smaller;
+	if (smaller != NULL)
+		smaller->larger = s;
 	return s;
 }
 
-static weft__task **slot_at(struct weft__slots *s, int64_t index)
+/* D3: perhaps of two starts. */
+static inline weft__start look(const weft__start *slot)
 {
-	return &s->slot[index & (s->capacity - 1)];
+	return (weft__start){
+		.entry = weft_atomic_load(&slot->entry, relaxed),
+		.fn = weft_atomic_load(&slot->fn, relaxed),
+		.arg = weft_atomic_load(&slot->arg, relaxed),
+		.object = weft_atomic_load(&slot->object, relaxed),
+		.site = weft_atomic_load(&slot->site, relaxed),
+	};
 }
 
-/*
- * Twice the room. The old slots stay, since a thief may be reading them: all
- * of them together are smaller than the newest.
- */
-static struct weft__slots *grow(weft__deque *d, struct weft__slots *old,
-				int64_t top, int64_t bottom)
+/* The thief's: acquire, so that it sees that the slots were left if it sees that. */
+static inline weft__start look_behind(const weft__start *slot)
 {
-	struct weft__slots *new =
-		slots_new(old ? old->capacity * 2 : FIRST_CAPACITY, old);
+	return (weft__start){
+		.entry = weft_atomic_load(&slot->entry, acquire),
+		.fn = weft_atomic_load(&slot->fn, acquire),
+		.arg = weft_atomic_load(&slot->arg, acquire),
+		.object = weft_atomic_load(&slot->object, acquire),
+		.site = weft_atomic_load(&slot->site, acquire),
+	};
+}
+
+/* D5. The first page stays, which says what they are; size_bytes of them do. */
+static void throw_away(weft__slots *s, size_t size_bytes)
+{
+	size_t page = weft__pages_unit();
+	size_t keep = size_bytes < page ? page : size_bytes & ~(page - 1);
+
+	if (s->touched_bytes > keep) {
+		weft__pages_discard(s, bytes_of(s->capacity), keep);
+		s->touched_bytes = keep;
+	}
+}
+
+/* Twice the room. Small ones keep their memory: it is soon wanted again. */
+static bool grow(weft__deque *d, weft__slots *old, int64_t top, int64_t bottom)
+{
+	weft__slots *new = larger_than(old);
 
 	if (new == NULL)
-		return NULL;
+		return false;
 	for (int64_t i = top; i < bottom; i++)
-		*slot_at(new, i) = weft_atomic_load(slot_at(old, i), relaxed);
+		weft__slot_write(weft__slot_at(new, i),
+				 look(weft__slot_at(old, i)));
+	new->touched_bytes = bytes_of(new->capacity);
 	weft_atomic_store(&d->slots, new, release);
-	return new;
-}
-
-/* There is no room, by what the owner knows. */
-static WEFT_PRIV_COLD bool push_full(weft__deque *d, weft__task *task)
-{
-	struct weft__slots *slots = weft_atomic_load(&d->slots, relaxed);
-	int64_t bottom = weft_atomic_load(&d->bottom, relaxed);
-
-	d->top_seen = weft_atomic_load(&d->top, acquire);
-	if (slots == NULL || bottom - d->top_seen >= slots->capacity)
-		slots = grow(d, slots, d->top_seen, bottom);
-	return slots != NULL && weft__deque_push(d, task);
-}
-
-bool weft__deque_push(weft__deque *d, weft__task *task)
-{
-	struct weft__slots *slots = weft_atomic_load(&d->slots, relaxed);
-	int64_t bottom = weft_atomic_load(&d->bottom, relaxed);
-
-	if (unlikely(slots == NULL || bottom - d->top_seen >= slots->capacity))
-		return push_full(d, task);
-	weft_atomic_store(slot_at(slots, bottom), task, relaxed);
-	/* Release: who sees the index sees the slot and the task. */
-	weft_atomic_store(&d->bottom, bottom + 1, release);
+	if (old != NULL && old->capacity > KEPT_CAPACITY)
+		throw_away(old, 0);
 	return true;
 }
 
-weft__task *weft__deque_pop(weft__deque *d)
+bool weft__deque_make_room(weft__deque *d)
+{
+	weft__slots *slots = weft_atomic_load(&d->slots, relaxed);
+	int64_t bottom = weft_atomic_load(&d->bottom, relaxed);
+
+	d->top_seen = weft_atomic_load(&d->top, acquire);
+	return (slots != NULL && bottom - d->top_seen < slots->capacity) ||
+	       grow(d, slots, d->top_seen, bottom);
+}
+
+/* The task of a start that was taken. */
+static inline __attribute__((always_inline)) weft__task *begin(weft__start start, weft__task *room)
+{
+	if (start.entry == NULL)
+		return start.object;
+	room->entry = start.entry;
+	room->fn = start.fn;
+	room->arg = start.arg;
+	room->object = start.object;
+	room->site = start.site;
+	room->stack = NULL;
+	room->flags = WEFT__TASK_EMBEDDED;
+	return room;
+}
+
+weft__task *weft__deque_pop(weft__deque *d, weft__task *room)
 {
 	int64_t bottom = weft_atomic_load(&d->bottom, relaxed);
 	int64_t top = weft_atomic_load(&d->top, relaxed);
-	struct weft__slots *slots;
-	weft__task *task;
+	weft__slots *slots;
 
 	if (bottom <= top)
 		return NULL;	/* D1: what is seen of top is not too large */
@@ -93,34 +128,80 @@ weft__task *weft__deque_pop(weft__deque *d)
 		weft_atomic_store(&d->bottom, bottom + 1, release);	/* D4 */
 		return NULL;
 	}
+	if (top == bottom) {
+		/* The last one: whoever moves top has it. */
+		bool won = weft_atomic_cas(&d->top, &top, top + 1, seq_cst,
+					   relaxed);
+
+		weft_atomic_store(&d->bottom, bottom + 1, release);	/* D4 */
+		if (!won)
+			return NULL;
+	}
+	/* Nobody else writes to the slot, or takes what is in it. */
 	slots = weft_atomic_load(&d->slots, relaxed);
-	task = weft_atomic_load(slot_at(slots, bottom), relaxed);
-	/* Whatever is there, perhaps nothing that is still a task. */
-	__builtin_prefetch(
-		weft_atomic_load(slot_at(slots, bottom - PREFETCH), relaxed), 1);
-	if (top < bottom)
-		return task;
-	/* The last one: whoever moves top has it. */
-	if (!weft_atomic_cas(&d->top, &top, top + 1, seq_cst, relaxed))
-		task = NULL;
-	weft_atomic_store(&d->bottom, bottom + 1, release);	/* D4 */
-	return task;
+	__builtin_prefetch(weft__slot_at(slots, bottom - AHEAD));
+	return begin(look(weft__slot_at(slots, bottom)), room);
 }
 
-weft__task *weft__deque_steal(weft__deque *d)
+weft__task *weft__deque_steal(weft__deque *d, weft__task *room)
 {
 	int64_t top = weft_atomic_load(&d->top, seq_cst);
 	int64_t bottom = weft_atomic_load(&d->bottom, seq_cst);
-	struct weft__slots *slots;
-	weft__task *task;
+	weft__slots *slots;
+	weft__start start;
 
 	if (top >= bottom)
 		return NULL;
 	slots = weft_atomic_load(&d->slots, acquire);
-	task = weft_atomic_load(slot_at(slots, top), relaxed);	/* D3 */
+	start = look_behind(weft__slot_at(slots, top));
+	if (weft_atomic_load(&d->slots, relaxed) != slots)
+		return NULL;	/* D5 */
 	if (!weft_atomic_cas(&d->top, &top, top + 1, seq_cst, relaxed))
 		return NULL;
-	return task;
+	return begin(start, room);
+}
+
+/* The largest that stay when there is nothing in it; there are some. */
+static weft__slots *kept(const weft__deque *d)
+{
+	weft__slots *s = weft_atomic_load(&d->slots, relaxed);
+
+	while (s->capacity > KEPT_CAPACITY)
+		s = s->smaller;
+	while (s->capacity < KEPT_CAPACITY && s->larger != NULL)
+		s = s->larger;
+	return s;
+}
+
+/* Larger ones that have more than a page. NULL: there are none, or it is not empty. */
+static weft__slots *first_slack(const weft__deque *d)
+{
+	weft__slots *s;
+
+	if (weft_atomic_load(&d->slots, relaxed) == NULL ||
+	    weft__deque_count(d) > 0)
+		return NULL;
+	s = kept(d)->larger;
+	while (s != NULL && s->touched_bytes <= weft__pages_unit())
+		s = s->larger;
+	return s;
+}
+
+bool weft__deque_is_slack(const weft__deque *d)
+{
+	return first_slack(d) != NULL;
+}
+
+void weft__deque_trim(weft__deque *d)
+{
+	weft__slots *s = first_slack(d);
+	size_t left;
+
+	if (s == NULL)
+		return;
+	weft_atomic_store(&d->slots, kept(d), release);
+	left = s->touched_bytes > GIVE_BYTES ? s->touched_bytes - GIVE_BYTES : 0;
+	throw_away(s, left & ~(size_t)(GIVE_BYTES - 1));
 }
 
 int64_t weft__deque_count(const weft__deque *d)

@@ -219,6 +219,14 @@ static weft_time next_look(void)
 	return timer < tick ? timer : tick;
 }
 
+static weft_time trim_all(weft_time now)
+{
+	weft_time stacks = weft__stack_trim(now);
+	weft_time queues = weft__runtime_trim(now);
+
+	return stacks < queues ? stacks : queues;
+}
+
 void *weft__monitor_main(void *unused)
 {
 	weft_time trim = WEFT_NEVER;
@@ -238,7 +246,7 @@ void *weft__monitor_main(void *unused)
 		while (weft__timers_run(&weft__rt.timers, weft_now()))
 			;
 		look_around(weft_now());
-		trim = weft__stack_trim(weft_now());
+		trim = trim_all(weft_now());
 	}
 	return NULL;
 }

@@ -82,13 +82,13 @@ typedef struct {
 } weft__ending;
 
 typedef struct {
+	uint32_t mutexes;	/* of pthreads that it holds: weft/debug.h */
 	weft_defer *defers;	/* innermost first */
 	weft__catch *catches;	/* innermost first */
 	weft__dying *dying;	/* panics that nobody catches */
 	weft__ending *active;	/* what cleanups are being run for */
 	weft__ending exit;	/* of the whole task or thread … */
 	weft__unwind unwind;	/* … and what that needs */
-	uint32_t mutexes;	/* of pthreads that it holds: weft/debug.h */
 } weft__flow;
 
 /* The caller, a task, waits, and holds some of those. */

@@ -318,6 +318,14 @@ static bool idle_quit(weft__worker *w)
 	return quit;
 }
 
+/* Has w needed a long queue since it slept last? */
+static void note_need(weft__worker *w, weft_time now)
+{
+	if (unlikely(w->started - w->started_before > WEFT__DEQUE_KEPT))
+		weft_atomic_store(&w->needed_at, now, relaxed);
+	w->started_before = w->started;
+}
+
 bool weft__runtime_idle(weft__worker *w)
 {
 	weft_time since = weft_now();
@@ -345,6 +353,7 @@ bool weft__runtime_idle(weft__worker *w)
 		return false;
 	weft__bump(&w->sleeps);
 	weft__block_flush(w);
+	note_need(w, since);
 	if (watch_begin(w)) {
 		idle_watch(w, since);
 		return true;
@@ -355,6 +364,44 @@ bool weft__runtime_idle(weft__worker *w)
 			break;
 	idle_leave(w, since);
 	return true;
+}
+
+/*
+ * With the lock, so that w, which sleeps, sleeps on: give a part of its queue back,
+ * if it has not needed it for a while. Returns when to come again.
+ */
+static weft_time trim(weft__worker *w, weft_time now)
+{
+	weft_time needed_at = weft_atomic_load(&w->needed_at, relaxed);
+
+	if (needed_at == 0)
+		return WEFT_NEVER;
+	if (now - needed_at < WEFT__TRIM_AFTER)
+		return needed_at + WEFT__TRIM_AFTER;
+	weft__deque_trim(&w->fresh);
+	if (weft__deque_is_slack(&w->fresh))
+		return now;
+	weft_atomic_store(&w->needed_at, 0, relaxed);
+	return WEFT_NEVER;
+}
+
+/* One part of one at a time, so that nobody waits for the lock. */
+weft_time weft__runtime_trim(weft_time now)
+{
+	uint32_t count = weft_atomic_load(&weft__rt.worker_count, acquire);
+	weft_time next = WEFT_NEVER, then;
+
+	for (uint32_t i = 0; i < count && next > now; i++) {
+		weft__worker *w = weft__rt.workers[i];
+
+		if (weft_atomic_load(&w->needed_at, relaxed) == 0)
+			continue;
+		weft__lock_take(&weft__rt.lock);
+		then = w->idle || !w->live ? trim(w, now) : WEFT_NEVER;
+		weft__lock_drop(&weft__rt.lock);
+		next = then < next ? then : next;
+	}
+	return next;
 }
 
 void weft__runtime_retry_threads(void)

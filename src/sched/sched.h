@@ -83,7 +83,10 @@ typedef struct {
 	bool woken;		/* … and that it was, just now */
 } weft__trace_state;
 
-/* What a stack has at its top. */
+/*
+ * What a stack has at its top. What a switch touches comes first, and lies in the
+ * line above the frames of the loop.
+ */
 struct weft__stack {
 	weft__context context;
 	weft__worker *worker;	/* S1 */
@@ -92,10 +95,10 @@ struct weft__stack {
 	weft__waiter *waiter;	/* atomic: what the task is parked on … */
 	weft_time since;	/* atomic: … from that time on, coarsely */
 	weft__stack *next;	/* in a list of spares */
-	weft__trace_state trace;
+	weft__task copy;	/* the task until it waits, or for it: call() */
 	weft__flow flow;	/* the task's; all zero between tasks */
-	weft__task copy;	/* of an embedded task, once it runs */
-};
+	weft__trace_state trace;
+} __attribute__((aligned(WEFT__CACHE_LINE)));
 
 struct weft__worker {
 	/* What the worker itself uses all the time. */
@@ -146,6 +149,9 @@ struct weft__worker {
 	uint32_t judged_tick;	/* how long its tasks are was last … */
 	uint64_t judged_slept;
 	weft_time judged_at;	/* … decided then */
+	weft_time needed_at;	/* atomic: when it last had a long queue; 0: that
+				   was given back … */
+	uint64_t started_before;	/* … and started when it last slept */
 	weft__worker *idle_next;	/* in runtime.idle */
 	bool idle;
 	weft__task_list pinned;	/* ready, to run here only: S7 … */
@@ -172,7 +178,6 @@ enum {
 	WEFT__EAGER_MOST = 4,
 	WEFT__COLOURS = 8,		/* of stacks: see weft__stack_at() */
 	WEFT__COLOUR_BYTES = 128,
-	WEFT__TASK_EMBEDDED = 1,	/* not ours to free; then task.h's marks */
 	WEFT__TASK_PIN = 0x100,		/* times how often it is pinned */
 };
 
@@ -240,6 +245,15 @@ bool weft__runtime_surplus(void);
 /* Does a task wait that others than its worker should run, or any of w's? */
 bool weft__runtime_has_work(weft__worker *w);
 
+/* What nobody has needed for so long is given back. */
+#define WEFT__TRIM_AFTER (1 * WEFT_SECOND)
+
+/*
+ * The monitor's: give back memory of queues, of workers that sleep.
+ * Returns when to call it again; WEFT_NEVER: not before some worker has run.
+ */
+weft_time weft__runtime_trim(weft_time now);
+
 /*
  * Stop and join the worker threads, once nothing can run, and the monitor; call
  * report. False, without that: a plain thread has made a task ready meanwhile.
@@ -266,8 +280,11 @@ WEFT_PRIV_COLD void weft__monitor_tell(weft_time deadline);
 /* ---- workers: worker.c ---- */
 
 void *weft__worker_main(void *worker);
-/* The next task for w, sleeping until there is one. NULL: leave. */
-weft__task *weft__worker_find(weft__worker *w);
+/*
+ * The next task for w, sleeping until there is one; in *room if it has not begun
+ * and has no memory of its own. NULL: leave.
+ */
+weft__task *weft__worker_find(weft__worker *w, weft__task *room);
 /* A task with a stack that w should switch to directly, or NULL. */
 weft__task *weft__worker_take_ready(weft__worker *w);
 void weft__worker_push_ready(weft__worker *w, weft__task *task);
@@ -418,6 +435,8 @@ static inline weft__task *weft__task_alloc(weft__worker *w)
 }
 
 void weft__task_free(weft__worker *w, weft__task *task);
+/* For who is no worker, or not of it. */
+void weft__task_free_loose(weft__task *task);
 void weft__task_flush(weft__worker *w);
 
 /* How many tasks were started by plain threads. */

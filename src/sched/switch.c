@@ -18,8 +18,6 @@ enum {
 	TRIM_BATCHES = 8,	/* given back by one look of the monitor */
 };
 
-#define TRIM_AFTER (1 * WEFT_SECOND)
-
 /*
  * Stacks for all workers, each suspended in its loop, or new; the last one in
  * is the first one out. What has lain below the fewest that there were in a
@@ -214,7 +212,7 @@ weft_time weft__stack_trim(weft_time now)
 		for (int i = 0; i < TRIM_BATCHES && give_back_batch(); i++)
 			;
 	} else if (trim.next == 0) {
-		trim.next = depot_is_large() ? now + TRIM_AFTER : 0;
+		trim.next = depot_is_large() ? now + WEFT__TRIM_AFTER : 0;
 	} else if (now >= trim.next) {
 		trim.stacks = cut_unneeded();
 		trim.next = 0;
@@ -323,7 +321,7 @@ static inline void ended(weft__stack *self)
 	self->flow.mutexes = 0;
 	w->blocking = false;
 	weft__bump(&w->ended);
-	if (task != &self->copy)
+	if (!(task->flags & WEFT__TASK_EMBEDDED))
 		weft__task_free(w, task);
 }
 
@@ -335,8 +333,9 @@ static inline void left(const bool *returned)
 }
 
 /*
- * An embedded task's memory may be gone as soon as its function says so: to
- * queues and waiters the copy on the stack stands for it.
+ * An embedded task's memory may be gone as soon as its function says so, and most
+ * that were in a deque have none: to queues and waiters the copy on the stack
+ * stands for it.
  */
 static inline __attribute__((always_inline)) void
 call(weft__stack *self, weft__task *task, bool traced)
@@ -345,7 +344,7 @@ call(weft__stack *self, weft__task *task, bool traced)
 	bool embedded = task->flags & WEFT__TASK_EMBEDDED;
 
 	tick(self->worker, 1);
-	if (embedded)
+	if (embedded && task != &self->copy)
 		self->copy = *task;
 	weft_atomic_store(&self->task, embedded ? &self->copy : task, relaxed);
 	if (traced)
@@ -389,7 +388,7 @@ run_loop(weft__stack *self, bool traced)
 
 	tick(self->worker, 1);
 	for (;;) {
-		task = weft__worker_find(self->worker);
+		task = weft__worker_find(self->worker, &self->copy);
 		if (task == NULL)
 			leave(self);
 		else if (task->stack == NULL)
@@ -453,7 +452,7 @@ static void call_on_thread(weft__worker *w, weft__task *task)
 /* What loop() does, where no stack can be had for it. */
 static void run_on_thread(weft__worker *w)
 {
-	weft__task *task = weft__worker_find(w);
+	weft__task room, *task = weft__worker_find(w, &room);
 
 	if (task == NULL)
 		w->leaving = true;
@@ -561,6 +560,24 @@ static inline void go_on(weft__stack *self)
 	__asm__ volatile("" ::: "memory");	/* before all that follows */
 }
 
+/*
+ * Self's task waits for the first time and gets memory of its own, if there is
+ * any: who is to wake it, and the queues that it then goes through, do not have to
+ * touch a page of its stack for it.
+ */
+static __attribute__((noinline)) weft__task *settle(weft__stack *self,
+						    weft__worker *w)
+{
+	weft__task *task = weft__task_alloc(w);
+
+	if (task == NULL)
+		return self->task;
+	*task = self->copy;
+	task->flags &= ~(uint32_t)WEFT__TASK_EMBEDDED;
+	weft_atomic_store(&self->task, task, relaxed);
+	return task;
+}
+
 static inline __attribute__((always_inline)) void
 park(weft__stack *self, weft__waiter *w, weft_time deadline,
      void (*commit)(void *, void *), bool hot)
@@ -575,6 +592,8 @@ park(weft__stack *self, weft__waiter *w, weft_time deadline,
 	to = hot ? choose_next(worker) : next_context(worker);
 	state = state_leave(worker);
 	w->task = self->task;
+	if (w->task == &self->copy)
+		w->task = settle(self, worker);
 	w->task->stack = self;
 	weft_atomic_store(&self->since, weft_atomic_load(&weft__rt.now, relaxed),
 			  release);	/* N3 */

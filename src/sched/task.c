@@ -17,33 +17,6 @@ static uint64_t started_outside;	/* atomic: by plain threads */
 
 /* ---- starting ---- */
 
-static inline void push_fresh(weft__worker *w, weft__task *task)
-{
-	if (unlikely(!weft__deque_push(&w->fresh, task)))
-		weft__queue_put_one(task);
-	else if (weft__deque_count_bound(&w->fresh) > 1)
-		weft__worker_hint_fresh(w);
-}
-
-static inline __attribute__((always_inline)) void submit(weft__worker *w,
-							 weft__task *task)
-{
-	if (likely(w != NULL)) {
-		weft__bump(&w->started);
-		push_fresh(w, task);
-	} else {
-		weft_atomic_add(&started_outside, 1, relaxed);
-		weft__queue_put_one(task);
-	}
-}
-
-/* Out of the way of those that are not traced. */
-static WEFT_PRIV_COLD void submit_traced(weft__worker *w, weft__task *task)
-{
-	weft__trace_start(w, task);
-	submit(w, task);
-}
-
 static inline weft__worker *worker_self(void)
 {
 	weft__stack *self = weft__stack_self();
@@ -51,29 +24,74 @@ static inline weft__worker *worker_self(void)
 	return self != NULL ? self->worker : NULL;
 }
 
-int weft__task_start(weft__task_entry *entry, void *object, void *fn, void *arg,
-		     void *site)
+static __attribute__((noinline)) int call_for_help(weft__worker *w)
+{
+	weft__worker_hint_fresh(w);
+	return 0;
+}
+
+/*
+ * There is room. It is counted first: who counts ended ones and then started ones
+ * finds each of the former in the latter.
+ */
+static inline int push(weft__worker *w, weft__start start)
+{
+	weft__bump(&w->started);
+	return weft__deque_push(&w->fresh, start) > 1 &&
+			       weft_atomic_load(&weft__rt.room, relaxed)
+		       ? call_for_help(w)
+		       : 0;
+}
+
+/* One that has memory of its own. */
+static void submit(weft__worker *w, weft__task *task)
+{
+	if (unlikely(weft__rt.traced))
+		weft__trace_start(w, task);
+	if (w != NULL && weft__deque_make_room(&w->fresh)) {
+		push(w, (weft__start){.object = task});
+	} else {
+		weft_atomic_add(&started_outside, 1, relaxed);
+		weft__queue_put_one(task);
+	}
+}
+
+/* By a plain thread, or traced, or there was no room. */
+static __attribute__((noinline)) int start_slow(weft__task_entry *entry,
+						void *object, void *fn,
+						void *arg, void *site)
 {
 	weft__worker *w = worker_self();
 	weft__task *task;
 
 	if (w == NULL && weft__runtime_start() != 0)
 		return -ENOMEM;
+	if (w != NULL && !weft__rt.traced && weft__deque_make_room(&w->fresh))
+		return push(w, (weft__start){entry, fn, arg, object, site});
 	task = weft__task_alloc(w);
-	if (unlikely(task == NULL))
+	if (task == NULL)
 		return -ENOMEM;
-	task->entry = entry;
-	task->fn = fn;
-	task->arg = arg;
-	task->object = object;
-	task->stack = NULL;
-	task->site = site;
-	task->flags = 0;
-	if (unlikely(weft__rt.traced))
-		submit_traced(w, task);
-	else
-		submit(w, task);
+	*task = (weft__task){
+		.entry = entry,
+		.fn = fn,
+		.arg = arg,
+		.object = object,
+		.site = site,
+	};
+	submit(w, task);
 	return 0;
+}
+
+/* Whatever takes a frame is apart: all it needs is in registers. */
+int weft__task_start(weft__task_entry *entry, void *object, void *fn, void *arg,
+		     void *site)
+{
+	weft__worker *w = worker_self();
+
+	if (likely(w != NULL && !weft__rt.traced) &&
+	    likely(weft__deque_has_room(&w->fresh)))
+		return push(w, (weft__start){entry, fn, arg, object, site});
+	return start_slow(entry, object, fn, arg, site);
 }
 
 void weft__task_start_embedded(weft__task *task, weft__task_entry *entry,
@@ -87,10 +105,7 @@ void weft__task_start_embedded(weft__task *task, weft__task_entry *entry,
 		.site = site,
 		.flags = WEFT__TASK_EMBEDDED,
 	};
-	if (unlikely(weft__rt.traced))
-		submit_traced(worker_self(), task);
-	else
-		submit(worker_self(), task);
+	submit(worker_self(), task);
 }
 
 static void run_fn(weft__task *task)

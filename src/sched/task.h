@@ -36,7 +36,10 @@ int weft__runtime_start(void);
  */
 bool weft__task_help(size_t count);
 
-/* The calling task, NULL on a plain thread. Compare it, do not keep it. */
+/*
+ * The calling task, NULL on a plain thread. Compare what is in it, do not keep it:
+ * it is another one once it has waited.
+ */
 weft__task *weft__task_self(void);
 
 /* In flags: what its entry says of the calling task, until it ends. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory of tasks: a free list for each worker, batches that move between the
- * workers through a depot, and slabs that the depot cuts new ones from. A task
- * is one cache line.
+ * Memory of tasks that wait, and of some that have not begun (deque.h): a free
+ * list for each worker, batches that move between the workers through a depot,
+ * and slabs that the depot cuts new ones from. A task is one cache line.
  */
 #include "sched/sched.h"
 
@@ -92,6 +92,14 @@ static void push_loose(weft__task *list)
 		task->next = depot.loose;
 		depot.loose = task;
 	}
+}
+
+void weft__task_free_loose(weft__task *task)
+{
+	task->next = NULL;
+	weft__lock_take(&depot.lock);
+	push_loose(task);
+	weft__lock_drop(&depot.lock);
 }
 
 static weft__task *alloc_loose(void)

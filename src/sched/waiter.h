@@ -119,6 +119,9 @@ struct weft__task {
 	uint32_t number;	/* only if traced: trace.h */
 };
 
+/* In flags, beside those of sched.h and the marks of task.h: */
+enum { WEFT__TASK_EMBEDDED = 1 };	/* its memory is not the pool's */
+
 /* A point in time at which alarm.fire is called: see timer.h. */
 struct weft__timer {
 	weft__alarm alarm;

@@ -268,7 +268,7 @@ bool weft__worker_may_help(weft__worker *w)
  * Now and then, in turn, those that newer ones or ready ones would starve; and
  * those whose descriptors are ready.
  */
-static weft__task *take_oldest(weft__worker *w)
+static weft__task *take_oldest(weft__worker *w, weft__task *room)
 {
 	weft__task *task = NULL;
 
@@ -277,7 +277,7 @@ static weft__task *take_oldest(weft__worker *w)
 		weft__poller_look();
 	switch (w->picks / FAIR_EVERY % 3) {
 	case 0:
-		task = weft__deque_steal(&w->fresh);
+		task = weft__deque_steal(&w->fresh, room);
 		break;
 	case 1:
 		task = weft__queue_take_fresh();
@@ -293,13 +293,13 @@ static weft__task *take_oldest(weft__worker *w)
  * Who yielded is in the ring again. First some that would otherwise come after
  * it: few if others are in the ring too, since those may be yielding as well.
  */
-static weft__task *take_for_yield(weft__worker *w)
+static weft__task *take_for_yield(weft__worker *w, weft__task *room)
 {
 	weft__task *task = take_next(w);
 
 	w->yielded = weft__ring_count(&w->ready) > 1 ? 0 : w->yielded - 1;
 	if (task == NULL)
-		task = weft__deque_pop(&w->fresh);
+		task = weft__deque_pop(&w->fresh, room);
 	if (task == NULL && weft__queue_count() > 0)
 		task = weft__queue_take(1).first;
 	if (task == NULL)
@@ -308,28 +308,29 @@ static weft__task *take_for_yield(weft__worker *w)
 }
 
 static inline __attribute__((always_inline)) weft__task *
-look_at_own(weft__worker *w)
+look_at_own(weft__worker *w, weft__task *room)
 {
 	weft__task *task = NULL;
 
 	if (unlikely(++w->picks % TIMERS_EVERY == 0)) {
 		run_timers(w);
 		if (w->picks % FAIR_EVERY == 0)
-			task = take_oldest(w);
+			task = take_oldest(w, room);
 	}
 	if (task == NULL && unlikely(w->yielded > 0))
-		task = take_for_yield(w);
+		task = take_for_yield(w, room);
 	if (task == NULL)
 		task = pick_ready(w);
 	if (task == NULL)
-		task = weft__deque_pop(&w->fresh);
+		task = weft__deque_pop(&w->fresh, room);
 	return task;
 }
 
 /* The same for who has nothing to do anyway. */
-static __attribute__((noinline)) weft__task *find_own(weft__worker *w)
+static __attribute__((noinline)) weft__task *find_own(weft__worker *w,
+						      weft__task *room)
 {
-	return look_at_own(w);
+	return look_at_own(w, room);
 }
 
 /* ---- the global queue ---- */
@@ -338,7 +339,9 @@ static void keep(weft__worker *w, weft__task *task)
 {
 	if (task->stack != NULL)
 		weft__worker_push_ready(w, task);
-	else if (!weft__deque_push(&w->fresh, task))
+	else if (weft__deque_make_room(&w->fresh))
+		weft__deque_push(&w->fresh, (weft__start){.object = task});
+	else
 		weft__queue_put_one(task);
 }
 
@@ -488,19 +491,36 @@ static weft__task *steal_ready(weft__worker *w, weft__worker *v)
 	return n > 0 ? taken[0] : NULL;
 }
 
-static weft__task *steal_fresh(weft__worker *w, weft__worker *v)
+/* One more of v's to w's own. False: there is none, or no memory. */
+static bool move_fresh(weft__worker *w, weft__worker *v)
+{
+	weft__start start = {0};
+	weft__task room, *task;
+
+	if (!weft__deque_make_room(&w->fresh))
+		return false;
+	task = weft__deque_steal(&v->fresh, &room);
+	if (task == NULL)
+		return false;
+	if (task == &room)
+		start = (weft__start){task->entry, task->fn, task->arg,
+				      task->object, task->site};
+	else
+		start.object = task;
+	weft__deque_push(&w->fresh, start);
+	return true;
+}
+
+static weft__task *steal_fresh(weft__worker *w, weft__worker *v, weft__task *room)
 {
 	int64_t n = (weft__deque_count(&v->fresh) + 1) / 2, i;
-	weft__task *first = weft__deque_steal(&v->fresh), *task;
+	weft__task *first = weft__deque_steal(&v->fresh, room);
 
 	if (first == NULL)
 		return NULL;
-	for (i = 1; i < n && i < STEAL_MAX; i++) {
-		task = weft__deque_steal(&v->fresh);
-		if (task == NULL)
+	for (i = 1; i < n && i < STEAL_MAX; i++)
+		if (!move_fresh(w, v))
 			break;
-		keep(w, task);
-	}
 	count_stolen(w, v, (uint64_t)i);
 	w->stolen = i;
 	w->stolen_at = weft_now();
@@ -538,7 +558,7 @@ static void encourage(weft__worker *v)
 		weft_atomic_add(&v->eager, 1, relaxed);
 }
 
-static weft__task *steal_from(weft__worker *w, weft__worker *v)
+static weft__task *steal_from(weft__worker *w, weft__worker *v, weft__task *room)
 {
 	weft__task *task = NULL;
 	loot loot;
@@ -548,7 +568,7 @@ static weft__task *steal_from(weft__worker *w, weft__worker *v)
 	if (loot.ready && (loot.next || weft__whim(is_worth(v))))
 		task = steal_ready(w, v);
 	if (task == NULL && loot.fresh)
-		task = steal_fresh(w, v);
+		task = steal_fresh(w, v, room);
 	if (task == NULL && loot.next) {
 		task = take_next(v);
 		if (task != NULL) {
@@ -559,7 +579,7 @@ static weft__task *steal_from(weft__worker *w, weft__worker *v)
 	return task;
 }
 
-static weft__task *steal(weft__worker *w)
+static weft__task *steal(weft__worker *w, weft__task *room)
 {
 	uint32_t count = weft_atomic_load(&weft__rt.worker_count, acquire);
 	weft__task *task;
@@ -569,10 +589,29 @@ static weft__task *steal(weft__worker *w)
 		weft__worker *v =
 			weft__rt.workers[(w->random / 65536 + i) % count];
 
-		if (v != w && (task = steal_from(w, v)) != NULL)
+		if (v != w && (task = steal_from(w, v, room)) != NULL)
 			return task;
 	}
 	return NULL;
+}
+
+/*
+ * The oldest fresh one of w's, with memory of its own. NULL: none, or no memory:
+ * then it stays where thieves find it.
+ */
+static weft__task *steal_pooled(weft__worker *w)
+{
+	weft__task *room, *task;
+
+	if (weft__deque_count(&w->fresh) == 0 ||
+	    (room = weft__task_alloc(NULL)) == NULL)
+		return NULL;
+	task = weft__deque_steal(&w->fresh, room);
+	if (task == room)
+		task->flags = 0;
+	else
+		weft__task_free_loose(room);
+	return task;
 }
 
 void weft__worker_hand_over(weft__worker *w)
@@ -586,12 +625,8 @@ void weft__worker_hand_over(weft__worker *w)
 	while ((n = weft__ring_take(&w->ready, taken, STEAL_MAX)) > 0)
 		for (uint32_t i = 0; i < n; i++)
 			weft__task_list_push(&list, taken[i]);
-	for (n = 0; n < STEAL_MAX; n++) {
-		task = weft__deque_steal(&w->fresh);
-		if (task == NULL)
-			break;
+	for (n = 0; n < STEAL_MAX && (task = steal_pooled(w)) != NULL; n++)
 		weft__task_list_push(&list, task);
-	}
 	if (list.count > 0)
 		weft__queue_put(&list);
 }
@@ -639,23 +674,23 @@ static void search_end(weft__worker *w)
 		weft__runtime_wake_worker();
 }
 
-static weft__task *find_others(weft__worker *w)
+static weft__task *find_others(weft__worker *w, weft__task *room)
 {
 	weft__task *task = find_global(w);
 
 	if (task == NULL && !weft__runtime_surplus())
-		task = steal(w);
+		task = steal(w, room);
 	return task;
 }
 
-static weft__task *search(weft__worker *w)
+static weft__task *search(weft__worker *w, weft__task *room)
 {
 	weft__task *task;
 
 	weigh_stolen(w);
-	task = find_others(w);
+	task = find_others(w, room);
 	if (task == NULL && weft__poller_look())
-		task = find_own(w);
+		task = find_own(w, room);
 	if (task != NULL)
 		return task;
 	search_begin(w);
@@ -663,9 +698,9 @@ static weft__task *search(weft__worker *w)
 		for (int j = 0; j < SEARCH_PAUSES; j++)
 			weft__cpu_pause();
 		run_timers(w);
-		task = find_own(w);
+		task = find_own(w, room);
 		if (task == NULL)
-			task = find_others(w);
+			task = find_others(w, room);
 		if (task != NULL)
 			return task;
 	}
@@ -673,18 +708,19 @@ static weft__task *search(weft__worker *w)
 }
 
 /* There is nothing in its own queues. */
-static __attribute__((noinline)) weft__task *find_more(weft__worker *w)
+static __attribute__((noinline)) weft__task *find_more(weft__worker *w,
+						       weft__task *room)
 {
 	weft__task *task;
 
 	for (;;) {
-		task = search(w);
+		task = search(w, room);
 		if (task != NULL)
 			break;
 		if (!run_timers(w) && !weft__worker_has_work(w) &&
 		    !weft__runtime_idle(w))
 			return NULL;
-		task = find_own(w);
+		task = find_own(w, room);
 		if (task != NULL)
 			break;
 	}
@@ -693,15 +729,15 @@ static __attribute__((noinline)) weft__task *find_more(weft__worker *w)
 	return task;
 }
 
-weft__task *weft__worker_find(weft__worker *w)
+weft__task *weft__worker_find(weft__worker *w, weft__task *room)
 {
 	weft__task *task;
 
 	if (unlikely(weft_atomic_load(&w->stuck, relaxed)))
 		weft__runtime_unstick(w);
-	task = look_at_own(w);
+	task = look_at_own(w, room);
 	if (unlikely(task == NULL))
-		return find_more(w);
+		return find_more(w, room);
 	if (unlikely(w->searching))
 		search_end(w);
 	return task;

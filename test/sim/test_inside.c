@@ -317,40 +317,68 @@ static uint32_t taken[WEFT__RING_CAPACITY + TASKS];	/* atomic */
 static weft__deque deque;
 static weft__ring ring;
 
+static void nothing(weft__task *task)
+{
+	(void)task;
+}
+
 static void note_taken(weft__task *task)
 {
 	if (task != NULL)
 		CHECK_EQ(weft_atomic_add(&taken[task - tasks], 1, relaxed), 0);
 }
 
+/* By turns one that has memory of its own, and one that has not. */
+static weft__start start_of(int i)
+{
+	if (i % 2 == 0)
+		return (weft__start){.object = &tasks[i]};
+	return (weft__start){.entry = nothing, .arg = &tasks[i],
+			     .site = &tasks[i]};
+}
+
+static void note_started(weft__task *task, const weft__task *room)
+{
+	if (task == room) {
+		CHECK(task->site == task->arg);
+		task = task->arg;
+	}
+	note_taken(task);
+}
+
 static void *own_deque(void *unused)
 {
+	weft__task room;
+
 	for (int i = 0; i < TASKS; i++) {
-		CHECK(weft__deque_push(&deque, &tasks[i]));
+		CHECK(weft__deque_make_room(&deque));
+		weft__deque_push(&deque, start_of(i));
 		if (i % 2 != 0)
-			note_taken(weft__deque_pop(&deque));
+			note_started(weft__deque_pop(&deque, &room), &room);
 	}
 	return unused;
 }
 
 static void *steal_from_deque(void *unused)
 {
+	weft__task room;
+
 	for (int i = 0; i < TASKS / 2; i++)
-		note_taken(weft__deque_steal(&deque));
+		note_started(weft__deque_steal(&deque, &room), &room);
 	return unused;
 }
 
 static int own_and_steal(void *unused)
 {
-	weft__task *task;
+	weft__task room, *task;
 
 	(void)unused;
 	if (start_and_join((void *(*[])(void *)){own_deque, steal_from_deque,
 						 steal_from_deque},
 			   1 + THIEVES) != 0)
 		return 1;
-	while ((task = weft__deque_pop(&deque)) != NULL)
-		note_taken(task);
+	while ((task = weft__deque_pop(&deque, &room)) != NULL)
+		note_started(task, &room);
 	for (int i = 0; i < TASKS; i++)
 		CHECK_EQ(taken[i], 1);
 	return 0;

@@ -970,7 +970,9 @@ TEST(blocking_many_times_at_once_works)
 	CHECK_EQ(counter, 50);
 }
 
-/* ---- many parked tasks ---- */
+/* ---- many tasks ---- */
+
+enum { QUEUED = 20000 };
 
 static int start_at_the_door(void *arg)
 {
@@ -1000,6 +1002,57 @@ static void park(uint32_t count)
 	test_until(weft_task_count() == 0);
 	if (test_slowdown() == 1)
 		test_until(resident_bytes() - before < (most - before) / 8);
+}
+
+static void start_crowd(void *unused)
+{
+	(void)unused;
+	for (int i = 0; i < QUEUED; i++)
+		CHECK_EQ(weft_go(count_one, NULL), 0);
+}
+
+static bool a_queue_is_slack(void)
+{
+	bool slack = false;
+
+	weft__lock_take(&weft__rt.lock);
+	for (uint32_t i = 0; i < weft__rt.worker_count; i++)
+		slack |= weft__deque_is_slack(&weft__rt.workers[i]->fresh);
+	weft__lock_drop(&weft__rt.lock);
+	return slack;
+}
+
+static void queue_many(uint32_t round)
+{
+	CHECK_EQ(weft_go(start_crowd, NULL), 0);
+	test_until(weft_atomic_load(&counter, acquire) == round * QUEUED);
+	CHECK(a_queue_is_slack());	/* for a second */
+	test_until(!a_queue_is_slack());
+}
+
+TEST(tasks_that_have_run_give_the_memory_of_their_queue_back)
+{
+	workers("1");
+	for (uint32_t i = 1; i <= 2; i++)
+		queue_many(i);
+}
+
+/* Its worker sleeps often, and never for long. */
+static void sleep_shortly(void *unused)
+{
+	while (!weft_atomic_load(&stop, acquire))
+		weft_sleep(NULL, WEFT_MS(1));
+	(void)unused;
+}
+
+TEST(tasks_that_have_run_give_the_memory_of_their_queue_back_while_others_run)
+{
+	workers("1");
+	test_start_task(sleep_shortly, NULL);
+	for (uint32_t i = 1; i <= 2; i++)
+		queue_many(i);
+	weft_atomic_store(&stop, 1, release);
+	test_join_all();
 }
 
 TEST(parked_tasks_100000_take_less_than_5_kib_each_and_give_it_back)

@@ -415,6 +415,29 @@ TEST(yield_lets_fresh_tasks_run)
 	weft_run(yield_until_counted, &wanted);
 }
 
+static void yield_and_start(void *unused)
+{
+	(void)unused;
+	for (int i = 0; i < 3; i++)
+		weft_yield();
+	go(count_one, NULL);
+}
+
+static int start_two_who_yield(void *arg)
+{
+	for (int i = 0; i < 2; i++)
+		go(yield_and_start, NULL);
+	while (weft_atomic_load(&counter, relaxed) < 2)
+		weft_yield();
+	return arg != NULL;
+}
+
+TEST(task_begins_on_a_stack_where_one_has_yielded)
+{
+	one_worker();
+	CHECK_EQ(weft_run(start_two_who_yield, NULL), 0);
+}
+
 static uint32_t turns[3];
 
 static void take_turns(void *arg)

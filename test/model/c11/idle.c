@@ -169,6 +169,18 @@ weft_time weft__stack_trim(weft_time now)
 	return WEFT_NEVER;
 }
 
+/* For what is handed over. */
+weft__task *weft__task_alloc_slow(weft__worker *w)
+{
+	(void)w;
+	return model_new(sizeof(weft__task));
+}
+
+void weft__task_free_loose(weft__task *task)
+{
+	(void)task;
+}
+
 void weft__block_flush(weft__worker *w)
 {
 	(void)w;
@@ -205,6 +217,9 @@ uint32_t weft__fork_mark;
 	{                                                                      \
 		explore_wrong(#name " is called");                             \
 	}
+NEVER_CALLED(size_t, weft__pages_unit, void)
+NEVER_CALLED(void, weft__pages_discard, void *pages, size_t size_bytes,
+	     size_t keep_bytes)
 NEVER_CALLED(_Noreturn void, weft_panic, const char *format, ...)
 NEVER_CALLED(_Noreturn void, weft__fork_fail, void)
 NEVER_CALLED(int, weft__fork_watch, void)
@@ -227,10 +242,24 @@ NEVER_CALLED(void, weft__poller_ring, void)
 
 /* ---- the tasks ---- */
 
+/* One that has no memory of its own says by its arg which it is. */
 static void run(weft__task *task)
 {
+	if (task->arg != NULL)
+		task = task->arg;
 	model_check(weft_atomic_xchg(&taken[task - tasks], 1, relaxed) == 0);
 	weft_atomic_add(&ran, 1, relaxed);
+}
+
+static weft__start start_of(int i)
+{
+	return (weft__start){.entry = run, .arg = &tasks[i]};
+}
+
+static void put(weft__worker *w, weft__start start)
+{
+	model_check(weft__deque_make_room(&w->fresh));
+	weft__deque_push(&w->fresh, start);
 }
 
 static void tick(weft__worker *w)
@@ -244,7 +273,7 @@ static void keep_busy(weft__worker *w)
 	tick(w);
 	for (int i = 0; i < KEEPS; i++)
 		if (FRESH)
-			model_check(weft__deque_push(&w->fresh, &tasks[i]));
+			put(w, start_of(i));
 		else
 			weft__ready(&tasks[i]);
 	weft_atomic_store(&keeping, 1, release);
@@ -256,7 +285,7 @@ static void keep_busy(weft__worker *w)
 void *weft__worker_main(void *worker)
 {
 	weft__worker *w = worker;
-	weft__task *task;
+	weft__task room, *task;
 
 	threads[model_self()].worker = threads[model_self()].stack.worker = w;
 	if (KEEPS > 0 && w == weft__rt.workers[0]) {
@@ -265,7 +294,7 @@ void *weft__worker_main(void *worker)
 	}
 	if (__builtin_setjmp(threads[model_self()].end) != 0)
 		return NULL;
-	while ((task = weft__worker_find(w)) != NULL) {
+	while ((task = weft__worker_find(w, &room)) != NULL) {
 		tick(w);
 		run(task);
 		tick(w);

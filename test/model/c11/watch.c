@@ -383,6 +383,11 @@ uint32_t weft__fork_mark;
 	{                                                                      \
 		explore_wrong(#name " is called");                             \
 	}
+NEVER_CALLED(size_t, weft__pages_unit, void)
+NEVER_CALLED(void, weft__pages_discard, void *pages, size_t size_bytes,
+	     size_t keep_bytes)
+NEVER_CALLED(weft__task *, weft__task_alloc_slow, weft__worker *w)
+NEVER_CALLED(void, weft__task_free_loose, weft__task *task)
 NEVER_CALLED(_Noreturn void, weft_panic, const char *format, ...)
 NEVER_CALLED(_Noreturn void, weft__fork_fail, void)
 NEVER_CALLED(void, weft__wake_slow, weft__wakeups *wakeups)
@@ -449,12 +454,12 @@ static void run(weft__task *task)
 void *weft__worker_main(void *worker)
 {
 	weft__worker *w = worker;
-	weft__task *task;
+	weft__task room, *task;
 
 	threads[model_self()].worker = threads[model_self()].stack.worker = w;
 	if (__builtin_setjmp(threads[model_self()].end) != 0)
 		return NULL;
-	while ((task = weft__worker_find(w)) != NULL)
+	while ((task = weft__worker_find(w, &room)) != NULL)
 		run(task);
 	return NULL;
 }
