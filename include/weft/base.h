@@ -67,6 +67,13 @@
 #define WEFT_API __attribute__((visibility("default")))
 #define WEFT_PRIV_INLINE static inline __attribute__((always_inline, unused))
 #define WEFT_PRIV_COLD __attribute__((cold, noinline))
+/*
+ * What a fast path leaves to the library: unlikely to who calls it, and so cold;
+ * but not to who comes there, so the library defines it without that.
+ */
+#ifndef WEFT_PRIV_SLOW
+#define WEFT_PRIV_SLOW WEFT_PRIV_COLD
+#endif
 #define WEFT_PRIV_NORETURN __attribute__((noreturn))
 #define WEFT_PRIV_LIKELY(x) __builtin_expect(!!(x), 1)
 #define WEFT_PRIV_UNLIKELY(x) __builtin_expect(!!(x), 0)

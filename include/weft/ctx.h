@@ -77,7 +77,7 @@ struct weft_ctx {
 };
 
 /* The out-of-line rest of weft_ctx_err(). Do not call it. */
-WEFT_API WEFT_PRIV_COLD int weft_ctx_err_slow(const weft_ctx *c);
+WEFT_API WEFT_PRIV_SLOW int weft_ctx_err_slow(const weft_ctx *c);
 
 /*
  * Make *c a child of parent: done when parent is, or when it is cancelled

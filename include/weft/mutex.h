@@ -51,11 +51,11 @@ struct weft_locker {
 };
 
 /* The out-of-line rest of the functions below. Do not call these. */
-WEFT_API WEFT_PRIV_COLD void weft_mutex_lock_slow(weft_mutex *m);
-WEFT_API WEFT_PRIV_COLD int weft_mutex_lock_ctx_slow(weft_mutex *m,
+WEFT_API WEFT_PRIV_SLOW void weft_mutex_lock_slow(weft_mutex *m);
+WEFT_API WEFT_PRIV_SLOW int weft_mutex_lock_ctx_slow(weft_mutex *m,
 						     weft_ctx *ctx);
-WEFT_API WEFT_PRIV_COLD bool weft_mutex_try_lock_slow(weft_mutex *m);
-WEFT_API WEFT_PRIV_COLD void weft_mutex_unlock_slow(weft_mutex *m);
+WEFT_API WEFT_PRIV_SLOW bool weft_mutex_try_lock_slow(weft_mutex *m);
+WEFT_API WEFT_PRIV_SLOW void weft_mutex_unlock_slow(weft_mutex *m);
 
 /*
  * Lock *m if that is possible without waiting.

@@ -55,13 +55,13 @@ struct weft_once {
 };
 
 /* The out-of-line rest of the functions below. Do not call these. */
-WEFT_API WEFT_PRIV_COLD void weft_once_do_slow(weft_once *o, weft_fn fn,
+WEFT_API WEFT_PRIV_SLOW void weft_once_do_slow(weft_once *o, weft_fn fn,
 					       void *arg);
-WEFT_API WEFT_PRIV_COLD int weft_once_do_ctx_slow(weft_once *o, weft_ctx *ctx,
+WEFT_API WEFT_PRIV_SLOW int weft_once_do_ctx_slow(weft_once *o, weft_ctx *ctx,
 						  weft_fn fn, void *arg);
-WEFT_API WEFT_PRIV_COLD int weft_once_try_slow(weft_once *o,
+WEFT_API WEFT_PRIV_SLOW int weft_once_try_slow(weft_once *o,
 					       int (*fn)(void *), void *arg);
-WEFT_API WEFT_PRIV_COLD int weft_once_try_ctx_slow(weft_once *o, weft_ctx *ctx,
+WEFT_API WEFT_PRIV_SLOW int weft_once_try_ctx_slow(weft_once *o, weft_ctx *ctx,
 						   int (*fn)(void *), void *arg);
 
 /*
@@ -167,9 +167,9 @@ struct weft_once_call {
 	WEFT_PRIV_NOCOPY(weft_once_call)
 };
 
-WEFT_API WEFT_PRIV_COLD void weft_once_call_slow(weft_once_call *c, weft_fn fn,
+WEFT_API WEFT_PRIV_SLOW void weft_once_call_slow(weft_once_call *c, weft_fn fn,
 						 void *arg);
-WEFT_API WEFT_PRIV_COLD int weft_once_call_ctx_slow(weft_once_call *c,
+WEFT_API WEFT_PRIV_SLOW int weft_once_call_ctx_slow(weft_once_call *c,
 						    weft_ctx *ctx, weft_fn fn,
 						    void *arg);
 
@@ -217,7 +217,7 @@ WEFT_API void weft_once_func_init_drop(weft_once_func *f, weft_fn fn, void *arg,
 WEFT_API void weft_once_func_fini(weft_once_func *f);
 
 /* Out of line: runs *func, a weft_once_func. Do not call it. */
-WEFT_API WEFT_PRIV_COLD void weft_once_func_run(void *func);
+WEFT_API WEFT_PRIV_SLOW void weft_once_func_run(void *func);
 
 /*
  * Call *f's function, if that has not happened yet, and wait until it has
@@ -282,8 +282,8 @@ WEFT_API void weft_once_value_init_drop(weft_once_value *v,
 WEFT_API void weft_once_value_fini(weft_once_value *v);
 
 /* The out-of-line rest of the functions below. Do not call these. */
-WEFT_API WEFT_PRIV_COLD void *weft_once_value_call_slow(weft_once_value *v);
-WEFT_API WEFT_PRIV_COLD int weft_once_value_call_ctx_slow(weft_once_value *v,
+WEFT_API WEFT_PRIV_SLOW void *weft_once_value_call_slow(weft_once_value *v);
+WEFT_API WEFT_PRIV_SLOW int weft_once_value_call_ctx_slow(weft_once_value *v,
 							  weft_ctx *ctx,
 							  void **value);
 

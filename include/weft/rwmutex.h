@@ -64,15 +64,15 @@ struct weft_rwmutex {
 #define WEFT_PRIV_RWMUTEX_MOST ((UINT32_C(1) << 29) - 1)
 
 /* The out-of-line rest of the functions below. Do not call these. */
-WEFT_API WEFT_PRIV_COLD void weft_rwmutex_lock_slow(weft_rwmutex *m);
-WEFT_API WEFT_PRIV_COLD int weft_rwmutex_lock_ctx_slow(weft_rwmutex *m,
+WEFT_API WEFT_PRIV_SLOW void weft_rwmutex_lock_slow(weft_rwmutex *m);
+WEFT_API WEFT_PRIV_SLOW int weft_rwmutex_lock_ctx_slow(weft_rwmutex *m,
 						       weft_ctx *ctx);
-WEFT_API WEFT_PRIV_COLD void weft_rwmutex_unlock_slow(weft_rwmutex *m);
-WEFT_API WEFT_PRIV_COLD void weft_rwmutex_rlock_slow(weft_rwmutex *m);
-WEFT_API WEFT_PRIV_COLD int weft_rwmutex_rlock_ctx_slow(weft_rwmutex *m,
+WEFT_API WEFT_PRIV_SLOW void weft_rwmutex_unlock_slow(weft_rwmutex *m);
+WEFT_API WEFT_PRIV_SLOW void weft_rwmutex_rlock_slow(weft_rwmutex *m);
+WEFT_API WEFT_PRIV_SLOW int weft_rwmutex_rlock_ctx_slow(weft_rwmutex *m,
 							weft_ctx *ctx);
-WEFT_API WEFT_PRIV_COLD bool weft_rwmutex_try_rlock_slow(weft_rwmutex *m);
-WEFT_API WEFT_PRIV_COLD void weft_rwmutex_runlock_slow(weft_rwmutex *m);
+WEFT_API WEFT_PRIV_SLOW bool weft_rwmutex_try_rlock_slow(weft_rwmutex *m);
+WEFT_API WEFT_PRIV_SLOW void weft_rwmutex_runlock_slow(weft_rwmutex *m);
 
 /*
  * Private: a reader takes it for free first, which is faster than to look. If

@@ -40,14 +40,14 @@ struct weft_sema {
  * The out-of-line rest of the functions below, given the word that they have
  * seen last. Do not call these.
  */
-WEFT_API WEFT_PRIV_COLD void weft_sema_acquire_slow(weft_sema *s, long n,
+WEFT_API WEFT_PRIV_SLOW void weft_sema_acquire_slow(weft_sema *s, long n,
 						    int64_t word);
-WEFT_API WEFT_PRIV_COLD int weft_sema_acquire_ctx_slow(weft_sema *s,
+WEFT_API WEFT_PRIV_SLOW int weft_sema_acquire_ctx_slow(weft_sema *s,
 						       weft_ctx *ctx, long n,
 						       int64_t word);
-WEFT_API WEFT_PRIV_COLD bool weft_sema_try_acquire_slow(weft_sema *s, long n,
+WEFT_API WEFT_PRIV_SLOW bool weft_sema_try_acquire_slow(weft_sema *s, long n,
 							int64_t word);
-WEFT_API WEFT_PRIV_COLD void weft_sema_release_slow(weft_sema *s, long n,
+WEFT_API WEFT_PRIV_SLOW void weft_sema_release_slow(weft_sema *s, long n,
 						    int64_t word);
 
 /*

@@ -37,10 +37,10 @@ struct weft_waitgroup {
 };
 
 /* The out-of-line rest of the functions below. Do not call these. */
-WEFT_API WEFT_PRIV_COLD void weft_waitgroup_add_slow(weft_waitgroup *wg,
+WEFT_API WEFT_PRIV_SLOW void weft_waitgroup_add_slow(weft_waitgroup *wg,
 						     int delta, uint64_t old);
-WEFT_API WEFT_PRIV_COLD void weft_waitgroup_wait_slow(weft_waitgroup *wg);
-WEFT_API WEFT_PRIV_COLD int weft_waitgroup_wait_ctx_slow(weft_waitgroup *wg,
+WEFT_API WEFT_PRIV_SLOW void weft_waitgroup_wait_slow(weft_waitgroup *wg);
+WEFT_API WEFT_PRIV_SLOW int weft_waitgroup_wait_ctx_slow(weft_waitgroup *wg,
 							 weft_ctx *ctx);
 
 /* True if this word wakes nobody and is no misuse. Do not call it. */
