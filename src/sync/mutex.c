@@ -210,7 +210,8 @@ static int leave(weft_mutex *m, weft__waiter *w, int error)
 
 static const weft__why why = {.text = "mutex lock"};
 
-int weft_mutex_lock_ctx_slow(weft_mutex *m, weft_ctx *ctx)
+/* Apart from those below, so that who finds the lock free saves nothing for it. */
+static __attribute__((noinline)) int lock_or_wait(weft_mutex *m, weft_ctx *ctx)
 {
 	weft_time since = 0;
 	uint32_t our_wake = 0;
@@ -235,9 +236,23 @@ int weft_mutex_lock_ctx_slow(weft_mutex *m, weft_ctx *ctx)
 	return 0;
 }
 
+/* It may be free with others queued, or on their way: mostly it is. */
+static inline bool take_passing(weft_mutex *m)
+{
+	uint32_t word = weft_atomic_load(&m->priv_word, relaxed);
+
+	return !gives_way(word, 0) && take(m, word, 0);
+}
+
+int weft_mutex_lock_ctx_slow(weft_mutex *m, weft_ctx *ctx)
+{
+	return take_passing(m) ? 0 : lock_or_wait(m, ctx);
+}
+
 void weft_mutex_lock_slow(weft_mutex *m)
 {
-	weft_mutex_lock_ctx_slow(m, NULL);
+	if (!take_passing(m))
+		lock_or_wait(m, NULL);
 }
 
 bool weft_mutex_try_lock_slow(weft_mutex *m)
@@ -286,28 +301,38 @@ static void release(weft__bucket *b, weft_mutex *m, weft__wakeups *wakeups)
 	weft_atomic_store(&m->priv_word, 0, release);
 }
 
+static void check_locked(uint32_t word)
+{
+	if (unlikely(!(word & LOCKED)))
+		weft__fatal("sync: unlock of unlocked mutex");
+}
+
+/* Apart, as above. */
+static __attribute__((noinline)) void unlock_and_wake(weft_mutex *m)
+{
+	weft__wakeups wakeups = {0};
+	weft__bucket *b = weft__lot_lock(m);
+	uint32_t word = weft_atomic_load(&m->priv_word, relaxed);
+
+	check_locked(word);
+	check_not_copied(b, m, word);
+	release(b, m, &wakeups);
+	weft__lot_unlock(b);
+	weft__wake(&wakeups);
+}
+
 void weft_mutex_unlock_slow(weft_mutex *m)
 {
 	uint32_t word = weft_atomic_load(&m->priv_word, relaxed);
 	uint32_t awake = weft__lot_bereft ? 0 : WOKEN;	/* M7 */
-	weft__wakeups wakeups = {0};
-	weft__bucket *b;
 
 	/* Nobody to wake, or somebody is awake already. */
 	while ((word & LOCKED) && (word & (PARKED | awake)) != PARKED)
 		if (weft_atomic_cas(&m->priv_word, &word, word & ~LOCKED, release,
 				    relaxed))
 			return;
-	if (!(word & LOCKED))
-		weft__fatal("sync: unlock of unlocked mutex");
-	b = weft__lot_lock(m);
-	word = weft_atomic_load(&m->priv_word, relaxed);
-	if (!(word & LOCKED))
-		weft__fatal("sync: unlock of unlocked mutex");
-	check_not_copied(b, m, word);
-	release(b, m, &wakeups);
-	weft__lot_unlock(b);
-	weft__wake(&wakeups);
+	check_locked(word);
+	unlock_and_wake(m);
 }
 
 void weft__mutex_call_lock(void *m)
