@@ -17,6 +17,12 @@
 
 #define WEFT__CACHE_LINE 64
 
+/*
+ * For variables that hot paths read: a declaration alone does not say that the
+ * library itself defines them, and they would be reached through a table.
+ */
+#define WEFT__OURS __attribute__((visibility("hidden")))
+
 /* Where an object was initialised, as a number: a copy has another's. Never 0. */
 static inline uint32_t weft__stamp(const void *object)
 {

@@ -53,7 +53,7 @@ typedef struct {
 } weft__lock;
 
 /* Changes seldom: on a line of its own, all CPUs keep a copy. */
-extern struct weft__lock_arrivals {
+extern WEFT__OURS struct weft__lock_arrivals {
 	uint32_t count;
 } __attribute__((aligned(WEFT__CACHE_LINE))) weft__lock_arrivals;
 

@@ -39,7 +39,7 @@ typedef struct {
 	size_t carved;		/* atomic: stacks in use or once in use */
 } weft__stack_region;
 
-extern weft__stack_region weft__stacks;
+extern WEFT__OURS weft__stack_region weft__stacks;
 
 /*
  * Carve up to count (at most WEFT__STACK_BATCH) new stacks and put their low

@@ -22,7 +22,7 @@
 
 #include "base/base.h"
 
-extern uint32_t weft__fork_mark;	/* atomic */
+extern WEFT__OURS uint32_t weft__fork_mark;	/* atomic */
 extern uint32_t weft__fork_heard;	/* atomic */
 
 /*

@@ -64,7 +64,7 @@ typedef struct weft__lot_table {
 
 enum { WEFT__LOT_CROWDED = 8 };	/* addresses in one bucket: time to grow */
 
-extern weft__lot_table *weft__lot_current;	/* atomic */
+extern WEFT__OURS weft__lot_table *weft__lot_current;	/* atomic */
 
 WEFT_PRIV_COLD void weft__lot_grow(weft__lot_table *old);
 

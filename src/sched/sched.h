@@ -211,7 +211,7 @@ typedef struct {
 	weft__timers timers;	/* of plain threads; the monitor runs them */
 } weft__runtime;
 
-extern weft__runtime weft__rt;
+extern WEFT__OURS weft__runtime weft__rt;
 
 /* What a task is parked on that has yielded: it has been claimed. */
 extern weft__waiter weft__yielded;
