@@ -40,12 +40,10 @@ static void wake_tasks(weft__task *task, const weft__task *last)
 		weft__ready_all(&tasks);
 }
 
-void weft__wake_slow(weft__wakeups *wakeups)
+void weft__wake_slow(weft__task *first, const weft__task *last, weft__waiter *w)
 {
-	weft__waiter *w = wakeups->first_thread, *next;
-	weft__task *first = wakeups->first, *last = wakeups->last;
+	weft__waiter *next;
 
-	*wakeups = (weft__wakeups){0};
 	for (; w != NULL; w = next) {
 		next = w->claimed;
 		wake_thread(w);

@@ -257,29 +257,30 @@ static inline int weft__claim(weft__waiter *w, uint32_t outcome,
 	return WEFT__WON_PARKED;
 }
 
-/*
- * Let the claimed ones go on, in order, and empty the list. Call it without
- * locks held where that can be had.
- */
-void weft__wake_slow(weft__wakeups *wakeups);
+/* Several tasks, from the first to the last, or threads, or both; NULL: none. */
+void weft__wake_slow(weft__task *first, const weft__task *last,
+		     weft__waiter *first_thread);
 
 /* Make a task ready that nobody else can resume. Called from anywhere. */
 void weft__ready(weft__task *task);
 
+/*
+ * Let the claimed ones go on, in order, and empty the list. Call it without
+ * locks held where that can be had. A list that no function has seen but those
+ * that are inlined needs no memory.
+ */
 static inline void weft__wake(weft__wakeups *wakeups)
 {
-	weft__task *task = wakeups->first;
+	weft__task *task = wakeups->first, *last = wakeups->last;
+	weft__waiter *thread = wakeups->first_thread;
 
-	if (unlikely(wakeups->first_thread != NULL)) {
-		weft__wake_slow(wakeups);
-	} else if (task != NULL) {
-		if (likely(task == wakeups->last)) {
-			wakeups->first = wakeups->last = NULL;
-			weft__ready(task);
-		} else {
-			weft__wake_slow(wakeups);
-		}
-	}
+	if (thread == NULL && task == NULL)
+		return;
+	*wakeups = (weft__wakeups){0};
+	if (likely(thread == NULL && task == last))
+		weft__ready(task);
+	else
+		weft__wake_slow(task, last, thread);
 }
 
 #endif
