@@ -609,30 +609,32 @@ park(weft__stack *self, weft__waiter *w, weft_time deadline,
 }
 
 /* Out of the way of those that are not traced. */
-static WEFT_PRIV_COLD void park_traced(weft__stack *self, weft__waiter *w,
-				       weft_time deadline)
+static WEFT_PRIV_COLD uint32_t park_traced(weft__stack *self, weft__waiter *w,
+					   weft_time deadline)
 {
 	weft__trace_park(self, w);
 	park(self, w, deadline, commit_park, false);
 	weft__trace_go_on(self);
+	return weft_atomic_load(&w->state, acquire);
 }
 
 /* Apart, so that who has no deadline saves nothing for one. */
-static __attribute__((noinline)) void park_timed(weft__stack *self,
-						 weft__waiter *w,
-						 weft_time deadline)
+static __attribute__((noinline)) uint32_t park_timed(weft__stack *self,
+						     weft__waiter *w,
+						     weft_time deadline)
 {
 	park(self, w, deadline, commit_park, false);
+	return weft_atomic_load(&w->state, acquire);
 }
 
-void weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline)
+uint32_t weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline)
 {
 	if (unlikely(weft__rt.traced))
-		park_traced(self, w, deadline);
-	else if (deadline != WEFT_NEVER)
-		park_timed(self, w, deadline);
-	else
-		park(self, w, WEFT_NEVER, commit_park, true);
+		return park_traced(self, w, deadline);
+	if (deadline != WEFT_NEVER)
+		return park_timed(self, w, deadline);
+	park(self, w, WEFT_NEVER, commit_park, true);
+	return weft_atomic_load(&w->state, acquire);
 }
 
 void weft__task_sleep(weft__stack *self, const weft__why *why, weft_time end)

@@ -110,6 +110,5 @@ uint32_t weft__park(weft__waiter *w, weft_time deadline)
 	self = weft__stack_self();
 	if (self == NULL)
 		return park_thread(w, deadline);
-	weft__task_park(self, w, deadline);
-	return weft_atomic_load(&w->state, acquire);
+	return weft__task_park(self, w, deadline);
 }

@@ -36,7 +36,7 @@ weft__stack *weft__stack_self(void)
 }
 
 /* The switch, commit_park() of switch.c, and the resumption by a worker. */
-void weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline)
+uint32_t weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline)
 {
 	uint32_t state = WEFT__WAITING;
 
@@ -48,12 +48,13 @@ void weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline)
 #endif
 	if (!weft_atomic_cas(&w->state, &state, WEFT__PARKED_TASK, release,
 			     acquire))
-		return;
+		return state;
 #ifdef MARKED_BEFORE_SWITCH
 	self->registers++;
 #endif
 	self->resumed++;
 	model_await(weft_atomic_load(&self->ready, acquire) == self->resumed);
+	return weft_atomic_load(&w->state, acquire);
 }
 
 /* Whoever reads PARKED_TASK may resume it: P3. So the registers are there. */

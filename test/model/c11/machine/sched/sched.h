@@ -30,7 +30,7 @@ static const struct {
 /* Of the calling thread; NULL: it is no task. */
 weft__stack *weft__stack_self(void);
 #define weft__flow_mark_on(self) weft__flow_mark()
-void weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline);
+uint32_t weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline);
 void weft__ready_all(weft__task_list *tasks);
 void weft__runtime_push_pinned(weft__task *task);
 
