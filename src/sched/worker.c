@@ -129,21 +129,29 @@ static WEFT_PRIV_COLD void offer_next(weft__worker *w)
  * waits or ends, and nobody else is woken for it, but where tasks take long.
  * What was there has waited longer and goes to the ring.
  */
-static inline __attribute__((always_inline)) void push_next(weft__worker *w,
-							    weft__task *task)
+static __attribute__((noinline)) void replace_next(weft__worker *w,
+						   weft__task *task)
 {
-	weft__task *old = NULL;
+	weft__task *old = weft_atomic_xchg(&w->next, task, acq_rel);
 
-	if (weft_atomic_load(&w->next, relaxed) != NULL)
-		old = weft_atomic_xchg(&w->next, task, acq_rel);
-	else
-		weft_atomic_store(&w->next, task, release);
 	if (old != NULL) {
 		weft__worker_push_ready(w, old);
 		weft__worker_hint_ready(w);
 	} else if (unlikely(weft_atomic_load(&w->eager, relaxed) > 0)) {
 		offer_next(w);
 	}
+}
+
+static inline __attribute__((always_inline)) void push_next(weft__worker *w,
+							    weft__task *task)
+{
+	if (weft_atomic_load(&w->next, relaxed) != NULL) {
+		replace_next(w, task);
+		return;
+	}
+	weft_atomic_store(&w->next, task, release);
+	if (unlikely(weft_atomic_load(&w->eager, relaxed) > 0))
+		offer_next(w);
 }
 
 static inline __attribute__((always_inline)) void ready(weft__task *task)
