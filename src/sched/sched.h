@@ -285,8 +285,6 @@ void *weft__worker_main(void *worker);
  * and has no memory of its own. NULL: leave.
  */
 weft__task *weft__worker_find(weft__worker *w, weft__task *room);
-/* A task with a stack that w should switch to directly, or NULL. */
-weft__task *weft__worker_take_ready(weft__worker *w);
 void weft__worker_push_ready(weft__worker *w, weft__task *task);
 /*
  * May a task of w's let those run that w has not begun? Not if others that are

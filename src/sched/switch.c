@@ -5,6 +5,7 @@
  */
 #include "sched/block.h"
 #include "sched/fork.h"
+#include "sched/pick.h"
 #include "sched/sched.h"
 #include "sched/trace.h"
 
@@ -498,11 +499,12 @@ static inline __attribute__((always_inline)) const weft__context *
 choose_next(weft__worker *w)
 {
 	weft__stack *to;
-	weft__task *task;
+	weft__task *task = NULL;
 
 	if (unlikely(weft_atomic_load(&w->stuck, relaxed)))
-		weft__fork_check();
-	task = weft__worker_take_ready(w);
+		weft__fork_check();	/* and to the loop, which sees to it */
+	else
+		task = weft__worker_take_ready(w);
 	to = task != NULL ? task->stack : weft__stack_get(w);
 	if (unlikely(to == NULL))
 		return &w->thread_context;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a worker does next: its own queues, the global one, other workers'. */
+#include "sched/pick.h"
 #include "sched/poller.h"
 #include "sched/sched.h"
 #include "sched/trace.h"
@@ -7,29 +8,17 @@
 #include "plat/whim.h"
 
 enum {
-	FAIR_EVERY = 64,	/* picks; then the oldest come first */
-	STREAK_MAX = 32,	/* picks in a row from the next slot */
-	TIMERS_EVERY = 8,	/* picks, of which FAIR_EVERY are some: the clock
-				   costs as much as a task */
 	STEAL_MAX = 32,
 	TINY_NS = 1000,		/* a stolen task costs about that much to move */
 	WATCH_TASKS = 8,	/* so many in a row say what the next will be */
 	WATCH_MAX_NS = 1000000,	/* what was seen before is of no use now */
 	SEARCH_ROUNDS = 4,
 	SEARCH_PAUSES = 40,	/* between rounds: about a microsecond */
-	MANY = 32,		/* ready tasks: more than are warm */
 	LOOK_EVERY_NS = 50000,	/* at the descriptors, however busy */
 	FETCH_BYTES = 1024,	/* of a stack that is about to run */
 };
 
 /* ---- own queues ---- */
-
-static weft__task *take_next(weft__worker *w)
-{
-	if (weft_atomic_load(&w->next, relaxed) == NULL)
-		return NULL;
-	return weft_atomic_xchg(&w->next, NULL, acquire);	/* S3 */
-}
 
 /*
  * Many are ready: each has a stack, on a page of its own, that has been left for
@@ -37,8 +26,8 @@ static weft__task *take_next(weft__worker *w)
  * Should a thief have been faster the wrong lines are fetched, and that is all:
  * what was memory of a task or a stack once can be read for ever.
  */
-__attribute__((no_sanitize("thread"))) static void fetch_ahead(weft__task *far,
-							       weft__task *near)
+__attribute__((no_sanitize("thread"))) static void fetch(weft__task *far,
+							 weft__task *near)
 {
 	weft__stack *s = weft_atomic_load(&near->stack, relaxed);
 	const char *sp, *top;
@@ -54,17 +43,11 @@ __attribute__((no_sanitize("thread"))) static void fetch_ahead(weft__task *far,
 		__builtin_prefetch(sp, 1);
 }
 
-static inline weft__task *take_ring(weft__worker *w)
+weft__task *weft__worker_fetch_ahead(weft__ring *r, uint32_t at,
+				     weft__task *task)
 {
-	weft__ring *r = &w->ready;
-	uint32_t behind, rest;
-	weft__task *task = weft__ring_take_own(r, &behind, &rest);
-
-	if (unlikely(rest > MANY)) {
-		__builtin_prefetch(weft__ring_peek(r, behind + MANY), 1);
-		fetch_ahead(weft__ring_peek(r, behind + 5),
-			    weft__ring_peek(r, behind + 2));
-	}
+	__builtin_prefetch(weft__ring_peek(r, at + WEFT__MANY_READY), 1);
+	fetch(weft__ring_peek(r, at + 5), weft__ring_peek(r, at + 2));
 	return task;
 }
 
@@ -205,35 +188,6 @@ void weft__ready_all(weft__task_list *tasks)
 	}
 }
 
-static weft__task *take_pinned(weft__worker *w)
-{
-	if (likely(weft_atomic_load(&w->pinned_count, relaxed) == 0))
-		return NULL;
-	return weft__runtime_take_pinned(w);
-}
-
-/* Pinned ones and others by turns: neither can keep the others waiting. */
-static inline __attribute__((always_inline)) weft__task *
-pick_ready(weft__worker *w)
-{
-	weft__task *task = NULL;
-
-	if (unlikely(weft_atomic_load(&w->pinned_count, relaxed) > 0) &&
-	    w->picks % 2 == 0 && (task = take_pinned(w)) != NULL)
-		return task;
-	if (w->next_streak < STREAK_MAX)
-		task = take_next(w);
-	if (task != NULL) {
-		w->next_streak++;
-		return task;
-	}
-	w->next_streak = 0;
-	task = take_ring(w);
-	if (task == NULL)
-		task = take_next(w);
-	return task != NULL ? task : take_pinned(w);
-}
-
 /* True: it has to come again, and soon. */
 static bool run_timers(weft__worker *w)
 {
@@ -241,19 +195,13 @@ static bool run_timers(weft__worker *w)
 	       weft__timers_run(&w->timers, weft_now());
 }
 
-weft__task *weft__worker_take_ready(weft__worker *w)
+weft__task *weft__worker_take_late(weft__worker *w)
 {
-	uint32_t pick = w->picks + 1;
-
-	if (unlikely(weft_atomic_load(&w->stuck, relaxed)))
-		return NULL;	/* to the loop, which sees to that … */
-	if (unlikely(pick % TIMERS_EVERY == 0)) {
-		if (pick % FAIR_EVERY == 0)
-			return NULL;	/* … and to the oldest */
-		run_timers(w);
-	}
-	w->picks = pick;
-	return pick_ready(w);
+	if ((w->picks + 1) % WEFT__FAIR_EVERY == 0)
+		return NULL;	/* to the oldest */
+	run_timers(w);
+	w->picks++;
+	return weft__pick_ready(w);
 }
 
 bool weft__worker_may_help(weft__worker *w)
@@ -261,9 +209,9 @@ bool weft__worker_may_help(weft__worker *w)
 	uint32_t pick = w->picks + 1;
 
 	if (unlikely(weft_atomic_load(&w->stuck, relaxed)) ||
-	    pick % FAIR_EVERY == 0)
+	    pick % WEFT__FAIR_EVERY == 0)
 		return false;	/* to the loop, as above */
-	if (unlikely(pick % TIMERS_EVERY == 0))
+	if (unlikely(pick % WEFT__TIMERS_EVERY == 0))
 		run_timers(w);
 	w->picks = pick;
 	return !weft__whim(weft_atomic_load(&w->next, relaxed) != NULL ||
@@ -283,7 +231,7 @@ static weft__task *take_oldest(weft__worker *w, weft__task *room)
 	if (unlikely(weft__poller_wanted()) &&
 	    weft__poller_neglected(LOOK_EVERY_NS, weft_now()))
 		weft__poller_look();
-	switch (w->picks / FAIR_EVERY % 3) {
+	switch (w->picks / WEFT__FAIR_EVERY % 3) {
 	case 0:
 		task = weft__deque_steal(&w->fresh, room);
 		break;
@@ -303,7 +251,7 @@ static weft__task *take_oldest(weft__worker *w, weft__task *room)
  */
 static weft__task *take_for_yield(weft__worker *w, weft__task *room)
 {
-	weft__task *task = take_next(w);
+	weft__task *task = weft__take_next(w);
 
 	w->yielded = weft__ring_count(&w->ready) > 1 ? 0 : w->yielded - 1;
 	if (task == NULL)
@@ -320,15 +268,15 @@ look_at_own(weft__worker *w, weft__task *room)
 {
 	weft__task *task = NULL;
 
-	if (unlikely(++w->picks % TIMERS_EVERY == 0)) {
+	if (unlikely(++w->picks % WEFT__TIMERS_EVERY == 0)) {
 		run_timers(w);
-		if (w->picks % FAIR_EVERY == 0)
+		if (w->picks % WEFT__FAIR_EVERY == 0)
 			task = take_oldest(w, room);
 	}
 	if (task == NULL && unlikely(w->yielded > 0))
 		task = take_for_yield(w, room);
 	if (task == NULL)
-		task = pick_ready(w);
+		task = weft__pick_ready(w);
 	if (task == NULL)
 		task = weft__deque_pop(&w->fresh, room);
 	return task;
@@ -578,7 +526,7 @@ static weft__task *steal_from(weft__worker *w, weft__worker *v, weft__task *room
 	if (task == NULL && loot.fresh)
 		task = steal_fresh(w, v, room);
 	if (task == NULL && loot.next) {
-		task = take_next(v);
+		task = weft__take_next(v);
 		if (task != NULL) {
 			count_stolen(w, v, 1);
 			encourage(v);
@@ -624,7 +572,7 @@ static weft__task *steal_pooled(weft__worker *w)
 
 void weft__worker_hand_over(weft__worker *w)
 {
-	weft__task *taken[STEAL_MAX], *task = take_next(w);
+	weft__task *taken[STEAL_MAX], *task = weft__take_next(w);
 	weft__task_list list = {0};
 	uint32_t n;
 

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which of its own ready tasks a worker goes on with: in its loop, and where a
+ * task that parks makes room for the next one.
+ */
+#ifndef WEFT_SRC_SCHED_PICK_H
+#define WEFT_SRC_SCHED_PICK_H
+
+#include "sched/sched.h"
+
+enum {
+	WEFT__FAIR_EVERY = 64,	/* picks; then the oldest come first */
+	WEFT__STREAK_MAX = 32,	/* picks in a row from the next slot */
+	WEFT__TIMERS_EVERY = 8,	/* picks, of which FAIR_EVERY are some: the
+				   clock costs as much as a task */
+	WEFT__MANY_READY = 32,	/* more than are warm */
+};
+
+/* Fetch those that come some places behind at: there are so many. Returns task. */
+weft__task *weft__worker_fetch_ahead(weft__ring *r, uint32_t at,
+				     weft__task *task);
+
+static inline weft__task *weft__take_next(weft__worker *w)
+{
+	if (weft_atomic_load(&w->next, relaxed) == NULL)
+		return NULL;
+	return weft_atomic_xchg(&w->next, NULL, acquire);	/* S3 */
+}
+
+static inline weft__task *weft__take_ring(weft__worker *w)
+{
+	uint32_t behind, rest;
+	weft__task *task = weft__ring_take_own(&w->ready, &behind, &rest);
+
+	if (unlikely(rest > WEFT__MANY_READY))
+		return weft__worker_fetch_ahead(&w->ready, behind, task);
+	return task;
+}
+
+static inline weft__task *weft__take_pinned(weft__worker *w)
+{
+	if (likely(weft_atomic_load(&w->pinned_count, relaxed) == 0))
+		return NULL;
+	return weft__runtime_take_pinned(w);
+}
+
+/* Pinned ones and others by turns: neither can keep the others waiting. */
+static inline __attribute__((always_inline)) weft__task *
+weft__pick_ready(weft__worker *w)
+{
+	weft__task *task = NULL;
+
+	if (unlikely(weft_atomic_load(&w->pinned_count, relaxed) > 0) &&
+	    w->picks % 2 == 0 && (task = weft__take_pinned(w)) != NULL)
+		return task;
+	if (w->next_streak < WEFT__STREAK_MAX)
+		task = weft__take_next(w);
+	if (task != NULL) {
+		w->next_streak++;
+		return task;
+	}
+	w->next_streak = 0;
+	task = weft__take_ring(w);
+	if (task == NULL)
+		task = weft__take_next(w);
+	return task != NULL ? task : weft__take_pinned(w);
+}
+
+/* The same when it is time to look at the timers too, or at the oldest. */
+weft__task *weft__worker_take_late(weft__worker *w);
+
+/* For who switches there directly; NULL: to the loop, for it or for others. */
+static inline __attribute__((always_inline)) weft__task *
+weft__worker_take_ready(weft__worker *w)
+{
+	if (unlikely((w->picks + 1) % WEFT__TIMERS_EVERY == 0))
+		return weft__worker_take_late(w);
+	w->picks++;
+	return weft__pick_ready(w);
+}
+
+#endif
