@@ -530,12 +530,19 @@ static void fire_timeout(weft__timer *timer, weft__wakeups *wakeups)
 /*
  * What belongs to a thread and must follow the task that leaves it: errno, and
  * the exceptions of C++ that are being thrown or handled. The next task begins
- * with none of those.
+ * with none of those, and who has had none finds none where it lands.
  */
 typedef struct {
 	int errno_value;
 	weft__exceptions exceptions;
 } thread_state;
+
+static inline bool has_exceptions(const weft__worker *w)
+{
+	const weft__exceptions *e = w->exceptions;
+
+	return e != NULL && (e->caught != NULL || e->uncaught != 0);
+}
 
 static inline thread_state state_leave(weft__worker *w)
 {
@@ -580,26 +587,37 @@ static __attribute__((noinline)) weft__task *settle(weft__stack *self,
 	return task;
 }
 
+/* What is the same for all who wait, before the switch. */
+static inline void note_wait(weft__stack *self, weft__waiter *w)
+{
+	w->task = self->task;
+	if (w->task == &self->copy)
+		w->task = settle(self, self->worker);
+	w->task->stack = self;
+	weft_atomic_store(&self->since, weft_atomic_load(&weft__rt.now, relaxed),
+			  release);	/* N3 */
+	weft_atomic_store(&self->waiter, w, relaxed);
+}
+
+static inline void check_mutexes(const weft__stack *self, const weft__waiter *w)
+{
+	if (unlikely(self->flow.mutexes != 0) && !weft__task_pinned(self->task))
+		weft__debug_report(w->why);
+}
+
 static inline __attribute__((always_inline)) void
 park(weft__stack *self, weft__waiter *w, weft_time deadline,
-     void (*commit)(void *, void *), bool hot)
+     void (*commit)(void *, void *))
 {
 	bool timed = commit == commit_park && deadline != WEFT_NEVER;
 	weft__worker *worker = self->worker;
 	const weft__context *to;
 	thread_state state;
 
-	if (unlikely(self->flow.mutexes != 0) && !weft__task_pinned(self->task))
-		weft__debug_report(w->why);
-	to = hot ? choose_next(worker) : next_context(worker);
+	check_mutexes(self, w);
+	to = next_context(worker);
 	state = state_leave(worker);
-	w->task = self->task;
-	if (w->task == &self->copy)
-		w->task = settle(self, worker);
-	w->task->stack = self;
-	weft_atomic_store(&self->since, weft_atomic_load(&weft__rt.now, relaxed),
-			  release);	/* N3 */
-	weft_atomic_store(&self->waiter, w, relaxed);
+	note_wait(self, w);
 	if (timed)
 		weft__timers_add(&worker->timers, &w->timer, deadline,
 				 fire_timeout);
@@ -610,22 +628,39 @@ park(weft__stack *self, weft__waiter *w, weft_time deadline,
 	state_land(self->worker, &state);
 }
 
+/* The same for most: no deadline, and no exceptions. */
+static inline __attribute__((always_inline)) void park_plain(weft__stack *self,
+							     weft__waiter *w)
+{
+	weft__worker *worker = self->worker;
+	const weft__context *to;
+	int errno_value;
+
+	check_mutexes(self, w);
+	to = choose_next(worker);
+	errno_value = *worker->errno_address;
+	note_wait(self, w);
+	weft__context_switch(&self->context, to, commit_park, w, worker);
+	go_on(self);
+	*self->worker->errno_address = errno_value;
+}
+
 /* Out of the way of those that are not traced. */
 static WEFT_PRIV_COLD uint32_t park_traced(weft__stack *self, weft__waiter *w,
 					   weft_time deadline)
 {
 	weft__trace_park(self, w);
-	park(self, w, deadline, commit_park, false);
+	park(self, w, deadline, commit_park);
 	weft__trace_go_on(self);
 	return weft_atomic_load(&w->state, acquire);
 }
 
-/* Apart, so that who has no deadline saves nothing for one. */
-static __attribute__((noinline)) uint32_t park_timed(weft__stack *self,
-						     weft__waiter *w,
-						     weft_time deadline)
+/* Apart, so that who has neither saves nothing for a deadline or exceptions. */
+static __attribute__((noinline)) uint32_t park_with(weft__stack *self,
+						    weft__waiter *w,
+						    weft_time deadline)
 {
-	park(self, w, deadline, commit_park, false);
+	park(self, w, deadline, commit_park);
 	return weft_atomic_load(&w->state, acquire);
 }
 
@@ -633,9 +668,9 @@ uint32_t weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline)
 {
 	if (unlikely(weft__rt.traced))
 		return park_traced(self, w, deadline);
-	if (deadline != WEFT_NEVER)
-		return park_timed(self, w, deadline);
-	park(self, w, WEFT_NEVER, commit_park, true);
+	if (deadline != WEFT_NEVER || unlikely(has_exceptions(self->worker)))
+		return park_with(self, w, deadline);
+	park_plain(self, w);
 	return weft_atomic_load(&w->state, acquire);
 }
 
@@ -646,7 +681,7 @@ void weft__task_sleep(weft__stack *self, const weft__why *why, weft_time end)
 	w.state = WEFT__WAITING;
 	w.why = why;
 	w.timer.alarm.node.key = end;
-	park(self, &w, end, commit_sleep, false);
+	park(self, &w, end, commit_sleep);
 }
 
 void weft__stack_abandon(void)
