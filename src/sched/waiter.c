@@ -11,6 +11,19 @@ static bool is_outcome(uint32_t state)
 	return state > WEFT__PARKED_THREAD;
 }
 
+uint32_t weft__claim_slow(weft__waiter *w, uint32_t outcome, uint32_t old)
+{
+	uint32_t new;
+
+	do {
+		if (is_outcome(old))
+			break;	/* P1 */
+		new = old == WEFT__PARKED_THREAD ? outcome | WEFT__PENDING
+						 : outcome;
+	} while (!weft_atomic_cas(&w->state, &old, new, acq_rel, relaxed));
+	return old;
+}
+
 /* The claimer's list is done with w: the thread may leave. */
 static void wake_thread(weft__waiter *w)
 {

@@ -230,6 +230,12 @@ static inline void weft__wakeups_add_thread(weft__wakeups *wakeups,
 }
 
 /*
+ * The rest of weft__claim(), for who was not a parked task: its state was old.
+ * Returns the one that it was claimed in, or the outcome that it has (P1).
+ */
+uint32_t weft__claim_slow(weft__waiter *w, uint32_t outcome, uint32_t old);
+
+/*
  * Try to decide how w's wait ends. Returns one of the three above, which is
  * nonzero if this claim won.
  *
@@ -239,21 +245,16 @@ static inline void weft__wakeups_add_thread(weft__wakeups *wakeups,
 static inline int weft__claim(weft__waiter *w, uint32_t outcome,
 			      weft__wakeups *wakeups)
 {
-	uint32_t old = weft_atomic_load(&w->state, relaxed);
-	uint32_t new;
+	uint32_t old = WEFT__PARKED_TASK;
 
-	do {
-		if (old > WEFT__PARKED_THREAD)
-			return WEFT__LOST;	/* P1: it has an outcome */
-		new = old == WEFT__PARKED_THREAD ? outcome | WEFT__PENDING
-						 : outcome;
-	} while (!weft_atomic_cas(&w->state, &old, new, acq_rel, relaxed));
-	if (old == WEFT__WAITING)
-		return WEFT__WON_RUNNING;
-	if (old == WEFT__PARKED_TASK)
+	if (unlikely(!weft_atomic_cas(&w->state, &old, outcome, acq_rel, relaxed)))
+		old = weft__claim_slow(w, outcome, old);
+	if (likely(old == WEFT__PARKED_TASK))
 		weft__wakeups_add_task(wakeups, w->task);
-	else
+	else if (old == WEFT__PARKED_THREAD)
 		weft__wakeups_add_thread(wakeups, w);
+	else
+		return old == WEFT__WAITING ? WEFT__WON_RUNNING : WEFT__LOST;
 	return WEFT__WON_PARKED;
 }
 
