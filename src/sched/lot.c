@@ -108,6 +108,19 @@ void weft__lot_grow(weft__lot_table *old)
 	weft_atomic_store(&growing, 0, release);
 }
 
+weft__bucket *weft__lot_lock_again(weft__bucket *b, const void *address)
+{
+	weft__lot_table *t;
+
+	do {
+		weft__lock_drop(&b->lock);
+		t = weft_atomic_load(&weft__lot_current, acquire);
+		b = weft__lot_bucket(t, address);
+		weft__lock_take(&b->lock);
+	} while (weft_atomic_load(&weft__lot_current, relaxed) != t);
+	return b;
+}
+
 /* w is the last, and not the first: Q4. */
 static void tell_scout(weft__bucket *b, weft__waiter *w)
 {
@@ -204,13 +217,21 @@ void weft__lot_remove_slow(weft__bucket *b, weft__waiter *w)
 	w->address = NULL;
 }
 
+weft__waiter *weft__lot_take_slow(weft__bucket *b, const void *address)
+{
+	weft__waiter *w = weft__lot_first(b, address);
+
+	if (w != NULL)
+		weft__lot_remove_slow(b, w);
+	return w;
+}
+
 bool weft__lot_wake_one(weft__bucket *b, const void *address, int result,
 			weft__wakeups *wakeups)
 {
 	weft__waiter *w;
 
-	while ((w = weft__lot_first(b, address)) != NULL) {
-		weft__lot_remove(b, w);
+	while ((w = weft__lot_take(b, address)) != NULL) {
 		w->result = result;
 		if (weft__claim(w, WEFT__NOTIFIED, wakeups))
 			return true;

@@ -81,6 +81,10 @@ static inline weft__bucket *weft__lot_bucket(const weft__lot_table *t,
 	return &t->buckets[hash >> t->shift];
 }
 
+/* b was locked in vain. */
+WEFT_PRIV_COLD weft__bucket *weft__lot_lock_again(weft__bucket *b,
+						  const void *address);
+
 /*
  * The table may have been replaced between reading it and having the lock;
  * growing takes every lock of the old one, so that with the lock held a second
@@ -88,15 +92,13 @@ static inline weft__bucket *weft__lot_bucket(const weft__lot_table *t,
  */
 static inline weft__bucket *weft__lot_lock(const void *address)
 {
-	for (;;) {
-		weft__lot_table *t = weft_atomic_load(&weft__lot_current, acquire);
-		weft__bucket *b = weft__lot_bucket(t, address);
+	weft__lot_table *t = weft_atomic_load(&weft__lot_current, acquire);
+	weft__bucket *b = weft__lot_bucket(t, address);
 
-		weft__lock_take(&b->lock);
-		if (likely(weft_atomic_load(&weft__lot_current, relaxed) == t))
-			return b;
-		weft__lock_drop(&b->lock);
-	}
+	weft__lock_take(&b->lock);
+	if (likely(weft_atomic_load(&weft__lot_current, relaxed) == t))
+		return b;
+	return weft__lot_lock_again(b, address);
 }
 
 static inline void weft__lot_unlock(weft__bucket *b)
@@ -108,9 +110,16 @@ static inline void weft__lot_unlock(weft__bucket *b)
 		weft__lot_grow(weft_atomic_load(&weft__lot_current, acquire));
 }
 
+/* The same for who has pushed nobody: it is no more crowded than it was. */
+static inline void weft__lot_unlock_taken(weft__bucket *b)
+{
+	weft__lock_drop(&b->lock);
+}
+
 /* The rest: with the bucket locked. */
 
 void weft__lot_push_slow(weft__bucket *b, const void *address, weft__waiter *w);
+weft__waiter *weft__lot_take_slow(weft__bucket *b, const void *address);
 void weft__lot_remove_slow(weft__bucket *b, weft__waiter *w);
 
 /* Queue w as the last, or as the first, of those who wait for address. */
@@ -177,6 +186,17 @@ static inline void weft__lot_remove(weft__bucket *b, weft__waiter *w)
 	b->chain = w->chain;
 	b->addresses--;
 	w->address = NULL;
+}
+
+/* Take the first that waits for address out; NULL: none does. */
+static inline weft__waiter *weft__lot_take(weft__bucket *b, const void *address)
+{
+	weft__waiter *w = b->chain;
+
+	if (unlikely(w == NULL || w->address != address || w->next != NULL))
+		return weft__lot_take_slow(b, address);
+	weft__lot_remove(b, w);
+	return w;
 }
 
 /*

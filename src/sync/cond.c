@@ -74,7 +74,8 @@ static void count(weft_cond *c, uint32_t n)
 	weft_atomic_store(&c->priv_waiters, n, relaxed);
 }
 
-static void queue(weft_cond *c, weft__waiter *w)
+static inline __attribute__((always_inline)) void queue(weft_cond *c,
+							weft__waiter *w)
 {
 	weft__bucket *b = weft__lot_lock(c);
 
@@ -93,7 +94,7 @@ static bool unlink(weft__bucket *b, weft_cond *c, weft__waiter *w)
 	return true;
 }
 
-static void leave(weft_cond *c, weft__waiter *w)
+static __attribute__((noinline)) void leave(weft_cond *c, weft__waiter *w)
 {
 	weft__bucket *b = weft__lot_lock(c);
 
@@ -102,12 +103,12 @@ static void leave(weft_cond *c, weft__waiter *w)
 }
 
 /* C2, C3; with b locked. */
-static void wake_first(weft__bucket *b, weft_cond *c, weft__wakeups *wakeups)
+static inline void wake_first(weft__bucket *b, weft_cond *c,
+			      weft__wakeups *wakeups)
 {
 	weft__waiter *w;
 
-	while ((w = weft__lot_first(b, c)) != NULL) {
-		weft__lot_remove(b, w);
+	while ((w = weft__lot_take(b, c)) != NULL) {
 		count(c, c->priv_waiters - 1);
 		if (weft__claim(w, WEFT__NOTIFIED, wakeups))
 			return;
@@ -165,7 +166,8 @@ static int let_others(const weft_locker *l, int error)
 	return error;
 }
 
-static int wait(weft_cond *c, weft_ctx *ctx)
+/* Twice in full: without a context there is nothing to be kept for an error. */
+static inline __attribute__((always_inline)) int wait(weft_cond *c, weft_ctx *ctx)
 {
 	weft_locker l = c->priv_locker;
 	int error = weft_ctx_err(ctx);
@@ -196,18 +198,22 @@ void weft_cond_wait(weft_cond *c)
 	wait(c, NULL);
 }
 
-void weft_cond_signal(weft_cond *c)
+/* Apart, so that who signals to nobody saves nothing. */
+static __attribute__((noinline)) void signal_queued(weft_cond *c)
 {
 	weft__wakeups wakeups = {0};
-	weft__bucket *b;
+	weft__bucket *b = weft__lot_lock(c);
 
-	check_not_copied(c);
-	if (weft_atomic_load(&c->priv_waiters, relaxed) == 0)
-		return; /* C1 */
-	b = weft__lot_lock(c);
 	wake_first(b, c, &wakeups);
-	weft__lot_unlock(b);
+	weft__lot_unlock_taken(b);
 	weft__wake(&wakeups);
+}
+
+void weft_cond_signal(weft_cond *c)
+{
+	check_not_copied(c);
+	if (weft_atomic_load(&c->priv_waiters, relaxed) != 0)
+		signal_queued(c);	/* else C1 */
 }
 
 void weft_cond_broadcast(weft_cond *c)
