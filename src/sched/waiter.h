@@ -178,7 +178,7 @@ enum {
 
 /*
  * All but the state, that a claimer may be changing: what is needed to park is
- * nobody else's before that.
+ * nobody else's before that. What a context or a timer needs they set.
  */
 static inline void weft__waiter_init_rest(weft__waiter *w, const weft__why *why)
 {
@@ -187,8 +187,6 @@ static inline void weft__waiter_init_rest(weft__waiter *w, const weft__why *why)
 	w->why = why;
 	w->since = 0;
 	w->address = NULL;
-	w->ctx_link.next = w->ctx_link.prev = NULL;
-	w->timer.owner = NULL;
 }
 
 static inline void weft__waiter_init(weft__waiter *w, const weft__why *why)
