@@ -320,16 +320,6 @@ static inline void weft__task_list_push(weft__task_list *list, weft__task *task)
 	list->count++;
 }
 
-static inline void weft__task_list_push_front(weft__task_list *list,
-					      weft__task *task)
-{
-	task->next = list->first;
-	list->first = task;
-	if (list->last == NULL)
-		list->last = task;
-	list->count++;
-}
-
 static inline weft__task *weft__task_list_pop(weft__task_list *list)
 {
 	weft__task *task = list->first;

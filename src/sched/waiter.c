@@ -33,16 +33,15 @@ static void wake_thread(weft__waiter *w)
 	weft__futex_wake(&w->state, 1);	/* the address only: w may be gone */
 }
 
-static void wake_tasks(weft__task *task, const weft__task *last)
+/* One at least is pinned. */
+static WEFT_PRIV_COLD void wake_each(weft__task *task, const weft__task *last)
 {
 	weft__task_list tasks = {0};
 	weft__task *next;
 
 	for (;; task = next) {
 		next = task->next;	/* of the last one it means nothing */
-		if (unlikely(weft__rt.traced))
-			weft__trace_wake(task);
-		if (unlikely(weft__task_pinned(task)))
+		if (weft__task_pinned(task))
 			weft__runtime_push_pinned(task);
 		else
 			weft__task_list_push(&tasks, task);
@@ -53,7 +52,26 @@ static void wake_tasks(weft__task *task, const weft__task *last)
 		weft__ready_all(&tasks);
 }
 
-void weft__wake_slow(weft__task *first, const weft__task *last, weft__waiter *w)
+static void wake_tasks(weft__task *first, weft__task *last)
+{
+	weft__task_list tasks = {first, last, 1};
+	bool pinned = weft__task_pinned(last);
+
+	last->next = NULL;
+	for (weft__task *task = first; task != last; task = task->next) {
+		pinned |= weft__task_pinned(task);
+		tasks.count++;
+	}
+	if (unlikely(weft__rt.traced))
+		for (weft__task *task = first; task != NULL; task = task->next)
+			weft__trace_wake(task);
+	if (unlikely(pinned))
+		wake_each(first, last);
+	else
+		weft__ready_all(&tasks);
+}
+
+void weft__wake_slow(weft__task *first, weft__task *last, weft__waiter *w)
 {
 	weft__waiter *next;
 

@@ -257,7 +257,7 @@ static inline int weft__claim(weft__waiter *w, uint32_t outcome,
 }
 
 /* Several tasks, from the first to the last, or threads, or both; NULL: none. */
-void weft__wake_slow(weft__task *first, const weft__task *last,
+void weft__wake_slow(weft__task *first, weft__task *last,
 		     weft__waiter *first_thread);
 
 /* Make a task ready that nobody else can resume. Called from anywhere. */

@@ -167,7 +167,7 @@ void weft__ready(weft__task *task)
 void weft__ready_all(weft__task_list *tasks)
 {
 	weft__stack *self = weft__stack_self();
-	weft__task *task;
+	weft__task *task, *next;
 
 	if (self == NULL) {
 		weft__queue_put_ready(tasks);
@@ -177,11 +177,14 @@ void weft__ready_all(weft__task_list *tasks)
 		push_next(self->worker, tasks->first);
 		return;
 	}
-	while ((task = weft__task_list_pop(tasks)) != NULL)
+	for (task = tasks->first; task != NULL; task = next) {
+		next = task->next;
 		if (!weft__ring_put(&self->worker->ready, task))
 			break;
+		tasks->count--;
+	}
 	if (task != NULL) {
-		weft__task_list_push_front(tasks, task);
+		tasks->first = task;
 		weft__queue_put_ready(tasks);
 	} else {
 		weft__worker_hint_ready(self->worker);

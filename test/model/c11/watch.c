@@ -390,7 +390,7 @@ NEVER_CALLED(weft__task *, weft__task_alloc_slow, weft__worker *w)
 NEVER_CALLED(void, weft__task_free_loose, weft__task *task)
 NEVER_CALLED(_Noreturn void, weft_panic, const char *format, ...)
 NEVER_CALLED(_Noreturn void, weft__fork_fail, void)
-NEVER_CALLED(void, weft__wake_slow, weft__task *first, const weft__task *last,
+NEVER_CALLED(void, weft__wake_slow, weft__task *first, weft__task *last,
 	     weft__waiter *w)
 NEVER_CALLED(bool, weft__task_describe, uintptr_t address, char *text, size_t size)
 NEVER_CALLED(void, weft__dump_if_asked, void)

@@ -20,6 +20,7 @@ typedef struct weft__stack weft__stack;
 
 typedef struct {
 	weft__task *first;
+	weft__task *last;
 	size_t count;
 } weft__task_list;
 
