@@ -60,11 +60,16 @@ extern WEFT__OURS struct weft__lock_arrivals {
 WEFT_PRIV_COLD void weft__lock_take_slow(weft__lock *l);
 WEFT_PRIV_COLD void weft__lock_drop_slow(weft__lock *l);
 
-static inline void weft__lock_take(weft__lock *l)
+static inline bool weft__lock_try(weft__lock *l)
 {
 	uint32_t unlocked = 0;
 
-	if (unlikely(!weft_atomic_cas(&l->word, &unlocked, 1, acquire, relaxed)))
+	return weft_atomic_cas(&l->word, &unlocked, 1, acquire, relaxed);
+}
+
+static inline void weft__lock_take(weft__lock *l)
+{
+	if (unlikely(!weft__lock_try(l)))
 		weft__lock_take_slow(l);
 }
 

@@ -36,8 +36,10 @@
  * The order in which a queue is left: whoever takes a waiter out of a queue
  * unlinks it first, under the queue's lock, and then claims it; a waiter that
  * returns with anything but NOTIFIED takes that lock and unlinks itself if it
- * still is linked. A claim that fails is a waiter on its way out: take the next
- * one, so that no wake is ever spent on somebody who has left.
+ * still is linked. (Who is sure to claim a parked task or nobody may unlink it
+ * after that, under the same lock: P4.) A claim that fails is a waiter on its
+ * way out: take the next one, so that no wake is ever spent on somebody who has
+ * left.
  */
 #ifndef WEFT_SRC_SCHED_WAITER_H
 #define WEFT_SRC_SCHED_WAITER_H

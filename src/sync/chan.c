@@ -119,6 +119,23 @@ static inline void copy(const weft_chan *c, void *to, const void *from)
 	}
 }
 
+static inline bool is_small(size_t bytes)
+{
+	return bytes == sizeof(void *) || bytes == sizeof(int) || bytes == 0;
+}
+
+/* False: it is of a size that takes a call, and not copied. */
+static inline bool copy_small(size_t bytes, void *to, const void *from)
+{
+	if (likely(bytes == sizeof(void *)))
+		memcpy(to, from, sizeof(void *));
+	else if (bytes == sizeof(int))
+		memcpy(to, from, sizeof(int));
+	else
+		return bytes == 0;
+	return true;
+}
+
 static void clear(const weft_chan *c, void *to)
 {
 	if (c->priv_elem_bytes > 0 && to != NULL)
@@ -175,6 +192,27 @@ claim_first(weft__link *queue, weft__chan_moved *moved)
 	return NULL;
 }
 
+/*
+ * The same if that is a task that has parked, as it mostly is, and nothing else.
+ * It stays where it is (P4), so it is taken out when the claim has been won.
+ */
+static inline weft_case *claim_parked(weft__link *queue)
+{
+	weft__link *link = weft__list_first(queue);
+	uint32_t parked = WEFT__PARKED_TASK;
+	weft_case *op;
+
+	if (link == NULL)
+		return NULL;
+	op = weft__container(link, weft_case, priv_link);
+	if (unlikely(!weft_atomic_cas(&waiter_of(op)->state, &parked, WEFT__MOVED,
+				      acq_rel, relaxed)))
+		return NULL;
+	weft__list_remove(link);
+	op->ok = op->priv_fired = op->priv_parked = true;
+	return op;
+}
+
 /* op is claimed, and complete. H3: what its waiter will look at. */
 static void complete(weft_case *op, bool ok, weft__chan_moved *moved)
 {
@@ -186,10 +224,10 @@ static void complete(weft_case *op, bool ok, weft__chan_moved *moved)
 	}
 }
 
-void weft__chan_settle_slow(weft__chan_moved *moved)
+void weft__chan_settle_slow(weft__link *link)
 {
-	weft__link *link = moved->running, *next;
 	weft__wakeups wakeups = {0};
+	weft__link *next;
 
 	for (; link != NULL; link = next) {
 		weft_case *op = weft__container(link, weft_case, priv_link);
@@ -201,21 +239,23 @@ void weft__chan_settle_slow(weft__chan_moved *moved)
 	weft__wake(&wakeups);
 }
 
-static inline void queue(weft_case *op, weft__chan_waiter *w)
+static inline void queue(weft_case *op, weft_chan *c, weft__link *waiting,
+			 weft__chan_waiter *w)
 {
-	weft_chan *c = op->priv_chan;
-
+	op->priv_chan = c;
 	op->priv_waiter = w;
 	op->priv_fired = op->priv_parked = false;
-	weft__list_push(op->priv_kind == WEFT_PRIV_CASE_SEND ?
-				&c->priv_senders :
-				&c->priv_receivers,
-			&op->priv_link);
+	weft__list_push(waiting, &op->priv_link);
 }
 
 void weft__chan_queue(weft_case *op, weft__chan_waiter *w)
 {
-	queue(op, w);
+	weft_chan *c = op->priv_chan;
+
+	queue(op, c,
+	      op->priv_kind == WEFT_PRIV_CASE_SEND ? &c->priv_senders :
+						     &c->priv_receivers,
+	      w);
 }
 
 void weft__chan_leave(weft_case *op)
@@ -229,81 +269,142 @@ void weft__chan_leave(weft_case *op)
 /* ---- the two directions, and the end ---- */
 
 /*
- * The common cases first: a value into the ring, or out of it, and nobody
- * waits. H1: who is queued would have to be served.
+ * The common cases first: a value into the ring, or out of it, of a small
+ * size, and nobody waits. H1: who is queued would have to be served.
  */
 static inline bool put_at_once(weft_chan *c, const void *from)
 {
-	if (c->priv_count >= c->priv_capacity || c->priv_closed ||
-	    !weft__list_empty(&c->priv_receivers))
+	size_t count = c->priv_count;
+
+	if (count >= c->priv_capacity || c->priv_closed ||
+	    unlikely(!weft__list_empty(&c->priv_receivers)))
 		return false;
-	ring_put(c, from);
+	if (!copy_small(c->priv_elem_bytes, slot(c, wrap(c, c->priv_head + count)),
+			from))
+		return false;
+	c->priv_count = count + 1;
 	return true;
 }
 
 static inline bool get_at_once(weft_chan *c, void *to)
 {
-	if (c->priv_count == 0 || !weft__list_empty(&c->priv_senders))
+	size_t count = c->priv_count, head = c->priv_head;
+
+	if (count == 0 || unlikely(!weft__list_empty(&c->priv_senders)))
 		return false;
-	ring_take(c, to);
+	if (to != NULL && !copy_small(c->priv_elem_bytes, to, slot(c, head)))
+		return false;
+	c->priv_head = wrap(c, head + 1);
+	c->priv_count = count - 1;
 	return true;
 }
 
-static inline __attribute__((always_inline)) bool
-put(weft_chan *c, weft_case *op, weft__chan_moved *moved)
+/*
+ * And those in which a task waits for just that, or has to: nothing is called,
+ * and so nothing saved. The operation that is complete now, or NULL.
+ */
+static inline weft_case *hand_over(weft_chan *c, const void *from)
+{
+	size_t bytes = c->priv_elem_bytes;
+	weft_case *op = is_small(bytes) ? claim_parked(&c->priv_receivers) : NULL;
+
+	if (op != NULL && op->priv_to != NULL)
+		copy_small(bytes, op->priv_to, from);
+	return op;
+}
+
+static inline weft_case *take_over(weft_chan *c, void *to)
+{
+	size_t bytes = c->priv_elem_bytes;
+	weft_case *op = c->priv_count == 0 && is_small(bytes) ?
+				claim_parked(&c->priv_senders) :
+				NULL;
+
+	if (op != NULL && to != NULL)
+		copy_small(bytes, to, op->priv_from);
+	return op;
+}
+
+static inline bool must_wait_to_send(const weft_chan *c)
+{
+	return weft__list_empty(&c->priv_receivers) &&
+	       c->priv_count >= c->priv_capacity && !c->priv_closed;
+}
+
+static inline bool must_wait_to_recv(const weft_chan *c)
+{
+	return weft__list_empty(&c->priv_senders) && c->priv_count == 0 &&
+	       !c->priv_closed;
+}
+
+enum outcome { IMPOSSIBLE, DONE, CLOSED };
+
+static inline __attribute__((always_inline)) enum outcome
+put(weft_chan *c, const void *from, weft__chan_moved *moved)
 {
 	weft_case *receiver;
 
-	op->ok = !c->priv_closed;
 	if (unlikely(c->priv_closed))
-		return true;
+		return CLOSED;
 	receiver = claim_first(&c->priv_receivers, moved);
 	if (receiver != NULL) {
-		copy(c, receiver->priv_to, op->priv_from);
+		copy(c, receiver->priv_to, from);
 		complete(receiver, true, moved);
 	} else if (c->priv_count < c->priv_capacity) {
-		ring_put(c, op->priv_from);
+		ring_put(c, from);
 	} else {
-		return false;
+		return IMPOSSIBLE;
 	}
-	return true;
+	return DONE;
 }
 
-static inline __attribute__((always_inline)) bool
-get(weft_chan *c, weft_case *op, weft__chan_moved *moved)
+static inline __attribute__((always_inline)) enum outcome
+get(weft_chan *c, void *to, weft__chan_moved *moved)
 {
 	weft_case *sender = claim_first(&c->priv_senders, moved);
 
-	op->ok = true;
 	if (c->priv_count > 0) {
-		ring_take(c, op->priv_to);
+		ring_take(c, to);
 		if (sender != NULL)	/* H1: the ring was full */
 			ring_put(c, sender->priv_from);
 	} else if (sender != NULL) {
-		copy(c, op->priv_to, sender->priv_from);
+		copy(c, to, sender->priv_from);
 	} else if (c->priv_closed) {
-		clear(c, op->priv_to);
-		op->ok = false;
+		clear(c, to);
+		return CLOSED;
 	} else {
-		return false;
+		return IMPOSSIBLE;
 	}
 	if (sender != NULL)
 		complete(sender, true, moved);
-	return true;
+	return DONE;
 }
 
-/* Where the kind is known, of the two only one is left. */
-static inline __attribute__((always_inline)) bool
-transfer(weft_case *op, weft__chan_moved *moved)
+static __attribute__((noinline)) bool try_fully(weft_case *op,
+						weft__chan_moved *moved)
 {
+	enum outcome outcome;
+
 	if (op->priv_kind == WEFT_PRIV_CASE_SEND)
-		return put(op->priv_chan, op, moved);
-	return get(op->priv_chan, op, moved);
+		outcome = put(op->priv_chan, op->priv_from, moved);
+	else
+		outcome = get(op->priv_chan, op->priv_to, moved);
+	op->ok = outcome != CLOSED;
+	return outcome != IMPOSSIBLE;
 }
 
 bool weft__chan_try(weft_case *op, weft__chan_moved *moved)
 {
-	return transfer(op, moved);
+	weft_chan *c = op->priv_chan;
+	weft_case *other = op->priv_kind == WEFT_PRIV_CASE_SEND ?
+				   hand_over(c, op->priv_from) :
+				   take_over(c, op->priv_to);
+
+	if (other == NULL)
+		return try_fully(op, moved);
+	weft__wakeups_add_task(&moved->parked, waiter_of(other)->task);
+	op->ok = true;
+	return true;
 }
 
 /* H1. False: it was closed before. */
@@ -358,11 +459,15 @@ static WEFT_PRIV_COLD int wait_for_ctx(weft_ctx *ctx, const weft__why *why)
 	return weft__ctx_park(&w, ctx);
 }
 
-/* op is queued for w, and its channel is not locked. */
-static int wait(weft_case *op, weft__chan_waiter *w, weft_ctx *ctx)
+/* op is queued for w, its channel locked; it is not any more on return. */
+static inline __attribute__((always_inline)) int
+wait(weft_case *op, weft__chan_waiter *w, weft_ctx *ctx, const weft__why *why)
 {
-	uint32_t outcome = weft__ctx_park_until(&w->wake, ctx, WEFT_NEVER);
+	uint32_t outcome;
 
+	weft__chan_waiter_init(w, why, op->priv_chan);
+	weft__chan_unlock(op->priv_chan);
+	outcome = weft__ctx_park_until(&w->wake, ctx, WEFT_NEVER);
 	if (likely(outcome == WEFT__MOVED)) {
 		if (unlikely(!op->priv_parked))
 			weft__chan_await(w);	/* H3 */
@@ -387,25 +492,6 @@ static bool try(weft_case *op)
 	return done;
 }
 
-/* op's channel is locked, and is not any more on return. */
-static inline __attribute__((always_inline)) int
-run(weft_case *op, weft_ctx *ctx, const weft__why *why)
-{
-	weft_chan *c = op->priv_chan;
-	weft__chan_moved moved = {0};
-	weft__chan_waiter w;
-
-	if (transfer(op, &moved)) {
-		weft__chan_unlock(c);
-		weft__chan_let_go(&moved);
-		return 0;
-	}
-	weft__chan_waiter_init(&w, why, c);
-	queue(op, &w);
-	weft__chan_unlock(c);
-	return wait(op, &w, ctx);
-}
-
 static void tell(const weft__waiter *w, weft__told *told)
 {
 	const weft_chan *c = w->data;
@@ -421,29 +507,81 @@ static const weft__why why_send = {.text = "channel send", .object = WEFT__OF_DA
 static const weft__why why_recv = {.text = "channel receive", .object = WEFT__OF_DATA,
 				   .tell = tell};
 
-/* With c locked, and something to do but with its ring. */
-static __attribute__((noinline)) int meet_receiver(weft_chan *c, weft_ctx *ctx,
-						   const void *elem)
+/*
+ * Those that follow are called with c locked, and return with it unlocked. Each
+ * that cannot do it ends with a call of the next that may: who meets somebody
+ * has nothing on the stack of what those need who wait.
+ */
+
+static __attribute__((noinline)) int wait_to_send(weft_chan *c, weft_ctx *ctx,
+						  const void *elem)
 {
+	weft__chan_waiter w;
 	weft_case op;
 	int error;
 
-	op_init(&op, WEFT_PRIV_CASE_SEND, c, elem, NULL);
-	error = run(&op, ctx, &why_send);
+	op.priv_from = elem;
+	queue(&op, c, &c->priv_senders, &w);
+	error = wait(&op, &w, ctx, &why_send);
 	if (unlikely(error == 0 && !op.ok))
 		weft__chan_panic_closed();
 	return error;
 }
 
-int weft_chan_send_ctx(weft_chan *c, weft_ctx *ctx, const void *elem)
+static __attribute__((noinline)) int send_fully(weft_chan *c, weft_ctx *ctx,
+						const void *elem)
 {
-	if (unlikely(c == NULL))
-		return wait_for_ctx(ctx, &why_send);
-	weft__chan_lock(c);
+	weft__chan_moved moved = {0};
+	enum outcome outcome = put(c, elem, &moved);
+
+	if (outcome == IMPOSSIBLE)
+		return wait_to_send(c, ctx, elem);
+	weft__chan_unlock(c);
+	weft__chan_let_go(&moved);
+	if (unlikely(outcome == CLOSED))
+		weft__chan_panic_closed();
+	return 0;
+}
+
+/* There is something to do but with the ring. */
+static __attribute__((noinline)) int meet_receiver(weft_chan *c, weft_ctx *ctx,
+						   const void *elem)
+{
+	weft_case *receiver;
+
+	if (must_wait_to_send(c))
+		return wait_to_send(c, ctx, elem);
+	receiver = hand_over(c, elem);
+	if (receiver == NULL)
+		return send_fully(c, ctx, elem);
+	weft__chan_unlock(c);
+	weft__ready(waiter_of(receiver)->task);
+	return 0;
+}
+
+static inline int send_locked(weft_chan *c, weft_ctx *ctx, const void *elem)
+{
 	if (!put_at_once(c, elem))
 		return meet_receiver(c, ctx, elem);
 	weft__chan_unlock(c);
 	return 0;
+}
+
+/* There is no channel, or it was locked. */
+static __attribute__((noinline)) int send_slow(weft_chan *c, weft_ctx *ctx,
+					       const void *elem)
+{
+	if (c == NULL)
+		return wait_for_ctx(ctx, &why_send);
+	weft__chan_lock(c);
+	return send_locked(c, ctx, elem);
+}
+
+int weft_chan_send_ctx(weft_chan *c, weft_ctx *ctx, const void *elem)
+{
+	if (unlikely(c == NULL || !weft__chan_try_lock(c)))
+		return send_slow(c, ctx, elem);
+	return send_locked(c, ctx, elem);
 }
 
 void weft_chan_send(weft_chan *c, const void *elem)
@@ -451,31 +589,80 @@ void weft_chan_send(weft_chan *c, const void *elem)
 	(void)!weft_chan_send_ctx(c, NULL, elem);
 }
 
-static __attribute__((noinline)) int meet_sender(weft_chan *c, weft_ctx *ctx,
-						 void *elem)
+static __attribute__((noinline)) int wait_to_recv(weft_chan *c, weft_ctx *ctx,
+						  void *elem)
 {
+	weft__chan_waiter w;
 	weft_case op;
 	int error;
 
-	op_init(&op, WEFT_PRIV_CASE_RECV, c, NULL, elem);
-	error = run(&op, ctx, &why_recv);
+	op.priv_to = elem;
+	queue(&op, c, &c->priv_receivers, &w);
+	error = wait(&op, &w, ctx, &why_recv);
 	return error == 0 && !op.ok ? -EPIPE : error;
 }
 
-int weft_chan_recv_ctx(weft_chan *c, weft_ctx *ctx, void *elem)
+static __attribute__((noinline)) int recv_fully(weft_chan *c, weft_ctx *ctx,
+						void *elem)
 {
-	if (unlikely(c == NULL))
-		return wait_for_ctx(ctx, &why_recv);
-	weft__chan_lock(c);
+	weft__chan_moved moved = {0};
+	enum outcome outcome = get(c, elem, &moved);
+
+	if (outcome == IMPOSSIBLE)
+		return wait_to_recv(c, ctx, elem);
+	weft__chan_unlock(c);
+	weft__chan_let_go(&moved);
+	return outcome == CLOSED ? -EPIPE : 0;
+}
+
+static __attribute__((noinline)) int meet_sender(weft_chan *c, weft_ctx *ctx,
+						 void *elem)
+{
+	weft_case *sender;
+
+	if (must_wait_to_recv(c))
+		return wait_to_recv(c, ctx, elem);
+	sender = take_over(c, elem);
+	if (sender == NULL)
+		return recv_fully(c, ctx, elem);
+	weft__chan_unlock(c);
+	weft__ready(waiter_of(sender)->task);
+	return 0;
+}
+
+static inline int recv_locked(weft_chan *c, weft_ctx *ctx, void *elem)
+{
 	if (!get_at_once(c, elem))
 		return meet_sender(c, ctx, elem);
 	weft__chan_unlock(c);
 	return 0;
 }
 
+static __attribute__((noinline)) int recv_slow(weft_chan *c, weft_ctx *ctx,
+					       void *elem)
+{
+	if (c == NULL)
+		return wait_for_ctx(ctx, &why_recv);
+	weft__chan_lock(c);
+	return recv_locked(c, ctx, elem);
+}
+
+static inline __attribute__((always_inline)) int
+receive(weft_chan *c, weft_ctx *ctx, void *elem)
+{
+	if (unlikely(c == NULL || !weft__chan_try_lock(c)))
+		return recv_slow(c, ctx, elem);
+	return recv_locked(c, ctx, elem);
+}
+
+int weft_chan_recv_ctx(weft_chan *c, weft_ctx *ctx, void *elem)
+{
+	return receive(c, ctx, elem);
+}
+
 bool weft_chan_recv(weft_chan *c, void *elem)
 {
-	return weft_chan_recv_ctx(c, NULL, elem) == 0;
+	return receive(c, NULL, elem) == 0;
 }
 
 bool weft_chan_try_send(weft_chan *c, const void *elem)

@@ -30,6 +30,11 @@ static inline void weft__chan_lock(weft_chan *c)
 	weft__lock_take((weft__lock *)&c->priv_lock);
 }
 
+static inline bool weft__chan_try_lock(weft_chan *c)
+{
+	return weft__lock_try((weft__lock *)&c->priv_lock);
+}
+
 static inline void weft__chan_unlock(weft_chan *c)
 {
 	weft__lock_drop((weft__lock *)&c->priv_lock);
@@ -65,13 +70,13 @@ void weft__chan_queue(weft_case *op, weft__chan_waiter *w);
 /* ---- with none locked ---- */
 
 /* Let everybody in *moved go on. After the unlock: H4. */
-WEFT_PRIV_COLD void weft__chan_settle_slow(weft__chan_moved *moved);
+WEFT_PRIV_COLD void weft__chan_settle_slow(weft__link *running);
 
 static inline void weft__chan_let_go(weft__chan_moved *moved)
 {
-	weft__wake(&moved->parked);
 	if (unlikely(moved->running != NULL))
-		weft__chan_settle_slow(moved);
+		weft__chan_settle_slow(moved->running);
+	weft__wake(&moved->parked);
 }
 
 /* Take op, which did not fire, out of its queue (H5). */

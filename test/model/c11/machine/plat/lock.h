@@ -23,6 +23,13 @@ static inline void weft__lock_take(weft__lock *l)
 	model_await(weft_atomic_cas(&l->word, &unlocked, 1, acquire, relaxed));
 }
 
+static inline bool weft__lock_try(weft__lock *l)
+{
+	uint32_t unlocked = 0;
+
+	return weft_atomic_cas(&l->word, &unlocked, 1, acquire, relaxed);
+}
+
 static inline void weft__lock_drop(weft__lock *l)
 {
 	weft_atomic_store(&l->word, 0, release);
