@@ -55,7 +55,7 @@ static void sift(weft_case *cases, uint32_t i, uint32_t n)
 	}
 }
 
-static void sort_many(weft_case *cases, uint32_t n)
+static __attribute__((noinline)) void sort_many(weft_case *cases, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
 		cases[i].priv_order = i;
@@ -68,6 +68,15 @@ static void sort_many(weft_case *cases, uint32_t n)
 		cases[i].priv_order = first;
 		sift(cases, 0, i);
 	}
+}
+
+/* As most selects have. */
+static inline void sort_two(weft_case *cases)
+{
+	bool swapped = (uintptr_t)cases[0].priv_chan > (uintptr_t)cases[1].priv_chan;
+
+	cases[0].priv_order = swapped;
+	cases[1].priv_order = !swapped;
 }
 
 /* By insertion. */
@@ -86,7 +95,9 @@ static inline void sort_few(weft_case *cases, uint32_t n)
 /* The numbers of the cases in the order of their channels, in priv_order. */
 static void sort(weft_case *cases, uint32_t n)
 {
-	if (likely(n <= FEW))
+	if (likely(n == 2))
+		sort_two(cases);
+	else if (n <= FEW)
 		sort_few(cases, n);
 	else
 		sort_many(cases, n);
@@ -265,7 +276,7 @@ static int find_done(weft_case *cases, uint32_t n, weft_ctx *ctx,
 	return chosen;
 }
 
-static int wait(weft_case *cases, uint32_t n, weft_ctx *ctx,
+static __attribute__((noinline)) int wait(weft_case *cases, uint32_t n, weft_ctx *ctx,
 		weft__chan_waiter *w)
 {
 	uint32_t outcome = park(&w->wake, cases, n, ctx, WEFT_NEVER);
@@ -287,7 +298,8 @@ static void queue_all(weft_case *cases, uint32_t n, weft__chan_waiter *w)
 			weft__chan_queue(&cases[i], w);
 }
 
-static int select_one(weft_case *cases, uint32_t n, weft_ctx *ctx)
+static inline __attribute__((always_inline)) int
+select_one(weft_case *cases, uint32_t n, weft_ctx *ctx)
 {
 	weft__chan_moved moved = {0};
 	weft__chan_waiter w;
