@@ -16,7 +16,7 @@ information: it describes its structures itself (src/sched/layout.c).
 import gdb
 import gdb.unwinder
 
-VERSION = 2
+VERSION = 3
 FIELDS = """version stack_bytes stack_head_bytes colours colour_bytes stack_sp stack_task stack_name
 stack_waiter stack_since task_site waiter_state waiter_data waiter_why waiter_address why_text
 why_object saved_skip_bytes runtime_now""".split()
@@ -26,7 +26,7 @@ SAVED = {
     "aarch64": [f"x{n}" for n in range(19, 31)],
 }
 OF_ADDRESS, OF_DATA, OF_DESCRIPTOR = range(3)
-WAITING, PARKED_TASK, ASLEEP = 0, 1, 3
+WAITING, PARKED_ALONE, PARKED_TASK, ASLEEP = 0, 1, 2, 16
 
 
 def read(address, size):
@@ -102,7 +102,7 @@ class Task:
         if state == WAITING:
             self.state, self.reason = "runs", ""
         else:
-            self.state = "waits" if state in (PARKED_TASK, ASLEEP) else "is ready"
+            self.state = "waits" if state in (PARKED_ALONE, PARKED_TASK, ASLEEP) else "is ready"
             since = word(head + layout.stack_since)
             age = max(layout.now - since, 0) // 1000000000
             self.reason = self.describe(layout, waiter) + (f", for {age} s" if age > 0 else "")

@@ -54,7 +54,7 @@ static inline int weft__ctx_park(weft__waiter *w, weft_ctx *ctx)
 {
 	if (ctx != NULL)
 		return weft__ctx_park_slow(w, ctx);
-	weft__park(w, WEFT_NEVER);
+	weft__park_alone(w);
 	return 0;	/* without a context nothing else can have claimed it */
 }
 

@@ -106,6 +106,12 @@ int weft__ctx_park_slow(weft__waiter *w, weft_ctx *ctx)
 
 static const weft__why why = {.text = "context wait", .object = WEFT__OF_DATA};
 
+/* Without a deadline nobody but a canceller, with c locked, claims w: P5. */
+static inline bool is_endless(const weft_ctx *c)
+{
+	return c == NULL || c->priv_deadline == 0;
+}
+
 int weft_ctx_wait(weft_ctx *c)
 {
 	int err = weft_ctx_err(c);
@@ -115,7 +121,12 @@ int weft_ctx_wait(weft_ctx *c)
 		return err;
 	weft__waiter_init(&w, &why);
 	w.data = c;
-	return weft__ctx_park(&w, c);
+	if (unlikely(!is_endless(c)))
+		return weft__ctx_park_slow(&w, c);
+	if (c != NULL && unlikely(!weft__ctx_enlist(c, &w)))
+		return weft_ctx_err(c);
+	weft__park_alone(&w);
+	return -ECANCELED;
 }
 
 int weft_ctx_wait_ctx(weft_ctx *c, weft_ctx *ctx)

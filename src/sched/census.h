@@ -8,8 +8,8 @@
  * N1  Stacks are never unmapped, and what a stack has at its top stays valid
  *     as memory. So all may be read at any time; what is to be believed is
  *     another question.
- * N2  A parked task stays as it was from the moment its waiter is PARKED_TASK
- *     to the moment it clears its stack's waiter field, which is the first
+ * N2  A parked task stays as it was from the moment its waiter is PARKED_ALONE
+ *     or PARKED_TASK to the moment it clears its stack's waiter field, which is the first
  *     thing it does when it goes on. Whoever has seen the waiter, has copied
  *     the stack and then (weft__peek_barrier) finds the same waiter there has
  *     copied a stack that stood still, unless the task has gone on and parked

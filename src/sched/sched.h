@@ -380,9 +380,10 @@ static inline uint32_t weft__flow_mark_on(const weft__stack *self)
 	return (uint32_t)(((uintptr_t)self - base) / WEFT__STACK_BYTES) + 1;
 }
 
-/* Park self's task on w. Returns the outcome. */
-uint32_t weft__task_park(weft__stack *self, weft__waiter *w,
-			 weft_time deadline);
+/* Park self's task on w, alone or not (P5). Returns the outcome. */
+uint32_t weft__task_park(weft__stack *self, weft__waiter *w, bool alone);
+uint32_t weft__task_park_timed(weft__stack *self, weft__waiter *w,
+			       weft_time deadline);
 
 /* Let self's task sleep. */
 void weft__task_sleep(weft__stack *self, const weft__why *why, weft_time end);

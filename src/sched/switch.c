@@ -240,15 +240,23 @@ static void push_ready(weft__worker *w, weft__task *task)
 		weft__worker_push_ready(w, task);
 }
 
-static void commit_park(void *waiter, void *worker)
+static inline void commit(weft__waiter *w, weft__worker *worker, uint32_t parked)
 {
-	weft__waiter *w = waiter;
 	uint32_t state = WEFT__WAITING;
 
 	/* P3. Release: the task's context is there for who resumes it. */
-	if (!weft_atomic_cas(&w->state, &state, WEFT__PARKED_TASK, release,
-			     acquire))
+	if (!weft_atomic_cas(&w->state, &state, parked, release, acquire))
 		push_ready(worker, w->task);
+}
+
+static void commit_park(void *waiter, void *worker)
+{
+	commit(waiter, worker, WEFT__PARKED_TASK);
+}
+
+static void commit_park_alone(void *waiter, void *worker)
+{
+	commit(waiter, worker, WEFT__PARKED_ALONE);
 }
 
 /* T3 */
@@ -605,7 +613,7 @@ static inline void check_mutexes(const weft__stack *self, const weft__waiter *w)
 		weft__debug_report(w->why);
 }
 
-static inline __attribute__((always_inline)) void
+static inline __attribute__((always_inline)) uint32_t
 park(weft__stack *self, weft__waiter *w, weft_time deadline,
      void (*commit)(void *, void *))
 {
@@ -626,11 +634,12 @@ park(weft__stack *self, weft__waiter *w, weft_time deadline,
 	if (timed)
 		weft__timer_stop(&w->timer);
 	state_land(self->worker, &state);
+	return weft_atomic_load(&w->state, acquire);
 }
 
 /* The same for most: no deadline, and no exceptions. */
-static inline __attribute__((always_inline)) void park_plain(weft__stack *self,
-							     weft__waiter *w)
+static inline __attribute__((always_inline)) void
+park_plain(weft__stack *self, weft__waiter *w, void (*commit)(void *, void *))
 {
 	weft__worker *worker = self->worker;
 	const weft__context *to;
@@ -640,7 +649,7 @@ static inline __attribute__((always_inline)) void park_plain(weft__stack *self,
 	to = choose_next(worker);
 	errno_value = *worker->errno_address;
 	note_wait(self, w);
-	weft__context_switch(&self->context, to, commit_park, w, worker);
+	weft__context_switch(&self->context, to, commit, w, worker);
 	go_on(self);
 	*self->worker->errno_address = errno_value;
 }
@@ -649,28 +658,28 @@ static inline __attribute__((always_inline)) void park_plain(weft__stack *self,
 static WEFT_PRIV_COLD uint32_t park_traced(weft__stack *self, weft__waiter *w,
 					   weft_time deadline)
 {
+	uint32_t outcome;
+
 	weft__trace_park(self, w);
-	park(self, w, deadline, commit_park);
+	outcome = park(self, w, deadline, commit_park);
 	weft__trace_go_on(self);
-	return weft_atomic_load(&w->state, acquire);
+	return outcome;
 }
 
 /* Apart, so that who has neither saves nothing for a deadline or exceptions. */
-static __attribute__((noinline)) uint32_t park_with(weft__stack *self,
-						    weft__waiter *w,
-						    weft_time deadline)
-{
-	park(self, w, deadline, commit_park);
-	return weft_atomic_load(&w->state, acquire);
-}
-
-uint32_t weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline)
+uint32_t weft__task_park_timed(weft__stack *self, weft__waiter *w,
+			       weft_time deadline)
 {
 	if (unlikely(weft__rt.traced))
 		return park_traced(self, w, deadline);
-	if (deadline != WEFT_NEVER || unlikely(has_exceptions(self->worker)))
-		return park_with(self, w, deadline);
-	park_plain(self, w);
+	return park(self, w, deadline, commit_park);
+}
+
+uint32_t weft__task_park(weft__stack *self, weft__waiter *w, bool alone)
+{
+	if (unlikely(weft__rt.traced || has_exceptions(self->worker)))
+		return weft__task_park_timed(self, w, WEFT_NEVER);
+	park_plain(self, w, alone ? commit_park_alone : commit_park);
 	return weft_atomic_load(&w->state, acquire);
 }
 

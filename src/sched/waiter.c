@@ -104,7 +104,8 @@ static uint32_t sleep_until_claimed(weft__waiter *w, weft_time deadline)
 	}
 }
 
-static __attribute__((noinline)) uint32_t park_thread(weft__waiter *w, weft_time deadline)
+static __attribute__((noinline)) uint32_t park_thread(weft__waiter *w,
+						      weft_time deadline)
 {
 	uint32_t state = WEFT__WAITING;
 	weft__parked_thread self;
@@ -131,7 +132,7 @@ void weft__sleep(const weft__why *why, weft_time end)
 	weft__park(&w, end);
 }
 
-uint32_t weft__park(weft__waiter *w, weft_time deadline)
+static inline uint32_t park(weft__waiter *w, weft_time deadline, bool alone)
 {
 	uint32_t state = weft_atomic_load(&w->state, acquire);
 	weft__stack *self;
@@ -141,5 +142,17 @@ uint32_t weft__park(weft__waiter *w, weft_time deadline)
 	self = weft__stack_self();
 	if (self == NULL)
 		return park_thread(w, deadline);
-	return weft__task_park(self, w, deadline);
+	if (deadline != WEFT_NEVER)
+		return weft__task_park_timed(self, w, deadline);
+	return weft__task_park(self, w, alone);
+}
+
+uint32_t weft__park(weft__waiter *w, weft_time deadline)
+{
+	return park(w, deadline, false);
+}
+
+uint32_t weft__park_alone(weft__waiter *w)
+{
+	return park(w, WEFT_NEVER, true);
 }

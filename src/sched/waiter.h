@@ -9,6 +9,8 @@
  *	WAITING          the waiter is or will be visible to wakers, and still
  *	                 runs. The parking side: to PARKED_*. A claimer: to an
  *	                 outcome; the waiter sees it and does not sleep.
+ *	PARKED_ALONE     the same as PARKED_TASK, where none but the holder of one
+ *	                 lock can claim it: to an outcome, by a store (P5).
  *	PARKED_TASK      the task is off its stack. A claimer: to an outcome;
  *	                 whoever did that must make the task ready.
  *	PARKED_THREAD    the thread sleeps, or is about to, in futex_wait.
@@ -21,17 +23,25 @@
  *	                 waiter in its list.
  *
  * P1  Exactly one claim wins: each is a CAS from WAITING or PARKED_* on the
- *     one word, and no outcome is ever replaced by another.
+ *     one word, or P5's store, and no outcome is ever replaced by another.
  * P2  A waiter whose claim was won in WAITING may be gone at once: the claimer
  *     does not touch it after its CAS.
- * P3  A task becomes PARKED_TASK only after the switch, by a CAS that the next
- *     stack's commit makes (commit after switch). So who reads PARKED_TASK may
- *     resume it: nobody else runs on that stack. Marking it before the switch
+ * P3  A task becomes PARKED_TASK or PARKED_ALONE only after the switch, by a CAS
+ *     that the next stack's commit makes (commit after switch). So who reads
+ *     either may resume it: nobody else runs on that stack. Marking it before the switch
  *     is the tempting wrong version: a claimer then resumes a task whose
  *     registers are not saved yet, and two threads run on one stack.
  * P4  A waiter won in PARKED_* stays where it is until the claimer calls
  *     weft__wake(): a task cannot run before that, a thread waits for PENDING
  *     to go. So who was claimed can be collected in lists.
+ * P5  A task that waits without a context and without a deadline is claimed by
+ *     nobody but who has taken it out of its queue, under the queue's lock. It
+ *     parks as PARKED_ALONE: from there the one who finds it so is the only one
+ *     to change the word, and needs no CAS. (In WAITING it does: the commit of
+ *     P3 is still to come.) One that waits in several queues, or also for a
+ *     context, is not alone.
+ *     Tempting and wrong: to store in WAITING too, "since nobody else claims".
+ *     The commit finds WAITING, and has the outcome replaced by PARKED_ALONE.
  *
  * The order in which a queue is left: whoever takes a waiter out of a queue
  * unlinks it first, under the queue's lock, and then claims it; a waiter that
@@ -52,14 +62,15 @@
 
 enum {
 	WEFT__WAITING = 0,
-	WEFT__PARKED_TASK = 1,
-	WEFT__PARKED_THREAD = 2,
-	WEFT__ASLEEP = 3,
+	WEFT__PARKED_ALONE = 1,
+	WEFT__PARKED_TASK = 2,
+	WEFT__PARKED_THREAD = 3,
 	WEFT__NOTIFIED = 4,
 	WEFT__CANCELLED = 5,
 	WEFT__TIMEDOUT = 6,
-	WEFT__MOVED = 7,	/* by a channel, which has more to tell: chan.c */
+	WEFT__MOVED = 7,	/* its claimer has more to tell: chan.c, flight.c */
 	WEFT__PENDING = 8,
+	WEFT__ASLEEP = 16,
 };
 
 typedef struct weft__waiter weft__waiter;
@@ -130,31 +141,36 @@ struct weft__timer {
 	struct weft__timers *owner;	/* NULL when not armed */
 };
 
+/*
+ * Who wakes a crowd goes from one to the next, each on a page of its own: what
+ * that takes comes first, in as few lines of the cache as it can.
+ */
 struct weft__waiter {
 	uint32_t state;
 	int result;		/* the primitive's: what the claimer decided */
-	void *data;		/* the primitive's */
-	const weft__why *why;
-	weft_time since;	/* for the primitive and for reports; 0 unknown */
-
-	/* In the lot (lot.h): under the bucket's lock. */
-	const void *address;	/* what it waits for; NULL when not queued */
-	weft__waiter *next;	/* behind it, same address */
-	weft__waiter *prev;	/* before it; NULL: the first, which has … */
-	weft__waiter *chain;	/* … the first of the bucket's next address and … */
-	union {
-		weft__waiter *last;	/* … the last of its own; … */
-		weft__waiter *behind;	/* … others have one to be fetched: Q4 */
-	};
-
-	/* In a context (ctx layer): under the context's lock. */
-	weft__link ctx_link;
-	weft__waiter *ctx_behind;	/* of the first: the scout; C8 in ctx.c */
-
 	union {
 		weft__task *task;	/* set when a task parks */
 		weft__waiter *claimed;	/* a thread's: next in a weft__wakeups */
 	};
+
+	/* In the lot (lot.h): under the bucket's lock. */
+	weft__waiter *next;	/* behind it, same address */
+	union {
+		weft__waiter *last;	/* the first one's: the last one; … */
+		weft__waiter *behind;	/* … others have one to be fetched: Q4 */
+	};
+	const void *address;	/* what it waits for; NULL when not queued */
+
+	void *data;		/* the primitive's */
+	const weft__why *why;
+
+	/* In a context (ctx layer): under the context's lock. */
+	weft__waiter *ctx_behind;	/* of the first: the scout; C8 in ctx.c */
+	weft__link ctx_link;
+
+	weft__waiter *prev;	/* before it; NULL: the first, which has … */
+	weft__waiter *chain;	/* … the first of the bucket's next address */
+	weft_time since;	/* for the primitive and for reports; 0 unknown */
 	weft__timer timer;
 };
 
@@ -205,6 +221,12 @@ static inline void weft__waiter_init(weft__waiter *w, const weft__why *why)
  */
 uint32_t weft__park(weft__waiter *w, weft_time deadline);
 
+/*
+ * The same without a deadline, for who is claimed under one lock only, that of
+ * the queue which it is in: P5.
+ */
+uint32_t weft__park_alone(weft__waiter *w);
+
 /* Sleep until then. Nobody can end that sooner, so it takes no claim. */
 void weft__sleep(const weft__why *why, weft_time end);
 
@@ -240,22 +262,41 @@ uint32_t weft__claim_slow(weft__waiter *w, uint32_t outcome, uint32_t old);
  * nonzero if this claim won.
  *
  * Release: the waiter sees what the claimer did before. Acquire: the claimer
- * sees the context of a task that has parked.
+ * sees the context of a task that has parked. No locked instruction for one that
+ * has parked alone: P5.
  */
 static inline int weft__claim(weft__waiter *w, uint32_t outcome,
 			      weft__wakeups *wakeups)
 {
-	uint32_t old = WEFT__PARKED_TASK;
+	uint32_t old = weft_atomic_load(&w->state, acquire);
 
-	if (unlikely(!weft_atomic_cas(&w->state, &old, outcome, acq_rel, relaxed)))
+	if (likely(old == WEFT__PARKED_ALONE))
+		weft_atomic_store(&w->state, outcome, release);
+	else
 		old = weft__claim_slow(w, outcome, old);
-	if (likely(old == WEFT__PARKED_TASK))
-		weft__wakeups_add_task(wakeups, w->task);
-	else if (old == WEFT__PARKED_THREAD)
+	if (old == WEFT__PARKED_THREAD)
 		weft__wakeups_add_thread(wakeups, w);
+	else if (old == WEFT__PARKED_ALONE || old == WEFT__PARKED_TASK)
+		weft__wakeups_add_task(wakeups, w->task);
 	else
 		return old == WEFT__WAITING ? WEFT__WON_RUNNING : WEFT__LOST;
 	return WEFT__WON_PARKED;
+}
+
+/*
+ * The same for a task that has parked, and nothing else. True: it is won, and
+ * for the caller to make ready.
+ */
+static inline bool weft__claim_parked(weft__waiter *w, uint32_t outcome)
+{
+	uint32_t old = weft_atomic_load(&w->state, acquire);
+
+	if (likely(old == WEFT__PARKED_ALONE)) {
+		weft_atomic_store(&w->state, outcome, release);
+		return true;
+	}
+	return old == WEFT__PARKED_TASK &&
+	       weft_atomic_cas(&w->state, &old, outcome, acq_rel, relaxed);
 }
 
 /* Several tasks, from the first to the last, or threads, or both; NULL: none. */

@@ -199,14 +199,12 @@ claim_first(weft__link *queue, weft__chan_moved *moved)
 static inline weft_case *claim_parked(weft__link *queue)
 {
 	weft__link *link = weft__list_first(queue);
-	uint32_t parked = WEFT__PARKED_TASK;
 	weft_case *op;
 
 	if (link == NULL)
 		return NULL;
 	op = weft__container(link, weft_case, priv_link);
-	if (unlikely(!weft_atomic_cas(&waiter_of(op)->state, &parked, WEFT__MOVED,
-				      acq_rel, relaxed)))
+	if (unlikely(!weft__claim_parked(waiter_of(op), WEFT__MOVED)))
 		return NULL;
 	weft__list_remove(link);
 	op->ok = op->priv_fired = op->priv_parked = true;
@@ -467,7 +465,9 @@ wait(weft_case *op, weft__chan_waiter *w, weft_ctx *ctx, const weft__why *why)
 
 	weft__chan_waiter_init(w, why, op->priv_chan);
 	weft__chan_unlock(op->priv_chan);
-	outcome = weft__ctx_park_until(&w->wake, ctx, WEFT_NEVER);
+	outcome = ctx == NULL ? weft__park_alone(&w->wake)
+			      : weft__ctx_park_until_slow(&w->wake, ctx,
+							  WEFT_NEVER);
 	if (likely(outcome == WEFT__MOVED)) {
 		if (unlikely(!op->priv_parked))
 			weft__chan_await(w);	/* H3 */

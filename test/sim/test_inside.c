@@ -308,6 +308,65 @@ TEST(claims_race_and_one_wins)
 	explore(wait_and_claim);
 }
 
+/* The same where only who takes it out of its queue may claim it: P5. */
+static void wait_alone(void *unused)
+{
+	weft__bucket *b = weft__lot_lock(&race);
+	uint32_t told;
+
+	(void)unused;
+	weft__waiter_init(&race.waiter, &why);
+	weft__lot_push(b, &race, &race.waiter);
+	weft__lot_unlock(b);
+	told = weft__park_alone(&race.waiter);
+	bury(&race.waiter, sizeof race.waiter);
+	weft_atomic_store(&race.told, told, release);
+}
+
+static void *wait_alone_in_thread(void *unused)
+{
+	wait_alone(unused);
+	return NULL;
+}
+
+static void *wake_until_it_is_told(void *unused)
+{
+	while (weft_atomic_load(&race.told, acquire) == 0) {
+		weft__bucket *b = weft__lot_lock(&race);
+		weft__wakeups wakeups = {0};
+
+		if (weft__lot_wake_one(b, &race, 0, &wakeups))
+			weft_atomic_add(&race.wins, 1, relaxed);
+		weft__lot_unlock(b);
+		weft__wake(&wakeups);
+		weft_yield();
+	}
+	return unused;
+}
+
+static int wait_alone_and_claim(void *unused)
+{
+	bool thread = weft_sim_choose(2);
+
+	(void)unused;
+	if (!thread && weft_go(wait_alone, NULL) != 0)
+		return 1;
+	if (start_and_join((void *(*[])(void *)){wake_until_it_is_told,
+						 wake_until_it_is_told,
+						 wait_alone_in_thread},
+			   thread ? 3 : 2) != 0)
+		return 1;
+	CHECK_EQ(race.wins, 1);
+	CHECK_EQ(race.told, WEFT__NOTIFIED);
+	CHECK(is_at_rest(&race.waiter, sizeof race.waiter));
+	return 0;
+}
+
+TEST(claim_of_who_waits_alone_wins)
+{
+	explore(wait_alone_and_claim);
+}
+
 /* ---- queues ---- */
 
 enum { TASKS = 6, THIEVES = 2 };

@@ -342,6 +342,15 @@ weft_time weft__stack_trim(weft_time now)
 	return WEFT_NEVER;
 }
 
+/* No thread sleeps at a waiter here. */
+uint32_t weft__claim_slow(weft__waiter *w, uint32_t outcome, uint32_t old)
+{
+	while (old < WEFT__PARKED_THREAD &&
+	       !weft_atomic_cas(&w->state, &old, outcome, acq_rel, relaxed))
+		;
+	return old;
+}
+
 void weft__block_flush(weft__worker *w)
 {
 	(void)w;

@@ -35,19 +35,18 @@ weft__stack *weft__stack_self(void)
 #endif
 }
 
-/* The switch, commit_park() of switch.c, and the resumption by a worker. */
-uint32_t weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline)
+/* The switch, commit_park…() of switch.c, and the resumption by a worker. */
+uint32_t weft__task_park(weft__stack *self, weft__waiter *w, bool alone)
 {
+	uint32_t parked = alone ? WEFT__PARKED_ALONE : WEFT__PARKED_TASK;
 	uint32_t state = WEFT__WAITING;
 
-	(void)deadline;
 	w->task = &self->task;
 	w->task->stack = self;
 #ifndef MARKED_BEFORE_SWITCH
 	self->registers++;	/* saved by the switch */
 #endif
-	if (!weft_atomic_cas(&w->state, &state, WEFT__PARKED_TASK, release,
-			     acquire))
+	if (!weft_atomic_cas(&w->state, &state, parked, release, acquire))
 		return state;
 #ifdef MARKED_BEFORE_SWITCH
 	self->registers++;
@@ -55,6 +54,13 @@ uint32_t weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline)
 	self->resumed++;
 	model_await(weft_atomic_load(&self->ready, acquire) == self->resumed);
 	return weft_atomic_load(&w->state, acquire);
+}
+
+uint32_t weft__task_park_timed(weft__stack *self, weft__waiter *w,
+			       weft_time deadline)
+{
+	(void)deadline;
+	return weft__task_park(self, w, false);
 }
 
 /* Whoever reads PARKED_TASK may resume it: P3. So the registers are there. */

@@ -60,7 +60,7 @@ static int weft__ctx_park(weft__waiter *w, weft_ctx *c)
 	uint32_t outcome;
 
 	if (c == NULL) {
-		weft__park(w, WEFT_NEVER);
+		weft__park_alone(w);
 		return 0;
 	}
 	if (!weft__ctx_enlist(c, w)) {

@@ -31,7 +31,9 @@ static const struct {
 /* Of the calling thread; NULL: it is no task. */
 weft__stack *weft__stack_self(void);
 #define weft__flow_mark_on(self) weft__flow_mark()
-uint32_t weft__task_park(weft__stack *self, weft__waiter *w, weft_time deadline);
+uint32_t weft__task_park(weft__stack *self, weft__waiter *w, bool alone);
+uint32_t weft__task_park_timed(weft__stack *self, weft__waiter *w,
+			       weft_time deadline);
 void weft__ready_all(weft__task_list *tasks);
 void weft__runtime_push_pinned(weft__task *task);
 
