@@ -79,24 +79,24 @@ typedef struct {
 typedef struct {
 	weft_time since;	/* it runs since then … */
 	const char *reason;	/* … or waits, for that */
-	uint64_t wakes;		/* how often it was woken … */
+	uint32_t wakes;		/* how often it was woken … */
 	bool woken;		/* … and that it was, just now */
 } weft__trace_state;
 
 /*
- * What a stack has at its top. What a switch touches comes first, and lies in the
- * line above the frames of the loop.
+ * What a stack has at its top. What is touched of a task that is woken, and ends,
+ * has one line of the cache: all to the first word of flow.
  */
 struct weft__stack {
 	weft__context context;
 	weft__worker *worker;	/* S1 */
 	weft__task *task;	/* atomic: who runs on it, NULL: the loop */
-	const char *name;	/* the task's name, NULL: none */
 	weft__waiter *waiter;	/* atomic: what the task is parked on … */
 	weft_time since;	/* atomic: … from that time on, coarsely */
 	weft__stack *next;	/* in a list of spares */
-	weft__task copy;	/* the task until it waits, or for it: call() */
 	weft__flow flow;	/* the task's; all zero between tasks */
+	weft__task copy;	/* the task until it waits, or for it: call() */
+	const char *name;	/* the task's name, NULL: none */
 	weft__trace_state trace;
 } __attribute__((aligned(WEFT__CACHE_LINE)));
 
@@ -178,6 +178,7 @@ enum {
 	WEFT__EAGER_MOST = 4,
 	WEFT__COLOURS = 8,		/* of stacks: see weft__stack_at() */
 	WEFT__COLOUR_BYTES = 128,
+	WEFT__TASK_NAMED = 8,		/* its stack has its name */
 	WEFT__TASK_PIN = 0x100,		/* times how often it is pinned */
 };
 

@@ -326,10 +326,11 @@ static inline void ended(weft__stack *self)
 	weft__worker *w = self->worker;	/* S1: perhaps another one */
 
 	weft_atomic_store(&self->task, NULL, relaxed);
-	self->name = NULL;
 	self->flow.mutexes = 0;
 	w->blocking = false;
 	weft__bump(&w->ended);
+	if (unlikely(task->flags & WEFT__TASK_NAMED))
+		self->name = NULL;
 	if (!(task->flags & WEFT__TASK_EMBEDDED))
 		weft__task_free(w, task);
 }

@@ -181,8 +181,10 @@ void weft_task_name(const char *name)
 {
 	weft__stack *self = weft__stack_self();
 
-	if (self != NULL)
-		self->name = name;
+	if (self == NULL)
+		return;
+	self->task->flags |= WEFT__TASK_NAMED;
+	self->name = name;
 }
 
 uint64_t weft__started_outside(void)

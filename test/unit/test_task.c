@@ -5,6 +5,7 @@
 #include "test.h"
 
 #include <weft/ctx.h>
+#include <weft/flight.h>
 #include <weft/sema.h>
 
 #include <errno.h>
@@ -266,6 +267,55 @@ static int count_in(const char *text, const char *part)
 	for (; (text = strstr(text, part)) != NULL; text++)
 		n++;
 	return n;
+}
+
+static void name_oneself(void *name)
+{
+	weft_task_name(name);
+	count_one(NULL);
+}
+
+static int name_oneself_in_flight(weft_ctx *ctx, void *name, void **value)
+{
+	(void)ctx;
+	(void)value;
+	weft_task_name(name);
+	return 0;
+}
+
+static void wait_unnamed(void *unused)
+{
+	(void)unused;
+	gate_wait(&door);
+}
+
+static int leave_two_after_named_ones(void *arg)
+{
+	static weft_flight f;
+
+	(void)arg;
+	for (int i = 0; i < 10; i++)
+		go(name_oneself, "ada");
+	test_until(weft_atomic_load(&counter, relaxed) == 10);
+	go(wait_unnamed, NULL);
+	test_until(weft_atomic_load(&door.waiting, relaxed) == 1);
+	for (int i = 0; i < 10; i++)
+		weft_flight_do_ctx(&f, NULL, weft_key_u64(1),
+				   name_oneself_in_flight, "grace");
+	go(wait_unnamed, NULL);
+	test_until(weft_atomic_load(&door.waiting, relaxed) == 2);
+	return 0;
+}
+
+TEST(task_has_not_the_name_of_the_one_before)
+{
+	char text[4096];
+
+	one_worker();
+	run_and_read_stderr(leave_two_after_named_ones, text, sizeof text);
+	CHECK_EQ(count_in(text, "unnamed"), 2);
+	CHECK_EQ(count_in(text, "ada"), 0);
+	CHECK_EQ(count_in(text, "grace"), 0);
 }
 
 TEST(run_reports_each_leaked_task_in_one_line_and_keeps_it)
