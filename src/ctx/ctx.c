@@ -216,7 +216,7 @@ static void claim_waiters(weft_ctx *c, walk *k)
 
 		if (w->ctx_behind != NULL) {
 			__builtin_prefetch(w->ctx_behind, 1);
-			__builtin_prefetch(&w->ctx_behind->task);
+			__builtin_prefetch(&w->ctx_behind->ctx_link, 1);
 		}
 		link->next = link->prev = NULL;
 		claim(w, k);

@@ -94,6 +94,14 @@
  *     and the memory is the caller's. Not so a call that was forgotten, which is
  *     not in the table, one that replaces what was kept, which has to go or to
  *     come back, and any that a fini waits for.
+ *
+ * F9  A caller that sleeps for DONE alone (P5 of waiter.h) is given value and err
+ *     with its claim, if the call has nothing else to give: it has returned, and
+ *     no value that is to be dropped. Such a caller, claimed MOVED, does not touch
+ *     the call any more, and whoever claims them lets go for all of them, when the
+ *     last one is claimed. Until then they keep the call alive.
+ *     Tempting and wrong: to let go for them first, of as many as are queued. The
+ *     others may be gone already, and then the call is, while we read it.
  */
 #include "group/flight.h"
 
@@ -337,8 +345,8 @@ static inline void copy_key(char *to, const void *key, size_t key_bytes)
 }
 
 /* A call that runs in its first caller, with that one counted. */
-static inline call *call_new_before(const weft__stack *self, place at,
-				    size_t before_key)
+static inline __attribute__((always_inline)) call *
+call_new_before(const weft__stack *self, place at, size_t before_key)
 {
 	call *c;
 
@@ -368,7 +376,8 @@ static inline call *call_new_before(const weft__stack *self, place at,
 	return c;
 }
 
-static inline call *call_new_led(const weft__stack *self, place at)
+static inline __attribute__((always_inline)) call *
+call_new_led(const weft__stack *self, place at)
 {
 	return call_new_before(self, at, round_up(sizeof(call)));
 }
@@ -468,6 +477,7 @@ static WEFT_PRIV_COLD void trace(const call *c, bool begins)
 }
 
 static const weft__why why_flight = {.text = "flight", .tell = tell};
+static const weft__why why_alone = {.text = "flight", .tell = tell};	/* F9 */
 static const weft__why why_behind = {.text = "flight, a dying call", .tell = tell};
 
 static void get_up(const void *address, weft__waiter *w)
@@ -511,6 +521,32 @@ static WEFT_PRIV_COLD void drop_and_rouse(shard *s, const void *address)
 	weft__wake(&wakeups);
 }
 
+/* A result is more than value and err: it refers to the call. */
+static inline bool has_to_refer(const call *c)
+{
+	return (c->drop != NULL && c->value != NULL) || c->panic != NULL;
+}
+
+/* Returns how many have been given what there is to give: F9. */
+static uint32_t hand_out(const call *c, weft__bucket *b, weft__wakeups *wakeups)
+{
+	weft__waiter *w = weft__lot_take_all(b, c), *next;
+	uint32_t handed = 0;
+
+	for (; w != NULL; w = next) {
+		bool alone = w->why == &why_alone;
+
+		next = w->next;
+		weft__lot_fetch(w);
+		w->address = NULL;
+		w->data = c->value;
+		w->result = c->err;
+		weft__claim(w, alone ? WEFT__MOVED : WEFT__NOTIFIED, wakeups);
+		handed += alone;
+	}
+	return handed;
+}
+
 /*
  * Set DONE and wake the sleepers. As long as the bucket is locked, those who
  * wait for DONE stay and keep c alive; so the task may let go before they are
@@ -519,11 +555,14 @@ static WEFT_PRIV_COLD void drop_and_rouse(shard *s, const void *address)
 static void let_go(call *c, bool kept)
 {
 	weft__bucket *b = weft__lot_lock(c);
+	uint32_t ours = c->task != NULL && !kept;
 	weft__wakeups wakeups = {0};
 	bool last;
 
 	set(c, DONE, release);
-	last = c->task != NULL && !kept && weft_atomic_sub(&c->refs, 1, acq_rel) == 1;
+	if (c->outcome == WEFT_RETURNED && !has_to_refer(c))
+		ours += hand_out(c, b, &wakeups);
+	last = ours != 0 && weft_atomic_sub(&c->refs, ours, acq_rel) == ours;
 	weft__lot_wake_all(b, c, 0, &wakeups);
 	weft__lot_unlock(b);
 	weft__wake(&wakeups);
@@ -550,7 +589,7 @@ static weft_result result_of(call *c)
 		.shared = c->duplicates != 0,
 	};
 
-	if ((c->drop != NULL && c->value != NULL) || unlikely(c->panic != NULL))
+	if (has_to_refer(c))
 		r.priv_call = c;
 	else
 		weft__call_put(c);
@@ -566,7 +605,7 @@ static weft_result kept_result(call *c)
 }
 
 /* The same for a caller who has to end as the function did, if it did not return. */
-static weft_result result_or_ending(call *c)
+static __attribute__((noinline)) weft_result result_or_ending(call *c)
 {
 	weft__panic *p;
 
@@ -836,8 +875,8 @@ static inline weft_result result_alone(const weft__stack *self, const ending *e)
 	return r;
 }
 
-static weft_result lead(const weft__stack *self, call *c, weft_flight_fn fn,
-			void *arg)
+static __attribute__((noinline)) weft_result
+lead(const weft__stack *self, call *c, weft_flight_fn fn, void *arg)
 {
 	__attribute__((cleanup(lead_left))) ending e = {
 		.call = c,
@@ -845,11 +884,10 @@ static weft_result lead(const weft__stack *self, call *c, weft_flight_fn fn,
 	};
 
 	weft__check_fn(fn != NULL);
-	if (unlikely(weft__spans))
-		trace(c, true);
 	e.err = fn(NULL, arg, &e.value);
 	e.outcome = WEFT_RETURNED;
-	return finish_alone(&e) ? result_alone(self, &e) : result_of(c);
+	return likely(finish_alone(&e)) ? result_alone(self, &e)
+					: result_or_ending(e.call);
 }
 
 /* ---- callers ---- */
@@ -1090,70 +1128,130 @@ static weft_result follow(call *c, weft_ctx *ctx)
 	return result_or_ending(c);
 }
 
-/*
- * The call there, joined or started, for who waits for it, where nothing is kept. An
- * idle shard has none to be joined: that saves looking twice. NULL: there is more to
- * it than that. Apart, so that its variables are not on the stack of who sleeps.
- */
-static __attribute__((noinline)) call *
-enter_at_once(const weft__stack *self, const place *at, enum found *found)
+/* False: c is done. Apart, as more registers are saved here than while w sleeps. */
+static __attribute__((noinline)) bool queue_alone(call *c, weft__waiter *w)
 {
-	shard *s = at->shard;
-	bool busy = weft_atomic_load(&s->linked, relaxed) != 0;
-	bool resize = false, other = false;
-	call *fresh = NULL, *c = NULL;
+	weft__bucket *b = weft__lot_lock(c);
+	bool done = has(c, DONE);
 
-	if (weft__flight_keeps(at->flight))
-		return NULL;
-	while (c == NULL && !other) {
-		if (!busy && unlikely((fresh = call_new_led(self, *at)) == NULL))
-			return NULL;
-		busy = false;
-		weft__lock_take(&s->lock);
-		c = find(*at);
-		if (c != NULL) {
-			other = has(c, DYING | ENDED) || is_own(self, c);
-			if (likely(!other))
-				*found = join(c, NULL);
-		} else if (fresh != NULL) {
-			put_in(s, fresh);
-			c = fresh;
-			fresh = NULL;
-			*found = STARTED;
-			resize = weft__flight_shard_wants_resize(s->linked, s->mask);
-		}
-		weft__lock_drop(&s->lock);
+	if (likely(!done)) {
+		weft__waiter_init(w, &why_alone);
+		weft__lot_push(b, c, w);
 	}
-	if (unlikely(resize))
-		weft__flight_shard_resize(s);
-	if (unlikely(fresh != NULL))
-		block_free(self, fresh);
-	return likely(!other) ? c : NULL;
+	weft__lot_unlock(b);
+	return !done;
 }
 
-weft_result weft_flight_do(weft_flight *f, weft_key key, weft_flight_fn fn,
-			   void *arg)
+/* The same for who has joined c by weft_flight_do(). */
+static __attribute__((noinline)) weft_result follow_alone(call *c)
 {
-	weft__flight_table *t = table_of(f);
-	const weft__stack *self = weft__stack_self();
+	weft__waiter w;
+
+	if (!queue_alone(c, &w) || weft__park_alone(&w) != WEFT__MOVED)
+		return result_or_ending(c);
+	return (weft_result){	/* F9 */
+		.value = w.data,
+		.err = w.result,
+		.outcome = WEFT_RETURNED,
+		.shared = true,
+	};
+}
+
+/* What weft_flight_do() has come to; found < 0: why it has not. */
+typedef struct {
+	call *call;
+	int found;
+} entered;
+
+/* Wherever there is more to it than enter_at_once() does. */
+static __attribute__((noinline)) entered enter_at_length(weft_flight *f, weft_key key)
+{
 	enum found found;
 	question q;
 	call *c;
 	int err;
 
-	if (unlikely(t == NULL) && (t = make_table(f)) == NULL)
-		return refused(-ENOMEM);
-	q.at = locate(f, t, key, &q.word);
-	c = enter_at_once(self, &q.at, &found);
-	if (unlikely(c == NULL)) {
-		phrase(&q);
-		err = seek(&q, NULL, NULL, &c, &found);
-		if (unlikely(err != 0))
-			return refused(err);
-		if (found == KEPT)
-			return kept_result(c);
+	if (!ask(&q, f, key))
+		return (entered){NULL, -ENOMEM};
+	err = seek(&q, NULL, NULL, &c, &found);
+	return err == 0 ? (entered){c, found} : (entered){NULL, err};
+}
+
+/* c was found, with its shard locked; fresh is not needed. NULL: c is not to be joined. */
+static inline call *join_found(const weft__stack *self, call *c, call *fresh)
+{
+	bool other = has(c, DYING | ENDED) || is_own(self, c);
+
+	if (likely(!other))
+		join(c, NULL);
+	weft__lock_drop(&c->shard->lock);
+	if (unlikely(fresh != NULL))
+		block_free(self, fresh);
+	return likely(!other) ? c : NULL;
+}
+
+/* Start c, with its shard locked. */
+static inline void start_led(shard *s, call *c)
+{
+	bool resize;
+
+	put_in(s, c);
+	resize = weft__flight_shard_wants_resize(s->linked, s->mask);
+	weft__lock_drop(&s->lock);
+	if (unlikely(resize))
+		weft__flight_shard_resize(s);
+}
+
+/*
+ * The call there, joined or started, for who waits for it. An idle shard has none to
+ * be joined: that saves looking twice. Apart, so that its variables are not on the
+ * stack of who sleeps.
+ */
+static __attribute__((noinline)) entered
+enter_at_once(const weft__stack *self, weft_flight *f, weft_key key)
+{
+	weft__flight_table *t = table_of(f);
+	call *fresh = NULL, *c;
+	uint64_t word;
+	bool busy;
+	place at;
+
+	if (unlikely(t == NULL || weft__flight_keeps(f)))
+		return enter_at_length(f, key);
+	at = locate(f, t, key, &word);
+	busy = weft_atomic_load(&at.shard->linked, relaxed) != 0;
+	for (;;) {
+		if (!busy && unlikely((fresh = call_new_led(self, at)) == NULL))
+			return (entered){NULL, -ENOMEM};
+		weft__lock_take(&at.shard->lock);
+		c = find(at);
+		if (c != NULL)
+			break;
+		if (likely(fresh != NULL)) {
+			start_led(at.shard, fresh);
+			return (entered){fresh, STARTED};
+		}
+		weft__lock_drop(&at.shard->lock);
+		busy = false;
 	}
-	return found == JOINED ? follow(c, NULL) : lead(self, c, fn, arg);
+	c = join_found(self, c, fresh);
+	return likely(c != NULL) ? (entered){c, JOINED} : enter_at_length(f, key);
+}
+
+weft_result weft_flight_do(weft_flight *f, weft_key key, weft_flight_fn fn,
+			   void *arg)
+{
+	const weft__stack *self = weft__stack_self();
+	entered in = enter_at_once(self, f, key);
+
+	if (in.found == JOINED)
+		return follow_alone(in.call);
+	if (likely(in.found == STARTED)) {
+		if (unlikely(weft__spans))
+			trace(in.call, true);
+		return lead(self, in.call, fn, arg);
+	}
+	return in.found == KEPT ? kept_result(in.call) : refused(in.found);
 }
 
 /* Become a caller of a call in a task, or be given what is kept: 0, or why not. */

@@ -239,25 +239,28 @@ bool weft__lot_wake_one(weft__bucket *b, const void *address, int result,
 	return false;
 }
 
-/* All of them are taken out at once, and then claimed. */
+weft__waiter *weft__lot_take_all(weft__bucket *b, const void *address)
+{
+	weft__waiter *first = weft__lot_first(b, address);
+
+	if (first == NULL)
+		return NULL;
+	*chain_link(b, first) = first->chain;
+	b->addresses--;
+	b->scout = NULL;	/* Q4 */
+	first->behind = NULL;
+	return first;
+}
+
 size_t weft__lot_wake_all(weft__bucket *b, const void *address, int result,
 			  weft__wakeups *wakeups)
 {
-	weft__waiter *w = weft__lot_first(b, address), *next;
+	weft__waiter *w = weft__lot_take_all(b, address), *next;
 	size_t count = 0;
 
-	if (w == NULL)
-		return 0;
-	*chain_link(b, w) = w->chain;
-	b->addresses--;
-	b->scout = NULL;	/* Q4 */
-	w->behind = NULL;
 	for (; w != NULL; w = next) {
 		next = w->next;
-		if (w->behind != NULL) {
-			__builtin_prefetch(w->behind, 1);
-			__builtin_prefetch(&w->behind->task);
-		}
+		weft__lot_fetch(w);
 		w->address = NULL;
 		w->result = result;
 		count += weft__claim(w, WEFT__NOTIFIED, wakeups) != WEFT__LOST;

@@ -206,7 +206,22 @@ static inline weft__waiter *weft__lot_take(weft__bucket *b, const void *address)
 bool weft__lot_wake_one(weft__bucket *b, const void *address, int result,
 			weft__wakeups *wakeups);
 
-/* The same for all of them. Returns how many were claimed. */
+/*
+ * Take all of them out, for the caller to claim: the first, NULL: there is none;
+ * their nexts go on, and their addresses are not NULL yet.
+ */
+weft__waiter *weft__lot_take_all(weft__bucket *b, const void *address);
+
+/* Q4: fetch one that w, one of those, leads to. */
+static inline void weft__lot_fetch(const weft__waiter *w)
+{
+	if (w->behind == NULL)
+		return;
+	__builtin_prefetch(w->behind, 1);
+	__builtin_prefetch(&w->behind->why, 1);
+}
+
+/* Take all of them out and claim them. Returns how many were claimed. */
 size_t weft__lot_wake_all(weft__bucket *b, const void *address, int result,
 			  weft__wakeups *wakeups);
 

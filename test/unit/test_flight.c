@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <malloc.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -178,6 +179,49 @@ TEST_FLAVOURS(flight_do_leads_callers_with_contexts)
 TEST_FLAVOURS(flight_do_joins_a_call_in_a_task)
 {
 	callers_share_one_call(true, false);
+}
+
+/* So long a key that the memory of a call goes back to the system with it. */
+enum { LONG_KEY_BYTES = 1 << 20 };
+
+static char long_key[LONG_KEY_BYTES];
+
+/* Every other one sleeps with what a context needs, and lets go itself. */
+static void callers_let_go(bool first_in_task)
+{
+	weft_flight f = {0};
+	weft_waitgroup gate = {0};
+	size_t before = mallinfo2().hblkhd;
+	weft_key key = {long_key, sizeof long_key};
+	weft_ctx ctx;
+	job j = {.err = 5, .holds = true, .gate = &gate};
+	caller first = {&f, NULL, first_in_task, key, &j, {0}, false};
+	caller others[CROWD];
+
+	weft_ctx_init(&ctx, NULL);
+	weft_waitgroup_add(&gate, 1);
+	start_leading(&first);
+	for (int i = 0; i < CROWD; i++) {
+		others[i] = first;
+		others[i].in_task = i % 2 != 0;
+		others[i].ctx = i % 4 == 3 ? &ctx : NULL;
+		start_waiting(&others[i], (size_t)i + 1 + first_in_task);
+	}
+	weft_waitgroup_done(&gate);
+	test_join_all();
+	for (int i = 0; i < CROWD; i++)
+		CHECK_EQ(others[i].result.err, 5);
+	weft_flight_fini(&f);
+	CHECK_EQ(weft_ctx_err(&ctx), 0);
+	weft_ctx_fini(&ctx);
+	CHECK_EQ(mallinfo2().hblkhd, before);
+}
+
+TEST_FLAVOURS(flight_lets_go_of_what_it_has_handed_out)
+{
+	CHECK(mallopt(M_MMAP_THRESHOLD, LONG_KEY_BYTES / 2));
+	callers_let_go(false);
+	callers_let_go(true);
 }
 
 TEST_FLAVOURS(flight_keys_do_not_wait_for_each_other)

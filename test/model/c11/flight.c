@@ -10,7 +10,8 @@
  * it is fresh, so nothing runs; 2, it is stale, so whoever comes first refreshes it
  * in a task (K1 of flight_keep.c). With HURRIES another thread cancels the first
  * caller's context and then that of a first try to end the flight; when it has ended
- * its memory is something else's, for which somebody sleeps.
+ * its memory is something else's, for which somebody sleeps. With GIVES nothing is
+ * to be dropped, and callers need not release what they are given (F9).
  */
 #include "explore.h"
 #include "machine/machine.h"
@@ -34,6 +35,10 @@ enum {
 
 #ifndef HURRIES
 #define HURRIES 0
+#endif
+
+#ifndef GIVES
+#define GIVES 0
 #endif
 
 typedef struct {
@@ -156,6 +161,8 @@ static void leave_for_good(void)
 	if (weft_atomic_sub(&users, 1, acq_rel) != 1)
 		return;
 	end();
+	if (GIVES)
+		return;
 	model_check(weft_atomic_load(&made, relaxed) ==
 		    weft_atomic_load(&dropped, relaxed));
 	if (KEEPS && !FORGETS)	/* K1: one refreshes, if at all */
@@ -222,7 +229,7 @@ int main(void)
 	int n = 0;
 
 	f = model_new(sizeof *f);
-	f->drop = drop;
+	f->drop = GIVES ? NULL : drop;
 	weft_ctx_init(&ctx, NULL);
 	weft_ctx_init(&patience, NULL);
 	if (KEEPS)
