@@ -13,11 +13,12 @@ enum {
 	WEFT__STREAK_MAX = 32,	/* picks in a row from the next slot */
 	WEFT__TIMERS_EVERY = 8,	/* picks, of which FAIR_EVERY are some: the
 				   clock costs as much as a task */
-	WEFT__MANY_READY = 32,	/* more than are warm */
+	WEFT__MANY_READY = 32,	/* more than are warm … */
+	WEFT__FEW_READY = 12,	/* … and of a crowd's these are, when they are left */
 };
 
-/* Fetch those that come some places behind at: there are so many. Returns task. */
-weft__task *weft__worker_fetch_ahead(weft__ring *r, uint32_t at,
+/* Fetch those that come some places further on. Returns task. */
+weft__task *weft__worker_fetch_ahead(weft__worker *w, uint32_t behind, bool many,
 				     weft__task *task);
 
 static inline weft__task *weft__take_next(weft__worker *w)
@@ -32,8 +33,10 @@ static inline weft__task *weft__take_ring(weft__worker *w)
 	uint32_t behind, rest;
 	weft__task *task = weft__ring_take_own(&w->ready, &behind, &rest);
 
-	if (unlikely(rest > WEFT__MANY_READY))
-		return weft__worker_fetch_ahead(&w->ready, behind, task);
+	if (unlikely(rest > WEFT__FEW_READY) &&
+	    (rest > WEFT__MANY_READY || w->crowd > 0))
+		return weft__worker_fetch_ahead(w, behind, rest > WEFT__MANY_READY,
+						task);
 	return task;
 }
 

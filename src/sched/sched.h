@@ -111,6 +111,7 @@ struct weft__worker {
 	uint32_t block_count;
 	struct weft__block *blocks;	/* block.h */
 	uint32_t spare_count;
+	uint32_t crowd;		/* so many more ready ones are fetched ahead */
 	weft__stack *spares;
 	uint64_t started;	/* atomic: tasks started here … */
 	uint64_t ended;		/* atomic: … and ended here */

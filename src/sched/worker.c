@@ -15,6 +15,7 @@ enum {
 	SEARCH_ROUNDS = 4,
 	SEARCH_PAUSES = 40,	/* between rounds: about a microsecond */
 	LOOK_EVERY_NS = 50000,	/* at the descriptors, however busy */
+	TOGETHER = 4,		/* stacks that are looked for at the same time */
 	FETCH_BYTES = 1024,	/* of a stack that is about to run */
 };
 
@@ -23,31 +24,43 @@ enum {
 /*
  * Many are ready: each has a stack, on a page of its own, that has been left for
  * long. Fetch task, stack and frames ahead, each when what leads to it has come.
+ * To find where a page is takes the CPU longer than to run a task, but several
+ * are found in the same time: so stacks are fetched some together.
+ * Once there were many, so it goes on until few are left.
  * Should a thief have been faster the wrong lines are fetched, and that is all:
  * what was memory of a task or a stack once can be read for ever.
  */
-__attribute__((no_sanitize("thread"))) static void fetch(weft__task *far,
-							 weft__task *near)
+__attribute__((no_sanitize("thread"))) static void
+fetch(weft__worker *w, uint32_t behind, bool many)
 {
+	weft__ring *r = &w->ready;
+	weft__task *near = weft__ring_peek(r, behind + 2);
 	weft__stack *s = weft_atomic_load(&near->stack, relaxed);
 	const char *sp, *top;
 
-	__builtin_prefetch(weft_atomic_load(&far->stack, relaxed), 1);
+	w->crowd = many ? WEFT__MANY_READY - WEFT__FEW_READY : w->crowd - 1;
+	__builtin_prefetch(weft__ring_peek(r, behind + WEFT__FEW_READY), 1);
+	if (behind % TOGETHER == 0)
+		for (uint32_t i = 0; i < TOGETHER; i++) {
+			weft__task *far = weft__ring_peek(r, behind + 5 + i);
+
+			__builtin_prefetch(weft_atomic_load(&far->stack, relaxed),
+					   1);
+		}
 	if (s == NULL)
 		return;
 	sp = weft_atomic_load(&s->context.sp, relaxed);
-	top = (const char *)(s + 1);
+	top = (const char *)s;
 	if (top - sp > FETCH_BYTES)
 		top = sp + FETCH_BYTES;
 	for (; sp < top; sp += WEFT__CACHE_LINE)
 		__builtin_prefetch(sp, 1);
 }
 
-weft__task *weft__worker_fetch_ahead(weft__ring *r, uint32_t at,
+weft__task *weft__worker_fetch_ahead(weft__worker *w, uint32_t behind, bool many,
 				     weft__task *task)
 {
-	__builtin_prefetch(weft__ring_peek(r, at + WEFT__MANY_READY), 1);
-	fetch(weft__ring_peek(r, at + 5), weft__ring_peek(r, at + 2));
+	fetch(w, behind, many);
 	return task;
 }
 
