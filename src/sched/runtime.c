@@ -238,7 +238,8 @@ static bool wake_one(void)
  * S5  Who finds searching set does nothing. That is safe because a searcher
  *     looks into the global queue after it has ceased to be one (in
  *     search_end, or in idle before it sleeps), and so does one who claimed
- *     the search here and could wake nobody: the loop.
+ *     the search here and could wake nobody: the loop. The first worker begins
+ *     as one, so that no second is started for the first task.
  */
 void weft__runtime_wake_worker(void)
 {
@@ -562,7 +563,10 @@ static int start(void)
 	weft_atomic_store(&weft__rt.stopping, 0, relaxed);
 	weft__lock_take(&weft__rt.lock);
 	weft__rt.no_threads = false;
-	w = worker_start(false);
+	weft_atomic_add(&weft__rt.searching, 1, relaxed);	/* S5 */
+	w = worker_start(true);
+	if (w == NULL)
+		weft_atomic_sub(&weft__rt.searching, 1, relaxed);
 	weft__rt.closed = w == NULL;
 	update_room();
 	weft__lock_drop(&weft__rt.lock);
