@@ -33,7 +33,8 @@ enum {
 	 * costs a fraction of that.
 	 */
 	LONG_NS = 50 * 1000,
-	QUIET_TICKS = 10,	/* all idle for so long: sleep deeply */
+	QUIET_TICKS = 2,	/* all idle for so long: sleep deeply */
+	LAST_TICKS = 10,	/* so old may be what is known of a worker */
 	/*
 	 * Look for a deadlock so long after a plain thread has parked: threads
 	 * that hand something to and fro do not rouse the monitor each time.
@@ -63,7 +64,7 @@ static void judge(weft__worker *w, uint32_t tick, weft_time now)
 		return;
 	busy = elapsed - (weft_duration)(slept - w->judged_slept);
 	eager = busy >= (weft_duration)tasks * LONG_NS &&
-		elapsed < QUIET_TICKS * TICK_NS;
+		elapsed < LAST_TICKS * TICK_NS;
 	most = weft_atomic_load(&w->eager, relaxed) > 0 ? WEFT__EAGER_MOST : 1;
 	weft_atomic_store(&w->eager, eager ? most : 0, relaxed);
 	w->judged_tick = tick;
