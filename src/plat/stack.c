@@ -98,7 +98,7 @@ static bool advise(char *start[], int count, size_t length, int advice)
 	struct iovec ranges[WEFT__STACK_BATCH];
 	int done = 0;
 
-	if (state.self == 0) {
+	if (count > 1 && state.self == 0) {
 		state.self = weft__watched()
 				     ? -1
 				     : (int)syscall(SYS_pidfd_open, getpid(), 0);
@@ -208,7 +208,7 @@ int weft__stack_carve(char *low[], int count)
 				  low[i] + WEFT__STACK_BYTES);
 	}
 	/* In one call, because a fault for each costs ten times as much. */
-	if (count > 0)
+	if (count > 1)
 		advise(top_page, count, page, MADV_POPULATE_WRITE);
 	weft__lock_drop(&state.lock);
 	weft__errno_set(saved_errno);

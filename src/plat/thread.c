@@ -25,7 +25,7 @@ static void unblock_synchronous(sigset_t *set)
 }
 
 /* Tasks run on stacks of their own: a thread's own stack can be small … */
-enum { THREAD_STACK_BYTES = 256 * 1024 };
+enum { THREAD_STACK_BYTES = 256 * 1024 + sizeof(weft__signal_stack) };
 
 static int add_tls(struct dl_phdr_info *object, size_t size, void *sum)
 {

@@ -27,11 +27,16 @@ _Noreturn void weft__thread_exit(void);
 /* Call function in the child of every fork from now on. 0 or -ENOMEM. */
 int weft__thread_at_fork(void (*function)(void));
 
+/* Room for a frame with the largest register sets, and for what handlers do. */
+typedef struct {
+	_Alignas(16) unsigned char bytes[64 * 1024];
+} weft__signal_stack;
+
 /*
  * Give the calling thread a stack for signal handlers, which must not run on
- * the end of a task's stack; and take it back before the thread ends.
+ * the end of a task's stack; and take it back before *stack goes.
  */
-void weft__thread_prepare(void);
+void weft__thread_prepare(weft__signal_stack *stack);
 void weft__thread_unprepare(void);
 
 /*

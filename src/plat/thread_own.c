@@ -5,33 +5,22 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <sys/mman.h>
 
 int weft__thread_at_fork(void (*function)(void))
 {
 	return -pthread_atfork(NULL, NULL, function);
 }
 
-/* Room for a frame with the largest register sets, and for what handlers do. */
-enum { SIGNAL_STACK_BYTES = 64 * 1024 };
-
-void weft__thread_prepare(void)
+void weft__thread_prepare(weft__signal_stack *stack)
 {
-	stack_t stack = {.ss_size = SIGNAL_STACK_BYTES};
-
-	stack.ss_sp = mmap(NULL, stack.ss_size, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (stack.ss_sp == MAP_FAILED)
-		return;	/* an overflow then dies without a message */
-	sigaltstack(&stack, NULL);
+	sigaltstack(&(stack_t){.ss_sp = stack->bytes,
+			       .ss_size = sizeof stack->bytes},
+		    NULL);
 }
 
 void weft__thread_unprepare(void)
 {
-	stack_t off = {.ss_flags = SS_DISABLE}, stack;
-
-	if (sigaltstack(&off, &stack) == 0 && !(stack.ss_flags & SS_DISABLE))
-		munmap(stack.ss_sp, stack.ss_size);
+	sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, NULL);
 }
 
 int weft__thread_no_cancel(void)

@@ -93,11 +93,13 @@ static void clear_stuck(weft__worker *w)
 
 static weft__worker *worker_new(uint32_t index)
 {
-	weft__worker *w = weft__pages_map(sizeof *w);
+	/* No call of the system for the first, and no page of it if unused. */
+	static weft__worker first;
+	weft__worker *w = index == 0 ? &first : weft__pages_map(sizeof *w);
 
 	if (w == NULL)
 		return NULL;
-	weft__timers_init(&w->timers);
+	w->timers.next = WEFT_NEVER;	/* all else of it is zero */
 	w->random = index;
 	weft__rt.workers[index] = w;
 	weft__trace_worker(w);

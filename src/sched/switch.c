@@ -108,8 +108,9 @@ static weft__stack *stack_new(char *low)
 static void carve_spares(weft__worker *w)
 {
 	size_t have = weft__stack_count();
-	int want = have < 4 ? 2 : have < WEFT__STACK_BATCH / 2 ? (int)have
-				: WEFT__STACK_BATCH / 2;
+	int want = have == 0 ? 1 : have < 4 ? 2
+		   : have < WEFT__STACK_BATCH / 2 ? (int)have
+						  : WEFT__STACK_BATCH / 2;
 	char *low[WEFT__STACK_BATCH];
 	int got = weft__stack_carve(low, want);
 
@@ -474,13 +475,15 @@ static void run_on_thread(weft__worker *w)
 
 void *weft__worker_main(void *worker)
 {
+	/* Untouched till there is one, unless the compiler probes or clears it. */
+	weft__signal_stack for_signals;
 	weft__worker *w = worker;
 	weft__stack *to;
 
 	weft_atomic_store(&w->thread_id, weft__thread_id(), relaxed);
 	w->errno_address = weft__errno_address();
 	w->exceptions = weft__exceptions_self();
-	weft__thread_prepare();
+	weft__thread_prepare(&for_signals);
 	weft__thread_take_signals();
 	weft__context_init_thread(&w->thread_context);
 	w->leaving = false;

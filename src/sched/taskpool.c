@@ -27,6 +27,10 @@ static struct {
 	size_t all_bytes;	/* of all slabs */
 } depot;
 
+/* The first slab takes no call of the system; what is unused takes no page. */
+static weft__task first_slab[FIRST_SLAB_BYTES / sizeof(weft__task)]
+	__attribute__((aligned(WEFT__CACHE_LINE)));
+
 /* Room for BATCH new tasks, untouched; with the depot locked. NULL: none. */
 static weft__task *carve(void)
 {
@@ -40,7 +44,9 @@ static weft__task *carve(void)
 		else if (slab_bytes < LAST_SLAB_BYTES &&
 			 depot.all_bytes >= 2 * slab_bytes * SLAB_SHARE)
 			slab_bytes *= 2;
-		depot.slab = weft__pages_map(slab_bytes);
+		depot.slab = depot.slab_bytes == 0
+				     ? (char *)first_slab
+				     : weft__pages_map(slab_bytes);
 		depot.slab_end = depot.slab;
 		if (depot.slab == NULL)
 			return NULL;
