@@ -34,9 +34,9 @@ ROWS = {
     "mutex_uncontended": (1_000, 11_000),
     "rwmutex_read": (1_000, 11_000),
     "thread_sema": (1_000, 11_000),
-    "spawn_join": (2_000, 6_000),
+    "spawn_join": (600, 1_000),  # more would take so long that others help
     "spawn_tree": (1_024, 4_096),
-    "group_go": (2_000, 6_000),
+    "group_go": (600, 1_000),
     "group_limit16": (1_000, 4_000),
     "group_ctx_fan10": (100, 400),
     "cond_pingpong": (1_000, 4_000),
