@@ -18,6 +18,7 @@ namespace {
 
 constexpr int tasks = 40, rounds = 50;
 
+weft_mutex door;
 uint32_t moved; // atomic: how often a task went on on another thread
 
 __attribute__((noinline)) pid_t thread_now()
@@ -29,10 +30,18 @@ void go_elsewhere()
 {
 	pid_t before = thread_now();
 
-	if (test_random() % 2)
+	switch (test_random() % 3) {
+	case 0:
 		weft_yield();
-	else
+		break;
+	case 1:
 		weft_sleep(nullptr, WEFT_US(1 + test_random() % 50));
+		break;
+	default:
+		weft_mutex_lock(&door); // others wait for it meanwhile
+		weft_yield();
+		weft_mutex_unlock(&door);
+	}
 	if (thread_now() != before)
 		weft_atomic_add(&moved, 1, relaxed);
 }
