@@ -57,7 +57,7 @@ static inline weft__start look_behind(const weft__start *slot)
 	};
 }
 
-/* D5. The first page stays, which says what they are; size_bytes of them do. */
+/* D5. All but size_bytes of s, and the first page, which says what they are. */
 static void throw_away(weft__slots *s, size_t size_bytes)
 {
 	size_t page = weft__pages_unit();
@@ -97,7 +97,8 @@ bool weft__deque_make_room(weft__deque *d)
 }
 
 /* The task of a start that was taken. */
-static inline __attribute__((always_inline)) weft__task *begin(weft__start start, weft__task *room)
+static inline __attribute__((always_inline)) weft__task *
+begin(weft__start start, weft__task *room)
 {
 	if (start.entry == NULL)
 		return start.object;
