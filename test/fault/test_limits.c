@@ -189,6 +189,40 @@ TEST(without_threads_starting_says_so)
 	check_works();
 }
 
+static uint32_t here;	/* atomic */
+
+/* Computes till there are two: on two workers. */
+static void meet_computing(void *wg)
+{
+	weft_atomic_add(&here, 1, relaxed);
+	while (weft_atomic_load(&here, relaxed) < 2)
+		weft__cpu_pause();
+	weft_waitgroup_done(wg);
+}
+
+static int start_two(void *unused)
+{
+	weft_waitgroup wg = {0};
+
+	weft_waitgroup_add(&wg, 2);
+	for (int i = 0; i < 2; i++)
+		CHECK_EQ(weft_go(meet_computing, &wg), 0);
+	weft_waitgroup_wait(&wg);
+	return unused != NULL;
+}
+
+TEST(after_a_start_without_threads_others_are_woken)
+{
+	rlim_t before;
+
+	become_nobody();
+	workers("2");
+	before = set_limit(RLIMIT_NPROC, 0);
+	CHECK_EQ(weft_run(start_two, NULL), -ENOMEM);
+	set_limit(RLIMIT_NPROC, before);
+	CHECK_EQ(weft_run(start_two, NULL), 0);
+}
+
 /* As it is where another program of the user's has taken all but few. */
 TEST(with_few_threads_it_works_or_says_so)
 {
