@@ -439,21 +439,23 @@ TEST_FLAVOURS(fd_close_wakes_everybody_who_waits)
 }
 
 /*
- * A pipe whose reading end has the number fd, the lowest that is free: unless
- * the monitor, which looks into files now and then, has it for the moment.
+ * A pipe whose reading end has the number fd, which was closed. The monitor, which
+ * looks into files now and then, may have it for the moment; and where it had one
+ * open when fd was given out, a lower number is free now.
  */
 static int reopen(int fd)
 {
-	int ends[2];
+	int ends[2], high, writer, reader;
 
-	for (;;) {
-		open_pipe(ends);
-		if (ends[0] == fd)
-			return ends[1];
-		close(ends[0]);
-		close(ends[1]);
-		weft_yield();
-	}
+	open_pipe(ends);
+	high = fcntl(ends[0], F_DUPFD_CLOEXEC, fd + 1);
+	writer = fcntl(ends[1], F_DUPFD_CLOEXEC, fd + 1);
+	close(ends[0]);
+	close(ends[1]);
+	test_until((reader = fcntl(high, F_DUPFD_CLOEXEC, fd)) == fd ||
+		   close(reader) != 0);
+	close(high);
+	return writer;
 }
 
 /*
