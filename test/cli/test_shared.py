@@ -543,6 +543,7 @@ class InDirectory(Everywhere, SharedTest):
 
     def test_limit_of_file_sizes_is_no_reason_to_die(self):
         self.env["TMPDIR"] = str(self.dir)
+        until_printed = "until [ $(stat -c %s out) = 90000 ]; do sleep 0.01; done; "
         for options in [], ["--no-detach"]:
             script = "head -c 1000000 /dev/zero; touch written"
             process = self.start_flight("k", script, *options, preexec_fn=self.limit_file_size)
@@ -552,11 +553,14 @@ class InDirectory(Everywhere, SharedTest):
             self.assertEqual(done.stderr, "weft flight: cannot keep the output: File too large\n")
             self.assertLess(len(done.stdout), 1_000_000)
             with open(self.dir / "out", "w") as out:
-                in_two = "head -c 90000 /dev/zero; sleep 0.3; head -c 90000 /dev/zero"
-                done = self.flight("k", in_two, *options, preexec_fn=self.limit_file_size, stdout=out)
+                half = "head -c 90000 /dev/zero; "
+                in_two = RUN + half + until_printed + half + "exec sleep 1000"
+                done = self.flight("k2", in_two, *options, preexec_fn=self.limit_file_size, stdout=out)
             self.assertEqual((done.returncode, done.stderr),
                              (74, "weft flight: cannot write the output: File too large\n"))
             self.assertEqual((self.dir / "out").stat().st_size, 100_000)
+            command = self.runs()[-1]
+            until(lambda: not is_alive(command), "it ends when nobody wants it any more")
             (self.dir / "written").unlink()
 
     def test_statuses_are_passed_on(self):
