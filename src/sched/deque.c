@@ -7,8 +7,13 @@ enum {
 	FIRST_CAPACITY = 64,	/* a power of two */
 	KEPT_CAPACITY = WEFT__DEQUE_KEPT,
 	GIVE_BYTES = 4 * 1024 * 1024,	/* of the others, at a time */
-	AHEAD = 16,		/* pops that a cache miss takes */
+	AHEAD_BYTES = 256,	/* popped while a cache miss lasts */
 };
+
+static int64_t capacity_of(const weft__slots *s)
+{
+	return s->mask + 1;
+}
 
 static size_t bytes_of(int64_t capacity)
 {
@@ -18,7 +23,7 @@ static size_t bytes_of(int64_t capacity)
 /* Twice as many as smaller has, or the first ones. NULL: no memory. */
 static weft__slots *larger_than(weft__slots *smaller)
 {
-	int64_t capacity = smaller ? smaller->capacity * 2 : FIRST_CAPACITY;
+	int64_t capacity = smaller ? 2 * capacity_of(smaller) : FIRST_CAPACITY;
 	weft__slots *s = smaller ? smaller->larger : NULL;
 
 	if (s != NULL)
@@ -26,7 +31,7 @@ static weft__slots *larger_than(weft__slots *smaller)
 	s = weft__pages_map(bytes_of(capacity));
 	if (s == NULL)
 		return NULL;
-	s->capacity = capacity;
+	s->mask = capacity - 1;
 	s->smaller = smaller;
 	if (smaller != NULL)
 		smaller->larger = s;
@@ -37,11 +42,8 @@ static weft__slots *larger_than(weft__slots *smaller)
 static inline weft__start look(const weft__start *slot)
 {
 	return (weft__start){
-		.entry = weft_atomic_load(&slot->entry, relaxed),
-		.fn = weft_atomic_load(&slot->fn, relaxed),
 		.arg = weft_atomic_load(&slot->arg, relaxed),
-		.object = weft_atomic_load(&slot->object, relaxed),
-		.site = weft_atomic_load(&slot->site, relaxed),
+		.what = weft_atomic_load(&slot->what, relaxed),
 	};
 }
 
@@ -49,11 +51,8 @@ static inline weft__start look(const weft__start *slot)
 static inline weft__start look_behind(const weft__start *slot)
 {
 	return (weft__start){
-		.entry = weft_atomic_load(&slot->entry, acquire),
-		.fn = weft_atomic_load(&slot->fn, acquire),
 		.arg = weft_atomic_load(&slot->arg, acquire),
-		.object = weft_atomic_load(&slot->object, acquire),
-		.site = weft_atomic_load(&slot->site, acquire),
+		.what = weft_atomic_load(&slot->what, acquire),
 	};
 }
 
@@ -64,7 +63,7 @@ static void throw_away(weft__slots *s, size_t size_bytes)
 	size_t keep = size_bytes < page ? page : size_bytes & ~(page - 1);
 
 	if (s->touched_bytes > keep) {
-		weft__pages_discard(s, bytes_of(s->capacity), keep);
+		weft__pages_discard(s, bytes_of(capacity_of(s)), keep);
 		s->touched_bytes = keep;
 	}
 }
@@ -79,9 +78,9 @@ static bool grow(weft__deque *d, weft__slots *old, int64_t top, int64_t bottom)
 	for (int64_t i = top; i < bottom; i++)
 		weft__slot_write(weft__slot_at(new, i),
 				 look(weft__slot_at(old, i)));
-	new->touched_bytes = bytes_of(new->capacity);
+	new->touched_bytes = bytes_of(capacity_of(new));
 	weft_atomic_store(&d->slots, new, release);
-	if (old != NULL && old->capacity > KEPT_CAPACITY)
+	if (old != NULL && capacity_of(old) > KEPT_CAPACITY)
 		throw_away(old, 0);
 	return true;
 }
@@ -92,31 +91,15 @@ bool weft__deque_make_room(weft__deque *d)
 	int64_t bottom = weft_atomic_load(&d->bottom, relaxed);
 
 	d->top_seen = weft_atomic_load(&d->top, acquire);
-	return (slots != NULL && bottom - d->top_seen < slots->capacity) ||
+	return (slots != NULL && bottom - d->top_seen <= slots->mask) ||
 	       grow(d, slots, d->top_seen, bottom);
-}
-
-/* The task of a start that was taken. */
-static inline __attribute__((always_inline)) weft__task *
-begin(weft__start start, weft__task *room)
-{
-	if (start.entry == NULL)
-		return start.object;
-	room->entry = start.entry;
-	room->fn = start.fn;
-	room->arg = start.arg;
-	room->object = start.object;
-	room->site = start.site;
-	room->stack = NULL;
-	room->flags = WEFT__TASK_EMBEDDED;
-	return room;
 }
 
 weft__task *weft__deque_pop(weft__deque *d, weft__task *room)
 {
 	int64_t bottom = weft_atomic_load(&d->bottom, relaxed);
 	int64_t top = weft_atomic_load(&d->top, relaxed);
-	weft__slots *slots;
+	weft__start *slot;
 
 	if (bottom <= top)
 		return NULL;	/* D1: what is seen of top is not too large */
@@ -139,27 +122,34 @@ weft__task *weft__deque_pop(weft__deque *d, weft__task *room)
 			return NULL;
 	}
 	/* Nobody else writes to the slot, or takes what is in it. */
-	slots = weft_atomic_load(&d->slots, relaxed);
-	__builtin_prefetch(weft__slot_at(slots, bottom - AHEAD));
-	return begin(look(weft__slot_at(slots, bottom)), room);
+	slot = weft__slot_at(weft_atomic_load(&d->slots, relaxed), bottom);
+	/* Perhaps before the first slot: a prefetch does no harm. */
+	__builtin_prefetch((char *)slot - AHEAD_BYTES);
+	return weft__start_begin(look(slot), room);
 }
 
-weft__task *weft__deque_steal(weft__deque *d, weft__task *room)
+weft__start weft__deque_take(weft__deque *d)
 {
 	int64_t top = weft_atomic_load(&d->top, seq_cst);
 	int64_t bottom = weft_atomic_load(&d->bottom, seq_cst);
+	const weft__start none = {0};
 	weft__slots *slots;
 	weft__start start;
 
 	if (top >= bottom)
-		return NULL;
+		return none;
 	slots = weft_atomic_load(&d->slots, acquire);
 	start = look_behind(weft__slot_at(slots, top));
 	if (weft_atomic_load(&d->slots, relaxed) != slots)
-		return NULL;	/* D5 */
+		return none;	/* D5 */
 	if (!weft_atomic_cas(&d->top, &top, top + 1, seq_cst, relaxed))
-		return NULL;
-	return begin(start, room);
+		return none;
+	return start;
+}
+
+weft__task *weft__deque_steal(weft__deque *d, weft__task *room)
+{
+	return weft__start_begin(weft__deque_take(d), room);
 }
 
 /* The largest that stay when there is nothing in it; there are some. */
@@ -167,9 +157,9 @@ static weft__slots *kept(const weft__deque *d)
 {
 	weft__slots *s = weft_atomic_load(&d->slots, relaxed);
 
-	while (s->capacity > KEPT_CAPACITY)
+	while (capacity_of(s) > KEPT_CAPACITY)
 		s = s->smaller;
-	while (s->capacity < KEPT_CAPACITY && s->larger != NULL)
+	while (capacity_of(s) < KEPT_CAPACITY && s->larger != NULL)
 		s = s->larger;
 	return s;
 }

@@ -6,10 +6,8 @@
  * efficient work-stealing for weak memory models", PPoPP 2013, with seq_cst
  * accesses in place of their fences).
  *
- * What is in it are not tasks but what starts one: a task that has not begun has
- * no memory of its own. Who takes one brings room for it, on the stack that it
- * runs on. So a million that are started in a row are written one behind the
- * other, and read so.
+ * What is in it are not tasks but what starts one (start.h): slots are small, and
+ * a million starts in a row are written one behind the other, and read so.
  *
  * D1  Starts are at the indices [top, bottom); top only grows.
  * D2  Pop announces its claim on the last index (bottom, seq_cst) before it
@@ -35,26 +33,17 @@
 #ifndef WEFT_SRC_SCHED_DEQUE_H
 #define WEFT_SRC_SCHED_DEQUE_H
 
-#include "sched/waiter.h"
-
-/* What starts a task: see weft__task_start(). All atomic (D3). */
-typedef struct {
-	weft__task_entry *entry;	/* NULL: object is a task, to be run */
-	void *fn;
-	void *arg;
-	void *object;
-	void *site;
-} weft__start;
+#include "sched/start.h"
 
 enum { WEFT__DEQUE_KEPT = 1024 };	/* so many have room in one that is empty */
 
 typedef struct weft__slots weft__slots;
 struct weft__slots {
-	int64_t capacity;	/* a power of two */
+	int64_t mask;		/* its capacity, a power of two, less 1 */
 	weft__slots *smaller;	/* half of it; NULL: the first */
 	weft__slots *larger;	/* twice of it, NULL: there is none yet */
 	size_t touched_bytes;	/* no more of it than that has memory */
-	weft__start slot[];
+	weft__start slot[];	/* atomic, each of its words: D3 */
 };
 
 typedef struct weft__deque {
@@ -67,16 +56,13 @@ typedef struct weft__deque {
 
 static inline void weft__slot_write(weft__start *slot, weft__start start)
 {
-	weft_atomic_store(&slot->entry, start.entry, relaxed);
-	weft_atomic_store(&slot->fn, start.fn, relaxed);
 	weft_atomic_store(&slot->arg, start.arg, relaxed);
-	weft_atomic_store(&slot->object, start.object, relaxed);
-	weft_atomic_store(&slot->site, start.site, relaxed);
+	weft_atomic_store(&slot->what, start.what, relaxed);
 }
 
 static inline weft__start *weft__slot_at(weft__slots *s, int64_t index)
 {
-	return &s->slot[index & (s->capacity - 1)];
+	return &s->slot[index & s->mask];
 }
 
 /* The owner's: is there room for one more, by its last look at top? */
@@ -85,8 +71,8 @@ static inline bool weft__deque_has_room(const weft__deque *d)
 	const weft__slots *s = weft_atomic_load(&d->slots, relaxed);
 
 	return likely(s != NULL) &&
-	       likely(weft_atomic_load(&d->bottom, relaxed) - d->top_seen <
-		      s->capacity);
+	       likely(weft_atomic_load(&d->bottom, relaxed) - d->top_seen <=
+		      s->mask);
 }
 
 /* The owner's: make room for one more if there is none. False: no memory. */
@@ -113,6 +99,9 @@ static inline int64_t weft__deque_push(weft__deque *d, weft__start start)
  */
 weft__task *weft__deque_pop(weft__deque *d, weft__task *room);
 weft__task *weft__deque_steal(weft__deque *d, weft__task *room);
+
+/* Anybody's: take a start and do not begin it. weft__start_given(): was there one? */
+weft__start weft__deque_take(weft__deque *d);
 
 /*
  * The owner's, or in place of it while it sleeps. is_slack: it is empty, and has

@@ -99,8 +99,10 @@ static weft__worker *worker_new(uint32_t index)
 
 	if (w == NULL)
 		return NULL;
-	w->timers.next = WEFT_NEVER;	/* all else of it is zero */
-	w->random = index;
+	w->timers.next = WEFT_NEVER;
+	for (int i = 0; i < WEFT__RECENT; i++)
+		w->origins[i] = weft__origins;	/* of no origin yet */
+	w->random = index;	/* all else of it is zero */
 	weft__rt.workers[index] = w;
 	weft__trace_worker(w);
 	weft_atomic_store(&weft__rt.worker_count, index + 1, release);

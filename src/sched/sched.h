@@ -131,6 +131,8 @@ struct weft__worker {
 	uint64_t sleeps;	/* atomic: how often it has slept … */
 	uint64_t slept;		/* atomic: … and for how long */
 	struct weft__trace_buffer *trace;	/* NULL: not traced */
+	const weft__origin *origins[WEFT__RECENT];	/* of those started here
+							   lately: task.c */
 	weft__deque fresh;
 	weft__ring ready;
 

@@ -49,25 +49,41 @@ static void submit(weft__worker *w, weft__task *task)
 	if (unlikely(weft__rt.traced))
 		weft__trace_start(w, task);
 	if (w != NULL && weft__deque_make_room(&w->fresh)) {
-		push(w, (weft__start){.object = task});
+		push(w, weft__start_of_task(task));
 	} else {
 		weft_atomic_add(&started_outside, 1, relaxed);
 		weft__queue_put_one(task);
 	}
 }
 
-/* By a plain thread, or traced, or there was no room. */
+/*
+ * Where w has the origin of these two, if it has started it lately. Functions begin
+ * at multiples of 16, and the calls of a loop that was unrolled are some 32 bytes
+ * from each other.
+ */
+static inline const weft__origin **recent(weft__worker *w, void *fn, void *site)
+{
+	return &w->origins[(((uintptr_t)site ^ (uintptr_t)fn >> 1) >> 3) %
+			   WEFT__RECENT];
+}
+
+/* By a plain thread, or traced, or of an origin not at hand, or without room. */
 static __attribute__((noinline)) int start_slow(weft__task_entry *entry,
 						void *object, void *fn,
 						void *arg, void *site)
 {
 	weft__worker *w = worker_self();
+	const weft__origin *o;
 	weft__task *task;
 
 	if (w == NULL && weft__runtime_start() != 0)
 		return -ENOMEM;
-	if (w != NULL && !weft__rt.traced && weft__deque_make_room(&w->fresh))
-		return push(w, (weft__start){entry, fn, arg, object, site});
+	if (w != NULL && !weft__rt.traced && weft__start_fits(object) &&
+	    (o = weft__origin_of(entry, fn, site)) != NULL &&
+	    weft__deque_make_room(&w->fresh)) {
+		*recent(w, fn, site) = o;
+		return push(w, weft__start_from(o, arg, object));
+	}
 	task = weft__task_alloc(w);
 	if (task == NULL)
 		return -ENOMEM;
@@ -87,10 +103,15 @@ int weft__task_start(weft__task_entry *entry, void *object, void *fn, void *arg,
 		     void *site)
 {
 	weft__worker *w = worker_self();
+	const weft__origin *o;
 
-	if (likely(w != NULL && !weft__rt.traced) &&
-	    likely(weft__deque_has_room(&w->fresh)))
-		return push(w, (weft__start){entry, fn, arg, object, site});
+	if (likely(w != NULL && !weft__rt.traced)) {
+		o = *recent(w, fn, site);
+		if (likely(weft__origin_is(o, entry, fn, site)) &&
+		    likely(weft__start_fits(object)) &&
+		    likely(weft__deque_has_room(&w->fresh)))
+			return push(w, weft__start_from(o, arg, object));
+	}
 	return start_slow(entry, object, fn, arg, site);
 }
 

@@ -312,7 +312,7 @@ static void keep(weft__worker *w, weft__task *task)
 	if (task->stack != NULL)
 		weft__worker_push_ready(w, task);
 	else if (weft__deque_make_room(&w->fresh))
-		weft__deque_push(&w->fresh, (weft__start){.object = task});
+		weft__deque_push(&w->fresh, weft__start_of_task(task));
 	else
 		weft__queue_put_one(task);
 }
@@ -466,19 +466,13 @@ static weft__task *steal_ready(weft__worker *w, weft__worker *v)
 /* One more of v's to w's own. False: there is none, or no memory. */
 static bool move_fresh(weft__worker *w, weft__worker *v)
 {
-	weft__start start = {0};
-	weft__task room, *task;
+	weft__start start;
 
 	if (!weft__deque_make_room(&w->fresh))
 		return false;
-	task = weft__deque_steal(&v->fresh, &room);
-	if (task == NULL)
+	start = weft__deque_take(&v->fresh);
+	if (!weft__start_given(start))
 		return false;
-	if (task == &room)
-		start = (weft__start){task->entry, task->fn, task->arg,
-				      task->object, task->site};
-	else
-		start.object = task;
 	weft__deque_push(&w->fresh, start);
 	return true;
 }

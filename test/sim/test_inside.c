@@ -391,15 +391,15 @@ static void note_taken(weft__task *task)
 static weft__start start_of(int i)
 {
 	if (i % 2 == 0)
-		return (weft__start){.object = &tasks[i]};
-	return (weft__start){.entry = nothing, .arg = &tasks[i],
-			     .site = &tasks[i]};
+		return weft__start_of_task(&tasks[i]);
+	return weft__start_from(weft__origin_of(nothing, tasks, &deque),
+				&tasks[i], &tasks[i]);
 }
 
 static void note_started(weft__task *task, const weft__task *room)
 {
 	if (task == room) {
-		CHECK(task->site == task->arg);
+		CHECK(task->object == task->arg);
 		task = task->arg;
 	}
 	note_taken(task);

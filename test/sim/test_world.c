@@ -1302,17 +1302,40 @@ TEST(converse_in_a_world)
 	CHECK_EQ(weft_sim_run(NULL, converse, NULL), 0);
 }
 
-/* What another process says of that run, without the addresses in it. */
-static void trace(char *into, size_t size, const char *plan)
+static void nothing(weft__task *task)
+{
+	(void)task;
+}
+
+/* From so many places that some meet in the table of origins. */
+static int start_from_everywhere(void *unused)
+{
+	static char place[1 << 16];
+
+	(void)unused;
+	for (size_t i = 0; i < 300; i++)
+		if (weft__task_start(nothing, NULL, &place[i * i % sizeof place],
+				     NULL, place) != 0)
+			return 1;
+	return 0;
+}
+
+TEST(start_from_everywhere_in_a_world)
+{
+	CHECK_EQ(weft_sim_run(NULL, start_from_everywhere, NULL), 0);
+}
+
+/* What another process says of the run of a case, without the addresses in it. */
+static void trace(char *into, size_t size, const char *plan, const char *name)
 {
 	char command[256];
 	FILE *pipe;
 	size_t n;
 
 	snprintf(command, sizeof command,
-		 "WEFT_SIM_TRACE=1 WEFT_SIM=%s %s converse_in_a_world 2>&1 | "
-		 "sed 's/0x[0-9a-f]*//g'",
-		 plan, program_invocation_name);
+		 "WEFT_SIM_TRACE=1 WEFT_SIM=%s %s %s 2>&1 | "
+		 "sed 's/0x[0-9a-f]*//g' | tail -c 60000",
+		 plan, program_invocation_name, name);
 	pipe = popen(command, "r");
 	CHECK(pipe != NULL);
 	n = fread(into, 1, size - 1, pipe);
@@ -1327,10 +1350,23 @@ TEST(same_plan_is_the_same_run_in_every_process)
 					    "turns:20.1"};
 
 	for (size_t i = 0; i < sizeof plans / sizeof *plans; i++) {
-		trace(first, sizeof first, plans[i]);
+		trace(first, sizeof first, plans[i], "converse_in_a_world");
 		CHECK_LT(100, strlen(first));
 		CHECK_NE(strcmp(first, second), 0);
-		trace(second, sizeof second, plans[i]);
+		trace(second, sizeof second, plans[i], "converse_in_a_world");
+		CHECK_EQ(strcmp(first, second), 0);
+	}
+}
+
+TEST(where_a_program_is_loaded_does_not_matter)
+{
+	static char first[sizeof text], second[sizeof text];
+
+	trace(first, sizeof first, "random:5", "start_from_everywhere_in_a_world");
+	CHECK_LT(100, strlen(first));
+	for (int i = 0; i < 3; i++) {
+		trace(second, sizeof second, "random:5",
+		      "start_from_everywhere_in_a_world");
 		CHECK_EQ(strcmp(first, second), 0);
 	}
 }

@@ -49,6 +49,8 @@ uint64_t weft__address_key(const void *address)
 	uintptr_t a = (uintptr_t)address >> 2;
 	size_t i;
 
+	if (a == 0)
+		return 0;	/* of no address; the first one's too */
 	if (table.used * 2 >= table.size)
 		grow();
 	i = find(a);

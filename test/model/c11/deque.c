@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * src/sched/deque.c: D1, D2, D3. The owner pushes and pops, two thieves steal;
- * at the end everything has been taken once. There are two slots at first, so
+ * src/sched/deque.c: D1 to D5. The owner pushes and pops, two thieves steal; at
+ * the end everything has been taken once. There are two slots at first, so
  * that with three they are replaced, and used again.
  */
 #include "explore.h"
@@ -14,6 +14,8 @@
 #endif
 
 #include "sched/deque.c"
+
+#include "sched/start.c"
 
 enum { THIEVES = 2 };
 
@@ -56,19 +58,22 @@ static void take(weft__task *task, const weft__task *room)
 
 	if (task == NULL)
 		return;
-	model_check(task == room && task->entry == run);
 	t = task->arg;
+	model_check(task == room && task->object == t);	/* D3 */
+	model_check(task->entry == run && task->fn == things &&
+		    task->site == &d);
 	model_check(t->number == 1 + t - things);	/* D1 */
 	model_check(weft_atomic_xchg(&t->taken, 1, relaxed) == 0);	/* D2 */
 }
 
 static void push(int i)
 {
-	weft__start start = {.entry = run, .arg = &things[i]};
+	const weft__origin *o = weft__origin_of(run, things, &d);
 
+	model_check(o != NULL);
 	things[i].number = i + 1;
 	model_check(weft__deque_make_room(&d));
-	weft__deque_push(&d, start);
+	weft__deque_push(&d, weft__start_from(o, &things[i], &things[i]));
 }
 
 static void *owner(void *unused)

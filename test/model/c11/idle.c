@@ -253,7 +253,8 @@ static void run(weft__task *task)
 
 static weft__start start_of(int i)
 {
-	return (weft__start){.entry = run, .arg = &tasks[i]};
+	return weft__start_from(weft__origin_of(run, tasks, tasks), &tasks[i],
+				NULL);
 }
 
 static void put(weft__worker *w, weft__start start)
