@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The frame of every C subject: its arguments, its two passes, its line. */
+/* The frame of every C subject: its arguments, its passes, its line. */
 #include "bench.h"
 
 enum {
 	STATUS_SKIPPED = 77,
 	PARTS = 100,	/* of a pass, if one is told */
+	PASSES = 5,	/* after the first: so many … */
+	PASSES_MS = 200,	/* … unless they take longer than that */
 };
 
 int bench_procs = 1;
@@ -29,7 +31,7 @@ void bench_skip(const char *why)
 
 static _Noreturn void usage(void)
 {
-	fputs("usage: SUBJECT BENCH --n N --procs P; benches:\n", stderr);
+	fputs("usage: SUBJECT BENCH --n N --procs P --passes MOST; benches:\n", stderr);
 	for (const struct bench *b = benches; b->name; b++)
 		fprintf(stderr, "  %s\n", b->name);
 	exit(2);
@@ -156,13 +158,18 @@ double bench_cpu_seconds(void)
 	       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
 
+struct pass {
+	double ns;
+	double cpu;
+};
+
 struct passes {
 	const struct bench *bench;
 	long n;
+	int most;
 	double cold_ns;
-	double ns;
 	double best_ns;	/* 0: not told */
-	double cpu;
+	struct pass middle;
 };
 
 /*
@@ -170,7 +177,7 @@ struct passes {
  * nothing else runs on this CPU, its other half included. A whole pass never
  * may, and two programs of the same instructions then differ by half.
  */
-static void run_parts(struct passes *p)
+static double run_parts(struct passes *p)
 {
 	double sum = 0;
 	long left = p->n;
@@ -182,22 +189,43 @@ static void run_parts(struct passes *p)
 		sum += ns * (double)n;
 		left -= n;
 	}
-	p->ns = sum / (double)p->n;
+	return sum / (double)p->n;
 }
 
+static struct pass run_pass(struct passes *p)
+{
+	double before = bench_cpu_seconds();
+	struct pass pass;
+	pass.ns = p->bench->brief ? run_parts(p) : p->bench->run(p->n);
+	pass.cpu = bench_cpu_of_part >= 0 ? bench_cpu_of_part
+					  : bench_cpu_seconds() - before;
+	return pass;
+}
+
+static int by_ns(const void *a, const void *b)
+{
+	const struct pass *one = a, *other = b;
+	return (one->ns > other->ns) - (one->ns < other->ns);
+}
+
+/*
+ * What is warm has memory and threads from the passes before, and one pass may not
+ * have needed all that the next one does.
+ */
 static void run_passes(void *arg)
 {
 	struct passes *p = arg;
+	struct pass all[PASSES];
+	int most = p->bench->cold || p->bench->brief ? 1 : p->most, count = 0;
 	if (!p->bench->cold)
 		p->cold_ns = p->bench->run(p->n);
 	memset(&all_lags, 0, sizeof all_lags);
-	double before = bench_cpu_seconds();
-	if (p->bench->brief)
-		run_parts(p);
-	else
-		p->ns = p->bench->run(p->n);
-	p->cpu = bench_cpu_of_part >= 0 ? bench_cpu_of_part
-					: bench_cpu_seconds() - before;
+	int64_t start = bench_now();
+	do
+		all[count++] = run_pass(p);
+	while (count < most && bench_now() - start < PASSES_MS * 1000000LL);
+	qsort(all, (size_t)count, sizeof *all, by_ns);
+	p->middle = all[(count - 1) / 2];
 }
 
 static void report(const struct passes *p)
@@ -205,7 +233,7 @@ static void report(const struct passes *p)
 	long rss = bench_resident_each ? bench_resident_each
 				       : bench_status_bytes("VmHWM");
 	printf("{\"bench\":\"%s\",\"n\":%ld,\"ns_per_op\":%.6g,",
-	       p->bench->name, p->n, p->ns);
+	       p->bench->name, p->n, p->middle.ns);
 	if (!p->bench->cold)
 		printf("\"cold_ns_per_op\":%.6g,", p->cold_ns);
 	if (p->best_ns)
@@ -217,7 +245,7 @@ static void report(const struct passes *p)
 	report_lags();
 	printf("\"rss_bytes\":%ld,\"cpu_seconds\":%.6f,\"workers\":%d,"
 	       "\"version\":\"%s, gcc %s\"}\n",
-	       rss, p->cpu, bench_procs, bench_version(), __VERSION__);
+	       rss, p->middle.cpu, bench_procs, bench_version(), __VERSION__);
 }
 
 static long number(const char *text)
@@ -241,14 +269,18 @@ int main(int argc, char **argv)
 {
 	if (argc < 2 || argc % 2)
 		usage();
-	struct passes p = {.bench = find(argv[1]), .n = 1000};
+	struct passes p = {.bench = find(argv[1]), .n = 1000, .most = PASSES};
 	for (int i = 2; i < argc; i += 2)
 		if (!strcmp(argv[i], "--n"))
 			p.n = number(argv[i + 1]);
 		else if (!strcmp(argv[i], "--procs"))
 			bench_procs = (int)number(argv[i + 1]);
+		else if (!strcmp(argv[i], "--passes"))
+			p.most = (int)number(argv[i + 1]);
 		else
 			usage();
+	if (p.most > PASSES)
+		p.most = PASSES;
 	bench_enter(p.bench, run_passes, &p);
 	report(&p);
 }

@@ -5,8 +5,8 @@
  *
  *	SUBJECT BENCH --n N --procs P
  *
- * runs BENCH twice over N operations on P workers, the first pass to warm up,
- * and prints one line of JSON about the second. bench/README.md says what each
+ * runs BENCH over N operations on P workers, the first pass to warm up, then up to
+ * five for a fifth of a second, and prints one line of JSON about the middle one. bench/README.md says what each
  * bench does, so that a new subject does the same.
  */
 #ifndef BENCH_H
@@ -112,8 +112,8 @@ static inline double bench_per_op(int64_t start, long n)
 }
 
 /*
- * Memory that operations work on, all zero at first and the same in both passes: so
- * in the second it is there, as that of a heap which has been used before is.
+ * Memory that operations work on, all zero at first and the same in all passes: so
+ * after the first it is there, as that of a heap which has been used before is.
  */
 void *bench_room(size_t bytes);
 

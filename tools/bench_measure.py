@@ -46,8 +46,8 @@ def run_once(program, bench, n, procs):
 def alternate(subjects, rounds, run, chance, brief=BRIEF_SECONDS):
     """Call run(subject) for each subject, round after round, each round in another order, which chance draws.
 
-    Each run warms up by itself: it does its work twice. Where a round is over within brief seconds there are twice as
-    many, unless only one is asked for.
+    Each run warms up by itself, and does its work several times. Where a round is over within brief seconds there are
+    twice as many, unless only one is asked for.
 
     Returns subject: what its runs returned, and subject: the exception that ended it."""
     lines, failed = {subject: [] for subject in subjects}, {}

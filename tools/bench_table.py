@@ -265,7 +265,7 @@ def footer(results, about):
     yield "ns per operation, medians; in brackets weft / this one. Tails: p50 / p99 / p99.9, compared at p99.9."
     yield "blocked_rss: bytes per parked task, and those that stay some seconds after all have ended."
     yield "cold: weft's first pass. noise: (max - min) / median of what is compared, in the order of the columns."
-    yield "P: workers, and CPUs. CPU time: that of the second pass, a crowd's gathering included."
+    yield "P: workers, and CPUs. CPU time: that of the same pass, a crowd's gathering included."
     yield "bare: the fewest instructions that could do it. go_yield: a spawner that yields every 128 tasks."
     versions = {r["subject"]: r["version"] for r in results if r["subject"] != "go_yield"}
     yield "; ".join(f"{subject}: {versions[subject]}" for subject in in_order(versions))

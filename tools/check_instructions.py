@@ -58,7 +58,7 @@ def collected(program, row, n):
     with tempfile.NamedTemporaryFile() as out:
         done = subprocess.run(
             ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out.name}",
-             program, row, "--n", str(n), "--procs", "1"],
+             program, row, "--n", str(n), "--procs", "1", "--passes", "1"],
             capture_output=True, text=True)
     match = re.search(r"Collected : (\d+)", done.stderr)
     if done.returncode or not match:

@@ -5,17 +5,20 @@
 //
 //	gobench BENCH --n N --procs P
 //
-// runs BENCH twice over N operations with GOMAXPROCS=P, the first pass to warm
-// up, and prints one line of JSON about the second.
+// runs BENCH over N operations with GOMAXPROCS=P, the first pass to warm up, then
+// up to five for a fifth of a second, and prints one line of JSON about the middle
+// one.
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -128,17 +131,15 @@ func main() {
 	runtime.GOMAXPROCS(*procs)
 
 	r := result{Bench: name, N: *n, Workers: *procs, Version: version()}
+	passes := 1
 	if !b.cold {
 		cold := b.run(*n)
 		r.Cold = &cold
+		passes = 5
 	}
 	allLags = lags{}
-	before := cpuSeconds()
-	r.Ns = b.run(*n)
-	r.CPU = cpuSeconds() - before
-	if cpuOfPart >= 0 {
-		r.CPU = cpuOfPart
-	}
+	middle := b.middleOf(passes, *n)
+	r.Ns, r.CPU = middle.ns, middle.cpu
 	r.RSS = statusBytes("VmHWM")
 	if residentEach != 0 {
 		r.RSS = residentEach
@@ -151,6 +152,28 @@ func main() {
 	}
 	r.P50, r.P99, r.P999 = allLags.percentile(2), allLags.percentile(100), allLags.percentile(1000)
 	json.NewEncoder(os.Stdout).Encode(r)
+}
+
+type pass struct{ ns, cpu float64 }
+
+func (b bench) pass(n int) pass {
+	before := cpuSeconds()
+	ns := b.run(n)
+	if cpuOfPart >= 0 {
+		return pass{ns, cpuOfPart}
+	}
+	return pass{ns, cpuSeconds() - before}
+}
+
+// middleOf runs up to so many passes, see ../../bench.c.
+func (b bench) middleOf(passes, n int) pass {
+	var all []pass
+	start := time.Now()
+	for len(all) == 0 || len(all) < passes && time.Since(start) < 200*time.Millisecond {
+		all = append(all, b.pass(n))
+	}
+	slices.SortFunc(all, func(one, other pass) int { return cmp.Compare(one.ns, other.ns) })
+	return all[(len(all)-1)/2]
 }
 
 // skip ends a bench that this machine cannot do: not a failure, but named.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-//! What all benches share: the two passes, the clock, the counts, the line of JSON.
+//! What all benches share: the passes, the clock, the counts, the line of JSON.
 
 use std::arch::asm;
 use std::fs::read_to_string;
@@ -62,6 +62,10 @@ pub static KEPT_EACH: AtomicI64 = AtomicI64::new(-1);
 /// Set by a bench of whose pass only a part counts: nanoseconds of CPU time.
 pub static CPU_OF_PART: AtomicI64 = AtomicI64::new(-1);
 
+/// After the first: so many, unless they take longer than that.
+const PASSES: usize = 5;
+const PASSES_TIME: Duration = Duration::from_millis(200);
+
 /// How long after its end a bench of n things looks what stays.
 pub fn kept_after(n: usize) -> Duration {
     Duration::from_secs(3 + n as u64 / 125_000)
@@ -84,13 +88,26 @@ impl Bench {
         let runtime = matches!(row.run, Run::Task(_)).then(runtime);
         let cold = (!self.cold).then(|| self.pass(runtime.as_ref(), row.run));
         Lags::reset();
-        let before = cpu_ns();
-        let ns = self.pass(runtime.as_ref(), row.run);
-        let cpu = match CPU_OF_PART.load(Relaxed) {
-            -1 => cpu_ns() - before,
-            part => part,
-        };
+        let (ns, cpu) = self.middle(runtime.as_ref(), row.run);
         self.report(row.name, ns, cold, cpu as f64 / 1e9);
+    }
+
+    /// Of up to so many passes, see ../../../bench.c: its time and CPU time.
+    fn middle(&self, runtime: Option<&Runtime>, run: Run) -> (f64, i64) {
+        let most = if self.cold { 1 } else { PASSES };
+        let mut all = Vec::new();
+        let start = Instant::now();
+        while all.is_empty() || (all.len() < most && start.elapsed() < PASSES_TIME) {
+            let before = cpu_ns();
+            let ns = self.pass(runtime, run);
+            let cpu = match CPU_OF_PART.load(Relaxed) {
+                -1 => cpu_ns() - before,
+                part => part,
+            };
+            all.push((ns, cpu));
+        }
+        all.sort_by(|one, other| one.0.total_cmp(&other.0));
+        all[(all.len() - 1) / 2]
     }
 
     fn report(&self, name: &str, ns: f64, cold: Option<f64>, cpu: f64) {
