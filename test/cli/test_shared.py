@@ -215,6 +215,7 @@ class Everywhere:
             waiters = [self.start("wait", "k"), self.start_flight("k", script)]
             for process in waiters:
                 self.assertEqual(process.stdout.readline(), "one\n")
+            self.wait_for_waiters("k", 3)
             self.kill_behind(leader, "k")
             for process in waiters:
                 done = self.finish(process)
