@@ -6,7 +6,9 @@ enum {
 	STATUS_SKIPPED = 77,
 	PARTS = 100,	/* of a pass, if one is told */
 	PASSES = 5,	/* after the first: so many … */
-	PASSES_MS = 200,	/* … unless they take longer than that */
+	PASSES_MS = 200,	/* … unless they take longer than that … */
+	FEW_PASSES = 3,	/* … but so many … */
+	FEW_PASSES_MS = 1000,	/* … unless they take even longer */
 };
 
 int bench_procs = 1;
@@ -208,6 +210,13 @@ static int by_ns(const void *a, const void *b)
 	return (one->ns > other->ns) - (one->ns < other->ns);
 }
 
+static bool is_enough(const struct passes *p, int count, int64_t start)
+{
+	int64_t ms = (bench_now() - start) / 1000000;
+	return count >= p->most ||
+	       ms >= (count < FEW_PASSES ? FEW_PASSES_MS : PASSES_MS);
+}
+
 /*
  * What is warm has memory and threads from the passes before, and one pass may not
  * have needed all that the next one does.
@@ -216,14 +225,14 @@ static void run_passes(void *arg)
 {
 	struct passes *p = arg;
 	struct pass all[PASSES];
-	int most = p->bench->cold || p->bench->brief ? 1 : p->most, count = 0;
+	int count = 0;
 	if (!p->bench->cold)
 		p->cold_ns = p->bench->run(p->n);
 	memset(&all_lags, 0, sizeof all_lags);
 	int64_t start = bench_now();
 	do
 		all[count++] = run_pass(p);
-	while (count < most && bench_now() - start < PASSES_MS * 1000000LL);
+	while (!is_enough(p, count, start));
 	qsort(all, (size_t)count, sizeof *all, by_ns);
 	p->middle = all[(count - 1) / 2];
 }
@@ -279,7 +288,9 @@ int main(int argc, char **argv)
 			p.most = (int)number(argv[i + 1]);
 		else
 			usage();
-	if (p.most > PASSES)
+	if (p.bench->cold || p.bench->brief)
+		p.most = 1;
+	else if (p.most > PASSES)
 		p.most = PASSES;
 	bench_enter(p.bench, run_passes, &p);
 	report(&p);

@@ -5,8 +5,8 @@
  *
  *	SUBJECT BENCH --n N --procs P
  *
- * runs BENCH over N operations on P workers, the first pass to warm up, then up to
- * five for a fifth of a second, and prints one line of JSON about the middle one. bench/README.md says what each
+ * runs BENCH over N operations on P workers, the first pass to warm up, then three
+ * to five, fewer if they take long, and prints one line of JSON about the middle one. bench/README.md says what each
  * bench does, so that a new subject does the same.
  */
 #ifndef BENCH_H

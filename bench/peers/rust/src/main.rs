@@ -5,8 +5,8 @@
 //!
 //!     bench-tokio BENCH --n N --procs P
 //!
-//! runs BENCH over N operations on P workers, the first pass to warm up, then up to five for a fifth
-//! of a second, and prints one line of JSON about the middle one. With one worker it is tokio's single-threaded runtime, which is faster.
+//! runs BENCH over N operations on P workers, the first pass to warm up, then three to five, fewer if
+//! they take long, and prints one line of JSON about the middle one. With one worker it is tokio's single-threaded runtime, which is faster.
 //! The bench runs in a task: the thread that starts a runtime is no worker where there are several,
 //! and where there is one, each wake of what it waits for itself costs a call of the kernel.
 

@@ -62,9 +62,11 @@ pub static KEPT_EACH: AtomicI64 = AtomicI64::new(-1);
 /// Set by a bench of whose pass only a part counts: nanoseconds of CPU time.
 pub static CPU_OF_PART: AtomicI64 = AtomicI64::new(-1);
 
-/// After the first: so many, unless they take longer than that.
+/// After the first: so many, unless they take longer than that; but so few unless even longer.
 const PASSES: usize = 5;
 const PASSES_TIME: Duration = Duration::from_millis(200);
+const FEW_PASSES: usize = 3;
+const FEW_PASSES_TIME: Duration = Duration::from_secs(1);
 
 /// How long after its end a bench of n things looks what stays.
 pub fn kept_after(n: usize) -> Duration {
@@ -97,7 +99,8 @@ impl Bench {
         let most = if self.cold { 1 } else { PASSES };
         let mut all = Vec::new();
         let start = Instant::now();
-        while all.is_empty() || (all.len() < most && start.elapsed() < PASSES_TIME) {
+        let limit = |count| if count < FEW_PASSES { FEW_PASSES_TIME } else { PASSES_TIME };
+        while all.is_empty() || (all.len() < most && start.elapsed() < limit(all.len())) {
             let before = cpu_ns();
             let ns = self.pass(runtime, run);
             let cpu = match CPU_OF_PART.load(Relaxed) {
