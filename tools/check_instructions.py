@@ -125,7 +125,10 @@ def main():
                 column[row] = counted
                 print(f"{row:20} {counted:10.1f}")
             else:
-                tally.check(f"{row}_takes_as_many_instructions_as_written_down", complaint(column.get(row), counted))
+                wrong = complaint(column.get(row), counted)
+                if wrong:  # the monitor may have had another thread help
+                    wrong = complaint(column.get(row), measure(program, row))
+                tally.check(f"{row}_takes_as_many_instructions_as_written_down", wrong)
     if args.write:
         RECORD.write_text(written_record(record))
         return 0

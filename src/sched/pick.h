@@ -17,9 +17,10 @@ enum {
 	WEFT__FEW_READY = 12,	/* … and of a crowd's these are, when they are left */
 };
 
-/* Fetch those that come some places further on. Returns task. */
-weft__task *weft__worker_fetch_ahead(weft__worker *w, uint32_t behind, bool many,
-				     weft__task *task);
+/* Fetch those that come some places further on. Returns task, which is one. */
+__attribute__((returns_nonnull)) weft__task *
+weft__worker_fetch_ahead(weft__worker *w, uint32_t behind, bool many,
+			 weft__task *task);
 
 static inline weft__task *weft__take_next(weft__worker *w)
 {
@@ -40,33 +41,35 @@ static inline weft__task *weft__take_ring(weft__worker *w)
 	return task;
 }
 
-static inline weft__task *weft__take_pinned(weft__worker *w)
-{
-	if (likely(weft_atomic_load(&w->pinned_count, relaxed) == 0))
-		return NULL;
-	return weft__runtime_take_pinned(w);
-}
+/* The next slot comes last for once. */
+weft__task *weft__pick_others_first(weft__worker *w);
 
-/* Pinned ones and others by turns: neither can keep the others waiting. */
+/* One that is not pinned. */
 static inline __attribute__((always_inline)) weft__task *
-weft__pick_ready(weft__worker *w)
+weft__pick_free(weft__worker *w)
 {
-	weft__task *task = NULL;
+	weft__task *task;
 
-	if (unlikely(weft_atomic_load(&w->pinned_count, relaxed) > 0) &&
-	    w->picks % 2 == 0 && (task = weft__take_pinned(w)) != NULL)
-		return task;
-	if (w->next_streak < WEFT__STREAK_MAX)
-		task = weft__take_next(w);
+	if (unlikely(w->next_streak >= WEFT__STREAK_MAX))
+		return weft__pick_others_first(w);
+	task = weft__take_next(w);
 	if (task != NULL) {
 		w->next_streak++;
 		return task;
 	}
 	w->next_streak = 0;
-	task = weft__take_ring(w);
-	if (task == NULL)
-		task = weft__take_next(w);
-	return task != NULL ? task : weft__take_pinned(w);
+	return weft__take_ring(w);
+}
+
+/* Where some are pinned. */
+weft__task *weft__pick_of_both(weft__worker *w);
+
+static inline __attribute__((always_inline)) weft__task *
+weft__pick_ready(weft__worker *w)
+{
+	return unlikely(weft_atomic_load(&w->pinned_count, relaxed) > 0) ?
+		       weft__pick_of_both(w) :
+		       weft__pick_free(w);
 }
 
 /* The same when it is time to look at the timers too, or at the oldest. */

@@ -284,11 +284,21 @@ WEFT_PRIV_COLD void weft__monitor_tell(weft_time deadline);
 /* ---- workers: worker.c ---- */
 
 void *weft__worker_main(void *worker);
+
 /*
  * The next task for w, sleeping until there is one; in *room if it has not begun
- * and has no memory of its own. NULL: leave.
+ * and has no memory of its own. NULL: leave. First what is in its own queues, NULL
+ * if that is nothing; then more.
  */
-weft__task *weft__worker_find(weft__worker *w, weft__task *room);
+weft__task *weft__worker_find_own(weft__worker *w, weft__task *room);
+weft__task *weft__worker_find_more(weft__worker *w, weft__task *room);
+
+static inline weft__task *weft__worker_find(weft__worker *w, weft__task *room)
+{
+	weft__task *task = weft__worker_find_own(w, room);
+
+	return likely(task != NULL) ? task : weft__worker_find_more(w, room);
+}
 void weft__worker_push_ready(weft__worker *w, weft__task *task);
 /*
  * May a task of w's let those run that w has not begun? Not if others that are

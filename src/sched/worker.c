@@ -211,6 +211,27 @@ static bool run_timers(weft__worker *w)
 	       weft__timers_run(&w->timers, weft_now());
 }
 
+weft__task *weft__pick_others_first(weft__worker *w)
+{
+	weft__task *task = weft__take_ring(w);
+
+	w->next_streak = 0;
+	return task != NULL ? task : weft__take_next(w);
+}
+
+/* By turns: neither can keep the others waiting. */
+weft__task *weft__pick_of_both(weft__worker *w)
+{
+	bool pinned_first = w->picks % 2 == 0;
+	weft__task *task = pinned_first ? weft__runtime_take_pinned(w) :
+					  weft__pick_free(w);
+
+	if (task == NULL)
+		task = pinned_first ? weft__pick_free(w) :
+				      weft__runtime_take_pinned(w);
+	return task;
+}
+
 weft__task *weft__worker_take_late(weft__worker *w)
 {
 	if ((w->picks + 1) % WEFT__FAIR_EVERY == 0)
@@ -279,8 +300,18 @@ static weft__task *take_for_yield(weft__worker *w, weft__task *room)
 	return task;
 }
 
-static inline __attribute__((always_inline)) weft__task *
-look_at_own(weft__worker *w, weft__task *room)
+static __attribute__((noinline)) weft__task *find_after_yield(weft__worker *w,
+							      weft__task *room)
+{
+	weft__task *task = take_for_yield(w, room);
+
+	if (task == NULL)
+		task = weft__pick_ready(w);
+	return task != NULL ? task : weft__deque_pop(&w->fresh, room);
+}
+
+static __attribute__((noinline)) weft__task *find_own(weft__worker *w,
+						      weft__task *room)
 {
 	weft__task *task = NULL;
 
@@ -290,19 +321,10 @@ look_at_own(weft__worker *w, weft__task *room)
 			task = take_oldest(w, room);
 	}
 	if (task == NULL && unlikely(w->yielded > 0))
-		task = take_for_yield(w, room);
+		return find_after_yield(w, room);
 	if (task == NULL)
 		task = weft__pick_ready(w);
-	if (task == NULL)
-		task = weft__deque_pop(&w->fresh, room);
-	return task;
-}
-
-/* The same for who has nothing to do anyway. */
-static __attribute__((noinline)) weft__task *find_own(weft__worker *w,
-						      weft__task *room)
-{
-	return look_at_own(w, room);
+	return task != NULL ? task : weft__deque_pop(&w->fresh, room);
 }
 
 /* ---- the global queue ---- */
@@ -673,9 +695,7 @@ static weft__task *search(weft__worker *w, weft__task *room)
 	return NULL;
 }
 
-/* There is nothing in its own queues. */
-static __attribute__((noinline)) weft__task *find_more(weft__worker *w,
-						       weft__task *room)
+weft__task *weft__worker_find_more(weft__worker *w, weft__task *room)
 {
 	weft__task *task;
 
@@ -695,16 +715,32 @@ static __attribute__((noinline)) weft__task *find_more(weft__worker *w,
 	return task;
 }
 
-weft__task *weft__worker_find(weft__worker *w, weft__task *room)
+static __attribute__((noinline)) weft__task *find_with_care(weft__worker *w,
+							    weft__task *room)
 {
 	weft__task *task;
 
-	if (unlikely(weft_atomic_load(&w->stuck, relaxed)))
+	if (weft_atomic_load(&w->stuck, relaxed))
 		weft__runtime_unstick(w);
-	task = look_at_own(w, room);
-	if (unlikely(task == NULL))
-		return find_more(w, room);
-	if (unlikely(w->searching))
+	task = find_own(w, room);
+	if (task != NULL && w->searching)
 		search_end(w);
 	return task;
+}
+
+/* Whatever takes a frame is apart, as in weft__task_start(). */
+weft__task *weft__worker_find_own(weft__worker *w, weft__task *room)
+{
+	uint32_t picks = w->picks + 1;
+	weft__task *task;
+
+	if (unlikely(picks % WEFT__TIMERS_EVERY == 0) ||
+	    unlikely(w->searching || weft_atomic_load(&w->stuck, relaxed) ||
+		     weft_atomic_load(&w->pinned_count, relaxed) > 0))
+		return find_with_care(w, room);
+	w->picks = picks;
+	if (unlikely(w->yielded > 0))
+		return find_after_yield(w, room);
+	task = weft__pick_free(w);
+	return task != NULL ? task : weft__deque_pop(&w->fresh, room);
 }
