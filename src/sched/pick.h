@@ -44,7 +44,7 @@ static inline weft__task *weft__take_ring(weft__worker *w)
 /* The next slot comes last for once. */
 weft__task *weft__pick_others_first(weft__worker *w);
 
-/* One that is not pinned. */
+/* From the next slot, or the ring. */
 static inline __attribute__((always_inline)) weft__task *
 weft__pick_free(weft__worker *w)
 {
@@ -61,7 +61,7 @@ weft__pick_free(weft__worker *w)
 	return weft__take_ring(w);
 }
 
-/* Where some are pinned. */
+/* Where pinned ones are ready too. */
 weft__task *weft__pick_of_both(weft__worker *w);
 
 static inline __attribute__((always_inline)) weft__task *

@@ -287,8 +287,8 @@ void *weft__worker_main(void *worker);
 
 /*
  * The next task for w, sleeping until there is one; in *room if it has not begun
- * and has no memory of its own. NULL: leave. First what is in its own queues, NULL
- * if that is nothing; then more.
+ * and has no memory of its own. NULL: leave. First from its own queues, where others
+ * have their turn now and then, NULL if there is none; then from anywhere.
  */
 weft__task *weft__worker_find_own(weft__worker *w, weft__task *room);
 weft__task *weft__worker_find_more(weft__worker *w, weft__task *room);
