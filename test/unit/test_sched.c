@@ -136,6 +136,23 @@ static void start_three_others(void *arg)
 }
 
 /* Fresh ones of a worker that is busy, before the monitor hands them over. */
+/* Without a yield: a worker that looks for more ends its search in other ways. */
+static int wait_for_no_search(void *unused)
+{
+	weft_time end = weft_now() + WEFT_SECOND;
+
+	(void)unused;
+	while (weft_atomic_load(&weft__rt.searching, relaxed) > 0)
+		CHECK_LT(weft_now(), end);
+	return 0;
+}
+
+/* The first worker begins as one who searches, and is given the first task. */
+TEST(worker_that_has_found_a_task_searches_no_more)
+{
+	CHECK_EQ(weft_run(wait_for_no_search, NULL), 0);
+}
+
 TEST(tasks_of_a_busy_worker_are_stolen)
 {
 	workers("4");

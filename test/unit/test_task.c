@@ -448,12 +448,13 @@ TEST_TRAP(run_by_a_task_is_fatal, "weft_run called by a task")
 
 static int yield_until_counted(void *arg)
 {
-	uint32_t *wanted = arg;
+	uint32_t *wanted = arg, yields = 0;
 
 	for (uint32_t i = 0; i < *wanted; i++)
 		go(count_one, NULL);
-	while (weft_atomic_load(&counter, relaxed) < *wanted)
+	for (; weft_atomic_load(&counter, relaxed) < *wanted; yields++)
 		weft_yield();
+	CHECK_LE(yields, *wanted);	/* each lets one run, at least */
 	return 0;
 }
 

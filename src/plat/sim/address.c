@@ -50,7 +50,7 @@ uint64_t weft__address_key(const void *address)
 	size_t i;
 
 	if (a == 0)
-		return 0;	/* of no address; the first one's too */
+		return 0;	/* as the first one: the table has no place for it */
 	if (table.used * 2 >= table.size)
 		grow();
 	i = find(a);
