@@ -28,10 +28,14 @@
  *     kernel says nothing of a close(2): who waits for that descriptor goes on
  *     waiting, until its context is done, or until somebody waits for a new
  *     descriptor of the same number. Then it is told -EBADF; the new one's
- *     events are never mistaken for its own.
- *   - While tasks run their workers look at the descriptors, in epoll(7): those
- *     that have nothing else to do sleep there, the others look now and then. If
- *     all of them compute, what becomes ready is told within some milliseconds.
+ *     events are not mistaken for its own. A task that has only just begun to
+ *     wait is an exception: it may be told -EBADF at once, and if there is a new
+ *     descriptor of that number already it waits for that.
+ *   - While tasks run their workers look at the descriptors: those that have
+ *     nothing else to do sleep in epoll(7), the others look now and then. What is
+ *     answered before the worker has run out of tasks needs one poll(2) for all
+ *     who wait, and no epoll_ctl(2). If all workers compute, what becomes ready
+ *     is told within some milliseconds.
  *   - Otherwise a thread looks, which the first wait starts that finds its
  *     descriptor not ready. weft_run() ends it if nobody waits any more when it
  *     returns. For weft_run() it is a plain thread, which may wake a task when

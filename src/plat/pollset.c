@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -25,26 +24,32 @@ enum {
 
 const uint32_t weft__poll_always = POLLERR | POLLHUP;
 
-int weft__poll_now(int fd, uint32_t events)
+int weft__poll_several(struct pollfd *fds, int count)
 {
 	WEFT__UNCANCELLED();
-	struct pollfd p = {.fd = fd, .events = (short)events};
 	int saved_errno = errno;
+	int n;
+
+	do
+		n = poll(fds, (nfds_t)count, 0);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		n = -errno;
+	errno = saved_errno;
+	return n;
+}
+
+int weft__poll_now(int fd, uint32_t events)
+{
+	struct pollfd p = {.fd = fd, .events = (short)events};
 	int n;
 
 	if (fd < 0)
 		return -EBADF;
-	do
-		n = poll(&p, 1, 0);
-	while (n < 0 && errno == EINTR);
+	n = weft__poll_several(&p, 1);
 	if (n < 0)
-		n = -errno;
-	else if (p.revents & POLLNVAL)
-		n = -EBADF;
-	else
-		n = (unsigned short)p.revents;
-	errno = saved_errno;
-	return n;
+		return n;
+	return p.revents & POLLNVAL ? -EBADF : (unsigned short)p.revents;
 }
 
 static int control(weft__pollset *p, int operation, int fd, uint32_t events,

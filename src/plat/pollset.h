@@ -11,11 +11,18 @@
 
 #include <weft/time.h>
 
+#include <poll.h>
+
 /*
  * What fd is ready for now, of events and of what poll() reports unasked; 0:
  * nothing; -EBADF: it is not open.
  */
 int weft__poll_now(int fd, uint32_t events);
+/*
+ * Look at count at once, as poll(2) does. Returns how many have something to tell,
+ * or a negative errno value: nothing is known of any.
+ */
+int weft__poll_several(struct pollfd *fds, int count);
 /* Those that poll() reports unasked: an error, the other end closed. */
 extern const uint32_t weft__poll_always;
 

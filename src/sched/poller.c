@@ -7,7 +7,8 @@
  * Every descriptor number that was ever waited for has a record with its
  * waiters. It is armed in epoll for what all of them want, ONESHOT: it is told
  * once, and the poller arms it again for those who are left. Level-triggered:
- * arming what is ready tells at once, so nothing is missed between.
+ * arming what is ready tells at once, so nothing is missed between. Tasks whose
+ * workers will look soon anyway are not armed at once: F10.
  *
  * F1  Whatever arms a descriptor does so under the lock of its record, with
  *     all its waiters linked; whatever unlinks one holds it too. So an event
@@ -49,6 +50,25 @@
  *     record, and so before whoever it tells is counted out; where it is found
  *     not to be, nobody waits, and it has nobody to wake.
  *
+ * F10 A task that waits alone for a descriptor is first put among the unarmed, at
+ *     which whoever looks looks with one poll(2): what is answered soon needs
+ *     no epoll_ctl. It is armed when some looks were in vain; when there is no
+ *     room for more; and before any worker sleeps, by that worker, after its
+ *     last task: it is tasks that are put there, so none is left when all have
+ *     fallen asleep. A worker that blocks says so, and arms too; for one that
+ *     computes, or blocks without a word, the monitor looks (F8). That may be a
+ *     millisecond late: so a wait is armed at once where another one watches,
+ *     and this worker has more to do first, or only long tasks.
+ *     Tempting and wrong: to leave it to the one who watches to arm them. It
+ *     sleeps already when another puts one there, and falls asleep elsewhere.
+ * F11 An unarmed wait has a number of its own, which its record has too, until
+ *     the wait is over, or armed. So who has looked without the record's lock
+ *     tells the wait that it has looked for, and no later one. Until then the
+ *     record has no other waiter, since the next one arms for both. Nor is it
+ *     known before which file it waits for. If F3 finds that the number has got
+ *     another one then it waits for that, and an event of the set, which may be
+ *     the old one's, only has it armed.
+ *
  * Explored as C11 allows it: test/model/c11/watch.c.
  *
  * To the scheduler the poller is a plain thread, and so is the monitor: what it
@@ -72,11 +92,14 @@ typedef struct {
 	weft__lock lock;
 	uint32_t generation;
 	bool known;		/* probably in the set: try change first */
+	bool armed;		/* counted as that: it may yet be told */
+	uint32_t unarmed;	/* atomic: the number of its wait, or 0: F11 */
+	uint32_t long_waits;	/* so many more are armed at once */
 	uint32_t tried;		/* atomic: waits that need no look first */
 } record;
 
 /* Records come in chunks, each twice as large as the one before. */
-enum { FIRST_CHUNK = 64, CHUNKS = 26, TRIED = 15 };
+enum { FIRST_CHUNK = 64, CHUNKS = 26, TRIED = 15, LONG_WAITS = 15 };
 
 /* Whose it is to look: the thread's, or the workers'. F7 */
 enum { OURS, ASKED, THEIRS };
@@ -91,11 +114,36 @@ static struct {
 	weft__pollset set;
 	record *chunks[CHUNKS];	/* atomic */
 
+	uint32_t armed;		/* atomic: records that are */
 	uint32_t looks;		/* atomic: somebody does: F7 */
 	weft_time looked;	/* atomic: when a worker last did */
 	int count;		/* what was told to who looks */
 	weft__pollset_event events[WEFT__POLLSET_MAX];
 } poller;
+
+enum {
+	UNARMED_MOST = 256,
+	UNARMED_LOOKS = 8,	/* take about as long as to arm it */
+};
+
+typedef struct {
+	int fd;
+	uint32_t events;
+	uint32_t number;
+	uint32_t in_vain;	/* so many looks were */
+} unarmed_wait;
+
+/* F10, F11. Some may be over, or armed. */
+static struct {
+	weft__lock lock;
+	uint32_t count;		/* atomic, written with the lock */
+	uint32_t last_number;
+	unarmed_wait waits[UNARMED_MOST];
+
+	uint32_t looks;		/* atomic: somebody does, at these */
+	unarmed_wait looked_at[UNARMED_MOST];
+	struct pollfd fds[UNARMED_MOST];
+} unarmed;
 
 /* ---- records ---- */
 
@@ -134,6 +182,28 @@ static uint64_t tag_of(const record *r, int fd)
 
 /* ---- with a record locked ---- */
 
+static void set_unarmed(record *r, uint32_t number)
+{
+	weft_atomic_store(&r->unarmed, number, relaxed);
+}
+
+static void set_armed(record *r, bool armed)
+{
+	if (armed && !r->armed)
+		weft_atomic_add(&poller.armed, 1, relaxed);
+	else if (!armed && r->armed)
+		weft_atomic_sub(&poller.armed, 1, relaxed);
+	r->armed = armed;
+}
+
+/* F11: who is unarmed is the only one. */
+static void unlink_waiter(record *r, weft__fd_waiter *w)
+{
+	weft__list_remove(&w->link);
+	if (weft__list_empty(&r->waiters))
+		set_unarmed(r, 0);
+}
+
 /* Claim those who wait for any of revents, tell them, and unlink them. */
 static void tell(record *r, uint32_t revents, weft__wakeups *wakeups)
 {
@@ -147,7 +217,7 @@ static void tell(record *r, uint32_t revents, weft__wakeups *wakeups)
 		next = link->next != &r->waiters ? link->next : NULL;
 		if (matching == 0)
 			continue;
-		weft__list_remove(link);
+		unlink_waiter(r, w);
 		w->waiter.result = (int)matching;
 		weft__claim(&w->waiter, WEFT__NOTIFIED, wakeups);
 	}
@@ -157,21 +227,22 @@ static void tell_all(record *r, int err, weft__wakeups *wakeups)
 {
 	weft__link *link;
 
-	while ((link = weft__list_pop(&r->waiters)) != NULL) {
+	while ((link = weft__list_first(&r->waiters)) != NULL) {
 		weft__fd_waiter *w =
 			weft__container(link, weft__fd_waiter, link);
 
+		unlink_waiter(r, w);
 		w->waiter.result = err;
 		weft__claim(&w->waiter, WEFT__NOTIFIED, wakeups);
 	}
 }
 
 /* The number has another file now, or none: F4. */
-static void lose(record *r, weft__wakeups *wakeups)
+static void lose(record *r)
 {
-	tell_all(r, -EBADF, wakeups);
 	r->generation++;
 	r->known = false;
+	set_armed(r, false);
 }
 
 static uint32_t wanted(const record *r)
@@ -186,29 +257,218 @@ static uint32_t wanted(const record *r)
 	return events;
 }
 
-/* Arm for those who wait and for events besides. */
-static int arm(record *r, int fd, uint32_t events, weft__wakeups *wakeups)
+/* What the set knows by this number: F3. */
+static int change(record *r, int fd, uint32_t events, weft__wakeups *wakeups)
 {
-	int err = -ENOENT;
+	int err = weft__pollset_change(&poller.set, fd, events | wanted(r),
+				       tag_of(r, fd));
 
-	if (r->known)
-		err = weft__pollset_change(&poller.set, fd, events | wanted(r),
-					   tag_of(r, fd));
-	if (err == 0)
-		return 0;
-	if (r->known && (err == -ENOENT || err == -EBADF))
-		lose(r, wakeups);	/* F3 */
-	if (err != -ENOENT)
-		return err;
-	err = weft__pollset_add(&poller.set, fd, events, tag_of(r, fd));
-	if (err == -EEXIST)
-		err = weft__pollset_change(&poller.set, fd, events,
-					   tag_of(r, fd));
-	r->known = err == 0;
+	if (err == -ENOENT || err == -EBADF) {
+		if (r->unarmed == 0)	/* F11 */
+			tell_all(r, -EBADF, wakeups);
+		lose(r);
+	}
 	return err;
 }
 
-/* ---- the thread ---- */
+/* Arm for those who wait and for events besides. */
+static int arm(record *r, int fd, uint32_t events, weft__wakeups *wakeups)
+{
+	int err = r->known ? change(r, fd, events, wakeups) : -ENOENT;
+
+	if (err == -ENOENT) {
+		events |= wanted(r);
+		err = weft__pollset_add(&poller.set, fd, events, tag_of(r, fd));
+		if (err == -EEXIST)
+			err = weft__pollset_change(&poller.set, fd, events,
+						   tag_of(r, fd));
+		r->known = err == 0;
+	}
+	if (err == 0) {
+		set_armed(r, true);
+		set_unarmed(r, 0);
+	}
+	return err;
+}
+
+/* For those who wait still. */
+static int arm_the_rest(record *r, int fd, weft__wakeups *wakeups)
+{
+	int err;
+
+	if (r->unarmed != 0)
+		return arm(r, fd, 0, wakeups);
+	err = change(r, fd, 0, wakeups);
+	if (err == 0)
+		set_armed(r, true);
+	return err;
+}
+
+/* ---- waits that are not armed: F10 ---- */
+
+/* Another one watches, and would be there sooner than w, which has more to do. */
+static bool is_watched(weft__worker *w)
+{
+	return weft_atomic_load(&w->eager, relaxed) > 0 ||
+	       (weft_atomic_load(&poller.looks, relaxed) > 0 &&
+		weft__worker_has_work(w));
+}
+
+static bool may_stay_unarmed(record *r)
+{
+	weft__stack *self = weft__stack_self();
+
+	if (self == NULL || !weft__poller_has_duty() ||
+	    !weft__list_empty(&r->waiters) || is_watched(self->worker))
+		return false;
+	if (r->long_waits == 0)
+		return true;
+	r->long_waits--;
+	return false;
+}
+
+/* With the record locked. False: there is no room. */
+static bool put_unarmed(record *r, int fd, uint32_t events)
+{
+	bool room;
+
+	weft__lock_take(&unarmed.lock);
+	room = unarmed.count < UNARMED_MOST;
+	if (room) {
+		unarmed.last_number += unarmed.last_number + 1 == 0 ? 2 : 1;
+		unarmed.waits[unarmed.count] = (unarmed_wait){
+			.fd = fd,
+			.events = events,
+			.number = unarmed.last_number,
+		};
+		set_unarmed(r, unarmed.last_number);
+		weft_atomic_store(&unarmed.count, unarmed.count + 1, relaxed);
+	}
+	weft__lock_drop(&unarmed.lock);
+	return room;
+}
+
+/* The last: those before it have been looked at more often. */
+static bool take_unarmed(unarmed_wait *w)
+{
+	bool taken;
+
+	weft__lock_take(&unarmed.lock);
+	taken = unarmed.count > 0;
+	if (taken) {
+		weft_atomic_store(&unarmed.count, unarmed.count - 1, relaxed);
+		*w = unarmed.waits[unarmed.count];
+	}
+	weft__lock_drop(&unarmed.lock);
+	return taken;
+}
+
+/* Locked, if w is still that: F11. NULL: not any more. */
+static record *lock_unarmed(const unarmed_wait *w)
+{
+	int chunk;
+	record *r = find(w->fd, &chunk);
+
+	weft__lock_take(&r->lock);
+	if (r->unarmed == w->number)
+		return r;
+	weft__lock_drop(&r->lock);
+	return NULL;
+}
+
+static void arm_unarmed(const unarmed_wait *w, weft__wakeups *wakeups)
+{
+	record *r = lock_unarmed(w);
+	int err;
+
+	if (r == NULL)
+		return;
+	if (w->in_vain > 0)
+		r->long_waits = LONG_WAITS;
+	err = arm(r, w->fd, 0, wakeups);
+	if (err != 0)
+		tell_all(r, err, wakeups);
+	weft__lock_drop(&r->lock);
+}
+
+static void tell_unarmed(const unarmed_wait *w, uint32_t revents,
+			 weft__wakeups *wakeups)
+{
+	record *r = lock_unarmed(w);
+
+	if (r == NULL)
+		return;
+	/* That it is closed is told when it is armed. */
+	tell(r, revents & ~(uint32_t)POLLNVAL, wakeups);
+	weft__lock_drop(&r->lock);
+}
+
+/* Drop those that are over or armed; the others are looked at once more. */
+static int choose_unarmed(void)
+{
+	uint32_t kept = 0;
+	int chunk;
+
+	weft__lock_take(&unarmed.lock);
+	for (uint32_t i = 0; i < unarmed.count; i++) {
+		unarmed_wait *w = &unarmed.waits[i];
+
+		if (weft_atomic_load(&find(w->fd, &chunk)->unarmed, relaxed) !=
+		    w->number)
+			continue;
+		w->in_vain++;
+		unarmed.fds[kept] = (struct pollfd){
+			.fd = w->fd,
+			.events = (short)w->events,
+		};
+		unarmed.looked_at[kept] = *w;
+		unarmed.waits[kept++] = *w;
+	}
+	weft_atomic_store(&unarmed.count, kept, relaxed);
+	weft__lock_drop(&unarmed.lock);
+	return (int)kept;
+}
+
+static bool look_at_unarmed(void)
+{
+	weft__wakeups wakeups = {0};
+	uint32_t nobody = 0;
+	int count, found = 0;
+
+	if (weft_atomic_load(&unarmed.count, relaxed) == 0 ||
+	    !weft_atomic_cas(&unarmed.looks, &nobody, 1, acquire, relaxed))
+		return false;
+	count = choose_unarmed();
+	if (count > 0)
+		found = weft__poll_several(unarmed.fds, count);
+	for (int i = 0; i < count; i++) {
+		unarmed_wait *w = &unarmed.looked_at[i];
+
+		if (found > 0 && unarmed.fds[i].revents != 0)
+			tell_unarmed(w, (uint16_t)unarmed.fds[i].revents,
+				     &wakeups);
+		if (w->in_vain >= UNARMED_LOOKS)
+			arm_unarmed(w, &wakeups);
+	}
+	weft_atomic_store(&unarmed.looks, 0, release);
+	weft__wake(&wakeups);
+	return found > 0;
+}
+
+void weft__poller_arm_all(void)
+{
+	uint32_t count = weft_atomic_load(&unarmed.count, relaxed);
+	weft__wakeups wakeups = {0};
+	unarmed_wait w;
+
+	if (count == 0 || weft__forked())
+		return;
+	for (; count > 0 && take_unarmed(&w); count--)
+		arm_unarmed(&w, &wakeups);
+	weft__wake(&wakeups);
+}
+
+/* ---- what the set tells ---- */
 
 static void deliver(const weft__pollset_event *event, weft__wakeups *wakeups)
 {
@@ -217,13 +477,12 @@ static void deliver(const weft__pollset_event *event, weft__wakeups *wakeups)
 
 	weft__lock_take(&r->lock);
 	if (event->tag == tag_of(r, fd)) {	/* F4 */
-		tell(r, event->revents, wakeups);
+		set_armed(r, false);
+		if (r->unarmed == 0)	/* else it may be for another file: F11 */
+			tell(r, event->revents, wakeups);
 		if (!weft__list_empty(&r->waiters)) {
-			err = weft__pollset_change(&poller.set, fd, wanted(r),
-						   tag_of(r, fd));
-			if (err == -ENOENT || err == -EBADF)
-				lose(r, wakeups);
-			else if (err != 0)
+			err = arm_the_rest(r, fd, wakeups);
+			if (err != 0)
 				tell_all(r, err, wakeups);
 		}
 	}
@@ -237,6 +496,8 @@ static void deliver_all(const weft__pollset_event *events, int n,
 		if (events[i].tag != WEFT__POLLSET_BELL)
 			deliver(&events[i], wakeups);
 }
+
+/* ---- the thread ---- */
 
 /* Sleep until the workers are gone. F7, F8 */
 static void leave_it_to_workers(void)
@@ -356,13 +617,16 @@ bool weft__poller_look(void)
 {
 	bool found;
 
-	if (!weft__poller_wanted() || !look_begin())
+	if (!weft__poller_wanted())
 		return false;
-	poller.count = weft__pollset_wait(&poller.set, poller.events,
-					  WEFT__POLLSET_MAX, 0);
+	found = look_at_unarmed();
+	if (weft_atomic_load(&poller.armed, relaxed) > 0 && look_begin()) {
+		poller.count = weft__pollset_wait(&poller.set, poller.events,
+						  WEFT__POLLSET_MAX, 0);
+		found |= poller.count > 0;
+		look_end();
+	}
 	weft_atomic_store(&poller.looked, weft_now(), relaxed);
-	found = poller.count > 0;
-	look_end();
 	return found;
 }
 
@@ -467,9 +731,10 @@ int weft__poller_begin(weft__fd_waiter *w)
 		weft_atomic_store(&r->tried, TRIED, relaxed);
 	weft__lock_take(&r->lock);
 	/* A number that was closed by mistake may be ours now: F6. */
-	err = weft__pollset_owns(&poller.set, w->fd)
-		      ? -EBADF
-		      : arm(r, w->fd, w->events, &wakeups);
+	if (weft__pollset_owns(&poller.set, w->fd))
+		err = -EBADF;
+	else if (!may_stay_unarmed(r) || !put_unarmed(r, w->fd, w->events))
+		err = arm(r, w->fd, w->events, &wakeups);
 	if (err == 0)
 		weft__list_push(&r->waiters, &w->link);	/* F1 */
 	weft__lock_drop(&r->lock);
@@ -486,7 +751,7 @@ void weft__poller_end(weft__fd_waiter *w)
 
 	weft__lock_take(&r->lock);
 	if (weft__list_linked(&w->link))
-		weft__list_remove(&w->link);
+		unlink_waiter(r, w);
 	weft__lock_drop(&r->lock);
 	leave();
 }
@@ -507,6 +772,14 @@ size_t weft__poller_count(int fd)
 			count++;
 	weft__lock_drop(&r->lock);
 	return count;
+}
+
+bool weft__poller_is_unarmed(int fd)
+{
+	int chunk;
+	record *r = find(fd, &chunk);
+
+	return r != NULL && weft_atomic_load(&r->unarmed, relaxed) != 0;
 }
 
 bool weft__poller_waits(size_t *threads)
@@ -530,9 +803,10 @@ static int close_watched(record *r, int fd)
 	int err, rest;
 
 	weft__lock_take(&r->lock);
+	tell_all(r, -EBADF, &wakeups);
 	if (r->known) {
 		weft__pollset_remove(&poller.set, fd);
-		lose(r, &wakeups);
+		lose(r);
 	}
 	err = weft__close(fd, &rest);
 	weft__lock_drop(&r->lock);

@@ -31,8 +31,9 @@ void weft__poller_end(weft__fd_waiter *w);
  */
 bool weft__poller_is_tried(int fd);
 
-/* How many wait for fd now. */
+/* How many wait for fd now; and is it one that is not armed? F10 */
 size_t weft__poller_count(int fd);
+bool weft__poller_is_unarmed(int fd);
 
 /* Does anybody wait; *threads is how many threads it has of its own. */
 bool weft__poller_waits(size_t *threads);
@@ -52,6 +53,8 @@ bool weft__poller_has_duty(void);
 bool weft__poller_wanted(void);
 /* Look, and wake those who wait no longer. False: nobody, or another one looks. */
 bool weft__poller_look(void);
+/* Arm all that are not: the caller is about to sleep, or to block. F10 */
+void weft__poller_arm_all(void);
 /* Has nobody looked for that long, though it is wanted? */
 bool weft__poller_neglected(weft_duration age, weft_time now);
 

@@ -462,6 +462,7 @@ void weft_blocking_begin(void)
 
 	if (self == NULL)
 		return;
+	weft__poller_arm_all();	/* F10 */
 	w = self->worker;
 	w->blocking = true;
 	weft__runtime_stick(w, w->tick);

@@ -703,6 +703,7 @@ weft__task *weft__worker_find_more(weft__worker *w, weft__task *room)
 		task = search(w, room);
 		if (task != NULL)
 			break;
+		weft__poller_arm_all();	/* F10 */
 		if (!run_timers(w) && !weft__worker_has_work(w) &&
 		    !weft__runtime_idle(w))
 			return NULL;

@@ -22,6 +22,7 @@ static bool stacks_only;
 static bool armed;		/* atomic */
 static int64_t calls;		/* atomic: while armed */
 static long blocks;		/* atomic */
+static int64_t epoll_ctls;	/* atomic */
 
 void (*fault_on_failure)(void);
 
@@ -72,6 +73,11 @@ bool fault_end(void)
 int64_t fault_calls(void)
 {
 	return weft_atomic_load(&calls, seq_cst);
+}
+
+int64_t fault_epoll_ctls(void)
+{
+	return weft_atomic_load(&epoll_ctls, seq_cst);
 }
 
 long fault_blocks(void)
@@ -190,6 +196,7 @@ int __wrap_epoll_create1(int flags)
 /* What needs memory; to change or remove what is there needs none. */
 int __wrap_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *e)
 {
+	weft_atomic_add(&epoll_ctls, 1, relaxed);
 	if (operation == EPOLL_CTL_ADD && fails_for_memory())
 		return -1;
 	return __real_epoll_ctl(epoll, operation, fd, e);

@@ -43,6 +43,9 @@ extern void (*fault_on_failure)(void);
 /* How many calls have counted until now. */
 int64_t fault_calls(void);
 
+/* How many calls of epoll_ctl() there were. */
+int64_t fault_epoll_ctls(void);
+
 /* From now on only the calls that make a stack usable count. */
 void fault_stacks_only(void);
 

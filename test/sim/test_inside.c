@@ -729,6 +729,71 @@ TEST(who_waits_for_a_descriptor_is_told_whoever_looks)
 	explore(tell_all_who_wait);
 }
 
+/* Two files, one after the other, under a number that nobody else is given. */
+enum { NUMBER = 500 };
+
+static channel files[2];
+static uint32_t closed, waits_again;
+
+static void wait_for_both(void *unused)
+{
+	int first = weft_wait_fd(NULL, NUMBER, POLLIN);
+	char byte;
+
+	(void)unused;
+	CHECK(first == POLLIN || first == -EBADF);
+	while (weft_atomic_load(&closed, acquire) == 0)
+		weft_yield();
+	CHECK_EQ(dup2(files[1].ends[0], NUMBER), NUMBER);
+	weft_atomic_store(&waits_again, 1, release);
+	CHECK_EQ(weft_wait_fd(NULL, NUMBER, POLLIN), POLLIN);
+	CHECK_EQ(read(NUMBER, &byte, 1), 1);	/* F4, F11 */
+	weft_atomic_add(&woken, 1, release);
+}
+
+static void write_and_close(void *unused)
+{
+	(void)unused;
+	while (weft__poller_count(NUMBER) == 0)
+		weft_sim_point();
+	CHECK_EQ(write(files[0].ends[1], "x", 1), 1);
+	for (uint32_t i = weft_sim_choose(10); i > 0; i--)
+		weft_sim_point();
+	CHECK_EQ(weft_fd_close(NUMBER), 0);
+	weft_atomic_store(&closed, 1, release);
+}
+
+/* Workers look, since somebody waits for another descriptor all the time. */
+static int tell_who_was_looked_for(void *unused)
+{
+	(void)unused;
+	for (int i = 0; i < 2; i++)
+		if (pipe2(files[i].ends, O_NONBLOCK | O_CLOEXEC) != 0)
+			return 1;
+	if (pipe2(channels[0].ends, O_NONBLOCK | O_CLOEXEC) != 0 ||
+	    dup2(files[0].ends[0], NUMBER) != NUMBER ||
+	    weft_go(wait_for_byte, &channels[0]) != 0)
+		return 1;
+	while (!weft__poller_has_duty())
+		usleep(100);
+	if (weft_go(wait_for_both, NULL) != 0 ||
+	    weft_go(write_and_close, NULL) != 0)
+		return 1;
+	while (weft_atomic_load(&waits_again, acquire) == 0 ||
+	       weft__poller_count(NUMBER) == 0)
+		usleep(100);
+	CHECK_EQ(write(files[1].ends[1], "x", 1), 1);
+	CHECK_EQ(write(channels[0].ends[1], "x", 1), 1);
+	while (weft_atomic_load(&woken, acquire) != 2)
+		usleep(100);
+	return 0;
+}
+
+TEST(who_waits_for_a_descriptor_is_not_told_what_its_number_was_ready_for)
+{
+	explore_more(tell_who_was_looked_for, 8);	/* it is seldom met */
+}
+
 /* ---- once, wait group, cond, contexts, loops, flights ---- */
 
 static weft_once once;

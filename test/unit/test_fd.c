@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <sys/wait.h>
 
 enum { WAITERS = 30 };
 
@@ -89,6 +90,21 @@ static void drain(int fd)
 
 	while (read(fd, block, sizeof block) > 0)
 		;
+}
+
+/* As long as nobody has waited no worker looks, and a wait is armed at once. */
+static void have_workers_look(void)
+{
+	int ends[2];
+	wait_for w = {.events = POLLIN, .wanted = POLLIN};
+
+	open_pipe(ends);
+	w.fd = ends[0];
+	test_start_task(wait_here, &w);
+	test_until(weft__poller_has_duty());
+	put_byte(ends[1]);
+	test_join_all();
+	close_both(ends);
 }
 
 /* ---- ready at once ---- */
@@ -403,6 +419,39 @@ static void take_one(void *arg)
 		CHECK_EQ(weft_wait_fd(NULL, fd, POLLIN), POLLIN);
 }
 
+enum { MANY = 400 };
+
+static wait_for many[MANY];
+
+static void start_many(void *unused)
+{
+	(void)unused;
+	for (int i = 0; i < MANY; i++)
+		test_start_task(wait_here, &many[i]);
+}
+
+/* More than there is room for before they are armed. */
+TEST(wait_fd_has_room_for_many_that_begin_at_once)
+{
+	int ends[MANY][2];
+	uint32_t woken = 0;
+
+	CHECK_EQ(setenv("WEFT_PROCS", "1", 1), 0);
+	have_workers_look();
+	for (int i = 0; i < MANY; i++) {
+		open_pipe(ends[i]);
+		many[i] = (wait_for){ends[i][0], POLLIN, NULL, POLLIN, &woken};
+	}
+	test_start_task(start_many, NULL);
+	test_until(weft__poller_count(ends[MANY - 1][0]) == 1);
+	for (int i = 0; i < MANY; i++)
+		put_byte(ends[i][1]);
+	test_join_all();
+	CHECK_EQ(load(&woken), MANY);
+	for (int i = 0; i < MANY; i++)
+		close_both(ends[i]);
+}
+
 TEST_FLAVOURS(wait_fd_gives_each_of_many_readers_its_turn)
 {
 	int ends[2];
@@ -494,6 +543,12 @@ static int replace_file(replace *how, int fd)
 	return -1;
 }
 
+/* Before that it would wait for the file that comes in its place: F11. */
+static bool waits_and_is_armed(int fd)
+{
+	return weft__poller_count(fd) == 1 && !weft__poller_is_unarmed(fd);
+}
+
 /*
  * fd has another file; kept is a duplicate of what it was, or -1. Whoever waits for
  * the new one is woken for that alone; then all who waited for the old one know.
@@ -534,7 +589,7 @@ static bool reuse_once(replace *how, bool keep)
 	kept = keep ? dup(ends[0]) : -1;
 	w.fd = ends[0];
 	test_start(wait_here, &w);
-	test_until(weft__poller_count(w.fd) == 1);
+	test_until(waits_and_is_armed(w.fd));
 	writer = replace_file(how, w.fd);
 	if (writer >= 0) {
 		check_reused(w.fd, writer, kept, ends[1], &woken);
@@ -562,6 +617,142 @@ TEST_FLAVOURS(a_number_used_again_after_fd_close_knows_no_duplicate_of_the_old)
 	reuse_after(close_and_reopen, true);
 }
 
+/* Such a number is nobody's soon. */
+enum { HIGH_NUMBER = 500 };
+
+static uint32_t closed;
+
+static void wait_for_close(void *arg)
+{
+	wait_for *w = arg;
+	weft_ctx until;
+	int err;
+
+	weft_ctx_init_timeout(&until, NULL, WEFT_SECOND / 10);
+	err = weft_wait_fd(&until, w->fd, w->events);
+	closed += err == w->wanted;
+	CHECK(err == w->wanted || err == -ETIMEDOUT);
+	weft_ctx_fini(&until);
+}
+
+static wait_for timed = {.events = POLLIN, .wanted = -ETIMEDOUT};
+
+static void wait_and_close(void *arg)
+{
+	wait_for *w = arg;
+
+	test_start_task(wait_for_close, w);
+	while (weft__poller_count(w->fd) == 0)
+		weft_yield();
+	CHECK_EQ(close(w->fd), 0);
+}
+
+static void wait_and_put_another_there(void *arg)
+{
+	wait_for *w = arg;
+	int file = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+
+	CHECK_LT(0, file);
+	test_start_task(wait_for_close, w);
+	while (weft__poller_count(w->fd) == 0)
+		weft_yield();
+	CHECK_EQ(weft_fd_close(w->fd), 0);
+	CHECK_EQ(dup2(file, w->fd), w->fd);
+	close(file);
+}
+
+/* One worker runs both; but where tasks seem to be long the wait is armed at once. */
+static void close_unarmed(weft_fn how)
+{
+	int ends[2];
+	wait_for w = {.events = POLLIN, .wanted = -EBADF};
+
+	CHECK_EQ(setenv("WEFT_PROCS", "1", 1), 0);
+	have_workers_look();
+	while (closed == 0) {
+		open_pipe(ends);
+		w.fd = fcntl(ends[0], F_DUPFD_CLOEXEC, HIGH_NUMBER);
+		CHECK_LT(0, w.fd);
+		CHECK_EQ(close(ends[0]), 0);
+		test_start_task(how, &w);
+		test_join_all();
+		CHECK_EQ(close(ends[1]), 0);
+	}
+}
+
+TEST(a_number_closed_when_a_task_has_just_begun_to_wait_wakes_it)
+{
+	close_unarmed(wait_and_close);
+}
+
+/* ready has something to read. The child has a file of its own under the number. */
+static void fork_and_block(void *ready_)
+{
+	const int *ready = ready_;
+	pid_t child;
+	int status;
+
+	test_start_task(wait_for_close, &timed);
+	while (weft__poller_count(timed.fd) == 0)
+		weft_yield();
+	child = fork();
+	if (child == 0) {
+		dup2(*ready, timed.fd);
+		weft_blocking_begin();
+		_exit(0);
+	}
+	CHECK_EQ(waitpid(child, &status, 0), child);
+	CHECK_EQ(status, 0);
+}
+
+/* What is there to read is not in the file that has the number now. */
+static void write_to_the_old(void *writer)
+{
+	test_start_task(wait_for_close, &timed);
+	while (weft__poller_count(timed.fd) == 0)
+		weft_yield();
+	put_byte(*(int *)writer);
+}
+
+TEST(a_child_that_blocks_does_not_arm_what_its_parent_waits_for)
+{
+	int ends[2], ready[2];
+
+	CHECK_EQ(setenv("WEFT_PROCS", "1", 1), 0);
+	have_workers_look();
+	open_pipe(ends);
+	open_pipe(ready);
+	put_byte(ready[1]);
+	timed.fd = dup2(ends[0], HIGH_NUMBER);
+	test_start_task(fork_and_block, ready);
+	test_join_all();
+	CHECK_EQ(closed, 1);
+}
+
+TEST(a_number_used_again_after_a_wait_knows_no_duplicate_of_the_old)
+{
+	int old[2], new[2];
+	weft_ctx until;
+
+	CHECK_EQ(setenv("WEFT_PROCS", "1", 1), 0);
+	have_workers_look();
+	open_pipe(old);
+	open_pipe(new);
+	timed.fd = dup2(old[0], HIGH_NUMBER);
+	weft_ctx_init_timeout(&until, NULL, WEFT_MS(10));
+	CHECK_EQ(weft_wait_fd(&until, timed.fd, POLLIN), -ETIMEDOUT);
+	weft_ctx_fini(&until);
+	CHECK_EQ(dup2(new[0], HIGH_NUMBER), HIGH_NUMBER);
+	test_start_task(write_to_the_old, &old[1]);
+	test_join_all();
+	CHECK_EQ(closed, 1);
+}
+
+TEST(fd_close_when_a_task_has_just_begun_to_wait_tells_it_of_no_other_file)
+{
+	close_unarmed(wait_and_put_another_there);
+}
+
 /* The first is told when the second begins to wait. */
 TEST_FLAVOURS(a_number_used_again_after_close_wakes_who_waited_for_the_old)
 {
@@ -573,7 +764,7 @@ TEST_FLAVOURS(a_number_used_again_after_close_wakes_who_waited_for_the_old)
 	open_pipe(ends);
 	w.fd = new.fd = ends[0];
 	test_start(wait_here, &w);
-	test_until(weft__poller_count(w.fd) == 1);
+	test_until(waits_and_is_armed(w.fd));
 	writer = replace_file(close_by_reopening, ends[0]);
 	test_start(wait_here, &new);
 	test_until(load(&woken) == 1);

@@ -202,6 +202,10 @@ bool weft__poller_look(void)
 	return false;
 }
 
+void weft__poller_arm_all(void)
+{
+}
+
 bool weft__poller_neglected(weft_duration age, weft_time now)
 {
 	(void)age, (void)now;

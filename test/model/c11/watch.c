@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Who looks at the descriptors: src/sched/poller.c with runtime.c, worker.c,
- * queue.c and monitor.c; F5 and F7 to F9. WORKERS look for tasks, and fall asleep;
+ * queue.c and monitor.c; F5 and F7 to F11. WORKERS look for tasks, and fall asleep;
  * PROCS of them may run at a time.
  *
  *	POLLER		whose it is to look, at first: THEIRS, the workers', and
@@ -12,6 +12,9 @@
  *	WAITERS		plain threads begin to wait, for a descriptor each that is
  *			ready as soon as it is armed
  *	SLEEPERS	tasks wait for a descriptor each, since before
+ *	ASKERS		tasks that are there from the start begin to wait when they
+ *			run, for a descriptor each that becomes ready some time,
+ *	ASKS		so often
  *	PUTTERS		plain threads put a task each into the global queue
  *	PUTS		main puts so many
  *	BUSY		that task runs until main was told, who begins to wait
@@ -73,6 +76,12 @@ static weft__stack *model_stack_self(void);
 #ifndef SLEEPERS
 #define SLEEPERS 0
 #endif
+#ifndef ASKERS
+#define ASKERS 0
+#endif
+#ifndef ASKS
+#define ASKS 1
+#endif
 #ifndef PUTTERS
 #define PUTTERS 0
 #endif
@@ -104,8 +113,10 @@ static weft__stack *model_stack_self(void);
 enum {
 	NEW = THEIRS + 1,
 	THREADS = 6,
-	TASKS = PUTTERS + PUTS + SLEEPERS,
-	DESCRIPTORS = 1 + WAITERS + SLEEPERS,	/* the first is main's */
+	TASKS = PUTTERS + PUTS + SLEEPERS + ASKERS,
+	FIRST_ASKER = TASKS - ASKERS,
+	ASKED_FOR = 1 + WAITERS + SLEEPERS,	/* the first of those */
+	DESCRIPTORS = ASKED_FOR + ASKERS,	/* the first is main's */
 	ENDED = 0x100,
 	IN = 1,			/* what is waited for */
 	LOOK_NS = 2000,		/* from one look at the clock to the next */
@@ -121,6 +132,10 @@ static struct {
 static weft__task tasks[TASKS + 1];
 static weft__stack stack;	/* of the tasks that wait */
 static weft__fd_waiter sleepers[SLEEPERS + 1];
+static struct asker {
+	weft__fd_waiter w;
+	uint32_t asked;		/* atomic: so often */
+} askers[ASKERS + 1];
 static weft__fd_waiter mine;	/* main's */
 static uint32_t taken[TASKS + 1];
 static uint32_t ran;
@@ -287,6 +302,18 @@ void weft__pollset_ring(weft__pollset *p)
 	weft_atomic_or(&set, BELL, acq_rel);
 }
 
+int weft__poll_several(struct pollfd *fds, int count)
+{
+	uint32_t word = weft_atomic_load(&set, acquire);
+	int found = 0;
+
+	for (int i = 0; i < count; i++) {
+		fds[i].revents = word & READY(fds[i].fd) ? IN : 0;
+		found += fds[i].revents != 0;
+	}
+	return found;
+}
+
 /* A plain variable: who comes in without knowing of who was in before races. */
 static void count_inside(int by)
 {
@@ -446,10 +473,48 @@ static void begin_task(weft__task *task, weft__fd_waiter *w, int fd)
 
 /* ---- the tasks ---- */
 
+/* Begins to wait. True: it is parked, and a worker takes it again. */
+static bool ask(weft__task *task, struct asker *a)
+{
+	uint32_t waiting = WEFT__WAITING;
+
+	task->stack = &stack;
+	begin(&a->w, ASKED_FOR + (int)(a - askers));
+	a->w.waiter.task = task;
+	weft_atomic_store(&a->asked, a->asked + 1, release);
+	return weft_atomic_cas(&a->w.waiter.state, &waiting, WEFT__PARKED_TASK,
+			       acq_rel, acquire);
+}
+
+/* Was told, and reads what is there. */
+static void read_asked(struct asker *a)
+{
+	uint32_t bit = READY(ASKED_FOR + (int)(a - askers));
+
+	end(&a->w);
+	model_check(weft_atomic_and(&set, ~bit, acq_rel) & bit);	/* F11 */
+}
+
+static void run_asker(weft__task *task, struct asker *a)
+{
+	if (a->asked > 0)
+		read_asked(a);
+	while (a->asked < ASKS) {
+		if (ask(task, a))
+			return;
+		read_asked(a);
+	}
+	weft_atomic_add(&ran, 1, release);
+}
+
 static void run(weft__task *task)
 {
 	int i = (int)(task - tasks);
 
+	if (i >= FIRST_ASKER) {
+		run_asker(task, &askers[i - FIRST_ASKER]);
+		return;
+	}
 	model_check(weft_atomic_xchg(&taken[i], 1, relaxed) == 0);
 	if (i >= PUTTERS + PUTS)
 		end(&sleepers[i - PUTTERS - PUTS]);
@@ -522,10 +587,26 @@ static void begin_before(void)
 	for (int i = 0; i < SLEEPERS; i++)
 		begin_task(&tasks[PUTTERS + PUTS + i], &sleepers[i],
 			   1 + WAITERS + i);
+	if (ASKERS > 0)
+		weft__rt.running = 1;	/* nobody is to start it */
+	for (int i = 0; i < ASKERS; i++)
+		(void)putter(&tasks[FIRST_ASKER + i]);
 	if (!MAIN && POLLER == OURS) {	/* it has only started the thread */
 		get_ready();
 		end(&mine);
 	}
+}
+
+/* What is asked for again becomes ready when it is. */
+static void answer(void)
+{
+	for (uint32_t n = 1; n <= ASKS; n++)
+		for (int i = 0; i < ASKERS; i++) {
+			if (n > 1)
+				model_await(weft_atomic_load(&askers[i].asked,
+							     acquire) >= n);
+			weft_atomic_or(&set, READY(ASKED_FOR + i), acq_rel);
+		}
 }
 
 /* As start() of runtime.c does it. */
@@ -608,6 +689,7 @@ static void wait_and_end(pthread_t thread[], int n)
 		weft__poller_hand_over();
 	for (int i = 0; i < PUTS; i++)
 		(void)putter(&tasks[PUTTERS + i]);
+	answer();
 	if (BUSY)
 		wait_beside_busy();
 	if (LOOKS > 0)
