@@ -306,8 +306,8 @@ static int arm_the_rest(record *r, int fd, weft__wakeups *wakeups)
 
 /* ---- waits that are not armed: F10 ---- */
 
-/* Another one watches, and would be there sooner than w, which has more to do. */
-static bool is_watched(weft__worker *w)
+/* Tasks of w are long; or it has more to do, and another one watches. */
+static bool others_are_sooner(weft__worker *w)
 {
 	return weft_atomic_load(&w->eager, relaxed) > 0 ||
 	       (weft_atomic_load(&poller.looks, relaxed) > 0 &&
@@ -319,7 +319,7 @@ static bool may_stay_unarmed(record *r)
 	weft__stack *self = weft__stack_self();
 
 	if (self == NULL || !weft__poller_has_duty() ||
-	    !weft__list_empty(&r->waiters) || is_watched(self->worker))
+	    !weft__list_empty(&r->waiters) || others_are_sooner(self->worker))
 		return false;
 	if (r->long_waits == 0)
 		return true;
