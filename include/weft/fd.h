@@ -34,8 +34,9 @@
  *   - While tasks run their workers look at the descriptors: those that have
  *     nothing else to do sleep in epoll(7), the others look now and then. What is
  *     answered before the worker has run out of tasks needs one poll(2) for all
- *     who wait, and no epoll_ctl(2). If all workers compute, what becomes ready
- *     is told within some milliseconds.
+ *     who wait, and no epoll_ctl(2). If all workers compute, or the one does on
+ *     which the wait has begun, what becomes ready is told within some
+ *     milliseconds.
  *   - Otherwise a thread looks, which the first wait starts that finds its
  *     descriptor not ready. weft_run() ends it if nobody waits any more when it
  *     returns. For weft_run() it is a plain thread, which may wake a task when
