@@ -203,3 +203,28 @@ TEST(a_wait_that_lasts_is_armed_and_the_next_one_at_once)
 	CHECK_EQ(weft_fd_close(ends[0]), 0);
 	CHECK_EQ(weft_fd_close(ends[1]), 0);
 }
+
+static void block_beside(void *ends_)
+{
+	const int *ends = ends_;
+
+	test_start_task(read_task, ends_);
+	while (weft__poller_count(ends[0]) == 0)
+		weft_yield();
+	weft_blocking_begin();
+	CHECK(!weft__poller_is_unarmed(ends[0]));
+	weft_blocking_end();
+	CHECK_EQ(write(ends[1], "x", 1), 1);
+}
+
+TEST(who_blocks_arms_the_waits_of_others_first)
+{
+	int ends[2];
+
+	open_sockets(ends);
+	have_workers_look();
+	test_start_task(block_beside, ends);
+	test_join_all();
+	CHECK_EQ(weft_fd_close(ends[0]), 0);
+	CHECK_EQ(weft_fd_close(ends[1]), 0);
+}
