@@ -61,10 +61,10 @@ static int connect_to(const char *name)
 static bool take(struct client *c)
 {
 	char byte;
-	CHECK(read(c->fd, &byte, 1) == 1);
+	CHECK(recv(c->fd, &byte, 1, 0) == 1);
 	if (!c->left--)
 		return false;
-	CHECK(write(c->fd, &byte, 1) == 1);
+	CHECK(send(c->fd, &byte, 1, MSG_NOSIGNAL) == 1);
 	return true;
 }
 

@@ -12,7 +12,7 @@ static void read_byte(int fd)
 	ssize_t got;
 	do
 		BENCH_CHECK(weft_wait_fd(NULL, fd, POLLIN) > 0);
-	while ((got = read(fd, &byte, 1)) < 0 && weft_errno() == EAGAIN);
+	while ((got = recv(fd, &byte, 1, 0)) < 0 && weft_errno() == EAGAIN);
 	BENCH_CHECK(got == 1);
 }
 
