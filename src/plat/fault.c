@@ -17,7 +17,7 @@ static struct sigaction old_segv, old_bus;
 static bool in_guard(uintptr_t address)
 {
 	return weft__stack_holds(address) &&
-	       (address & (WEFT__STACK_BYTES - 1)) < WEFT__GUARD_BYTES;
+	       address - weft__stack_low(address) < WEFT__GUARD_BYTES;
 }
 
 static void report(uintptr_t address)
@@ -29,7 +29,7 @@ static void report(uintptr_t address)
 		return;
 	n = snprintf(line, sizeof line, "fatal error: stack overflow in %s: "
 		     "%d KiB are used up\n", who,
-		     (WEFT__STACK_BYTES - WEFT__GUARD_BYTES) / 1024);
+		     WEFT__STACK_USABLE_BYTES / 1024);
 	if (write(STDERR_FILENO, line, (size_t)n) < 0)
 		return;	/* nobody left to tell */
 }

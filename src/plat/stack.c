@@ -33,6 +33,16 @@
 #endif
 #define REGION_BYTES_MIN ((size_t)64 << 20)
 
+#if defined(__x86_64__)
+#define PAGE_BYTES_MAX 4096
+#else
+#define PAGE_BYTES_MAX (64 * 1024)
+#endif
+_Static_assert(WEFT__STACK_BYTES / PAGE_BYTES_MAX % 2 == 1 &&
+		       WEFT__STACK_BYTES % PAGE_BYTES_MAX == 0 &&
+		       WEFT__GUARD_BYTES % PAGE_BYTES_MAX == 0,
+	       "an odd number of pages");
+
 weft__stack_region weft__stacks;
 
 static struct {
@@ -61,7 +71,7 @@ static bool reserve(void)
 	while (is_too_much(size))
 		size /= 2;
 	for (; size >= REGION_BYTES_MIN; size /= 2) {
-		/* Room to align the base, so that masks and colours work. */
+		/* Room for the first to begin at a multiple of STACK_BYTES. */
 		char *p = mmap(NULL, size + WEFT__STACK_BYTES, PROT_NONE,
 			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
@@ -75,8 +85,8 @@ static bool reserve(void)
 		state.no_guard_advice =
 			madvise(p, WEFT__GUARD_BYTES, MADV_THAT_NEVER_WAS) == 0;
 		weft_atomic_store(&weft__stacks.base,
-				  ((uintptr_t)p + WEFT__STACK_BYTES - 1) &
-					  ~((uintptr_t)WEFT__STACK_BYTES - 1),
+				  weft__stack_low((uintptr_t)p +
+						  WEFT__STACK_BYTES - 1),
 				  relaxed);
 		weft_atomic_store(&weft__stacks.size_bytes, size, release);
 		return true;
@@ -150,8 +160,7 @@ static int open_with_protection(char *low[], int count)
 
 	while (opened < count &&
 	       mprotect(low[opened], WEFT__GUARD_BYTES, PROT_NONE) == 0 &&
-	       mprotect(low[opened] + WEFT__GUARD_BYTES,
-			WEFT__STACK_BYTES - WEFT__GUARD_BYTES,
+	       mprotect(low[opened] + WEFT__GUARD_BYTES, WEFT__STACK_USABLE_BYTES,
 			PROT_READ | PROT_WRITE) == 0) {
 		madvise(low[opened], WEFT__STACK_BYTES, MADV_DODUMP);
 		opened++;
@@ -237,8 +246,7 @@ bool weft__stack_give_back(char *low[], int count)
 				   WEFT__STACK_BYTES);
 	}
 	if (noted)
-		advise(start, count, WEFT__STACK_BYTES - WEFT__GUARD_BYTES,
-		       MADV_DONTNEED);
+		advise(start, count, WEFT__STACK_USABLE_BYTES, MADV_DONTNEED);
 	weft__lock_drop(&state.lock);
 	return noted;
 }

@@ -4,13 +4,20 @@
  * address tells whether it is on one of them, and on which.
  *
  *	low                                             low + STACK_BYTES
- *	| guard, 64 KiB | stack, grows down ........... |
+ *	| guard ....... | stack, grows down ........... |
  *
- * Only touched pages cost memory. A guard is 64 KiB because a large frame
- * jumps over a small one. Where the kernel has MADV_GUARD_INSTALL (Linux 6.13)
- * a guard splits no mapping and the region is one; elsewhere mprotect() does
- * it, each stack is a mapping of its own, and vm.max_map_count is the limit:
- * about 32,000 stacks as distributions set it.
+ * Only touched pages cost memory. A guard has 64 KiB or more because a large
+ * frame jumps over a small one. Where the kernel has MADV_GUARD_INSTALL (Linux
+ * 6.13) a guard splits no mapping and the region is one; elsewhere mprotect()
+ * does it, each stack is a mapping of its own, and vm.max_map_count is the
+ * limit: about 32,000 stacks as distributions set it.
+ *
+ * Stacks are an odd number of the largest pages apart: those of 4 KiB that x86-64
+ * has, or of 64 KiB. Many a TLB is indexed by the last bits of a page's number: an
+ * EPYC's keeps 32 of pages that are 64 apart, and who goes through a crowd that
+ * waits has each looked up again. Each stack begins at a multiple of STACK_BYTES,
+ * and an address alone tells where: a load of where the region begins would have
+ * to wait for locks before it.
  */
 #ifndef WEFT_SRC_PLAT_STACK_H
 #define WEFT_SRC_PLAT_STACK_H
@@ -21,11 +28,16 @@
 enum {
 #if WEFT__ASAN
 	/* Its redzones make frames several times larger. */
-	WEFT__STACK_BYTES = 1024 * 1024,
+	WEFT__STACK_USABLE_BYTES = 960 * 1024,
 #else
-	WEFT__STACK_BYTES = 256 * 1024,
+	WEFT__STACK_USABLE_BYTES = 192 * 1024,
 #endif
-	WEFT__GUARD_BYTES = 64 * 1024,
+#if defined(__x86_64__)
+	WEFT__GUARD_BYTES = 68 * 1024,
+#else
+	WEFT__GUARD_BYTES = 128 * 1024,	/* a page may have 64 KiB */
+#endif
+	WEFT__STACK_BYTES = WEFT__GUARD_BYTES + WEFT__STACK_USABLE_BYTES,
 	WEFT__STACK_BATCH = 64,	/* the most that one call carves */
 };
 
@@ -57,6 +69,12 @@ bool weft__stack_give_back(char *low[], int count);
 
 /* How many stacks were ever carved; the i-th begins at base + i * STACK_BYTES. */
 size_t weft__stack_count(void);
+
+/* Where the stack that holds address begins. */
+static inline uintptr_t weft__stack_low(uintptr_t address)
+{
+	return address / WEFT__STACK_BYTES * WEFT__STACK_BYTES;
+}
 
 static inline bool weft__stack_holds(uintptr_t address)
 {

@@ -169,7 +169,7 @@ typedef struct {
 
 static bool take_copy(const weft__stack *s, snapshot *c)
 {
-	uintptr_t top = (uintptr_t)s, sp, low = top & -(uintptr_t)WEFT__STACK_BYTES;
+	uintptr_t top = (uintptr_t)s, sp, low = weft__stack_low(top);
 	size_t size;
 
 	weft__frames_read(&sp, (uintptr_t)&s->context.sp, sizeof sp);

@@ -364,14 +364,16 @@ void weft__ready_all(weft__task_list *tasks);
 
 /* ---- stacks and switching: switch.c ---- */
 
-static inline weft__stack *weft__stack_at(uintptr_t low)
+/* The one that address is on. */
+static inline weft__stack *weft__stack_at(uintptr_t address)
 {
+	uintptr_t n = address / WEFT__STACK_BYTES;
 	/* Coloured, so that the tops of all stacks do not share cache sets. */
-	uintptr_t colour = low / WEFT__STACK_BYTES % WEFT__COLOURS;
+	uintptr_t colour = n % WEFT__COLOURS;
+	char *p = (char *)(n * WEFT__STACK_BYTES - colour * WEFT__COLOUR_BYTES);
 
-	return (weft__stack *)(low + WEFT__STACK_BYTES -
-			       colour * WEFT__COLOUR_BYTES -
-			       sizeof(weft__stack));
+	/* The constant last: so the compiler sees that this is not NULL. */
+	return (weft__stack *)(p + WEFT__STACK_BYTES - sizeof(weft__stack));
 }
 
 /* The stack that the caller runs on, NULL on a plain thread. */
@@ -381,7 +383,7 @@ static inline weft__stack *weft__stack_self(void)
 
 	if (!weft__stack_holds(sp))
 		return NULL;
-	return weft__stack_at(sp & ~((uintptr_t)WEFT__STACK_BYTES - 1));
+	return weft__stack_at(sp);
 }
 
 /* weft__flow_mark() of who runs on self, NULL: on a plain thread. */

@@ -199,8 +199,7 @@ static bool give_back_batch(void)
 	while (n < WEFT__STACK_BATCH && (s = trim.stacks) != NULL) {
 		trim.stacks = s->next;
 		weft__context_fini(&s->context);
-		low[n++] = (char *)((uintptr_t)s &
-				    -(uintptr_t)WEFT__STACK_BYTES);
+		low[n++] = (char *)weft__stack_low((uintptr_t)s);
 	}
 	if (n == 0 || weft__stack_give_back(low, n))
 		return n > 0;
@@ -299,7 +298,7 @@ static void commit_leave(void *stack, void *unused)
 /* The frames on it are no more: it begins anew. */
 static void commit_abandoned(void *stack, void *worker)
 {
-	char *low = (char *)((uintptr_t)stack & -(uintptr_t)WEFT__STACK_BYTES);
+	char *low = (char *)weft__stack_low((uintptr_t)stack);
 	weft__stack *s = stack;
 
 	weft__context_fini(&s->context);

@@ -236,7 +236,7 @@ bool weft__task_describe(uintptr_t address, char *text, size_t size)
 
 	if (!weft__stack_holds(address))
 		return false;
-	s = weft__stack_at(address & ~((uintptr_t)WEFT__STACK_BYTES - 1));
+	s = weft__stack_at(address);
 	task = weft_atomic_load(&s->task, relaxed);
 	snprintf(text, size, "task \"%s\", started at %p",
 		 s->name != NULL ? s->name : "unnamed",

@@ -134,9 +134,9 @@ static void describe_stack(weft__sim_thread *self)
 	self->context.low = self->stack_low;
 	self->context.size_bytes = self->stack_bytes;
 	if (weft__stack_holds(sp)) {
-		self->context.low = (char *)(sp & -(uintptr_t)WEFT__STACK_BYTES) +
+		self->context.low = (char *)weft__stack_low(sp) +
 				    WEFT__GUARD_BYTES;
-		self->context.size_bytes = WEFT__STACK_BYTES - WEFT__GUARD_BYTES;
+		self->context.size_bytes = WEFT__STACK_USABLE_BYTES;
 	}
 #endif
 #if WEFT__TSAN
