@@ -14,10 +14,16 @@
 static weft__fault_describe *describe_address;
 static struct sigaction old_segv, old_bus;
 
+/* Of a stack that there is: no other can be asked whose it is. */
 static bool in_guard(uintptr_t address)
 {
-	return weft__stack_holds(address) &&
-	       address - weft__stack_low(address) < WEFT__GUARD_BYTES;
+	uintptr_t offset;
+
+	if (!weft__stack_holds(address))
+		return false;
+	offset = address - weft__stacks.base;
+	return offset / WEFT__STACK_BYTES < weft__stack_count() &&
+	       offset % WEFT__STACK_BYTES < WEFT__GUARD_BYTES;
 }
 
 static void report(uintptr_t address)

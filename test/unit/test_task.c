@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
+#include "child.h"
 #include "gate.h"
 #include "proc.h"
 #include "test.h"
@@ -684,6 +685,37 @@ TEST(fault_handler_of_the_program_stays_in_effect)
 	test_start_task(write_code, NULL);
 	test_join_all();
 	CHECK(!"got here");
+}
+
+/* Where stacks would be, and none is yet, nor is any of the room made ready. */
+static void write_ahead(void *bytes)
+{
+	char here, *there = &here + ((size_t)1 << 30) + *(size_t *)bytes;
+
+	__asm__ volatile("" : "+r"(there));
+	*(volatile char *)there = 0;
+}
+
+static void be_hit(void *bytes)
+{
+	signal(SIGSEGV, leave_well);
+	test_start_task(write_ahead, bytes);
+	test_join_all();
+	abort();
+}
+
+/* Nobody can be named for it, wherever it is in what will be a stack and its guard. */
+TEST(fault_where_no_stack_is_yet_is_the_programs)
+{
+	struct rlimit limit;
+
+	if (test_emulated())
+		test_skip("valgrind reports it");
+	getrlimit(RLIMIT_AS, &limit);
+	if (limit.rlim_cur != RLIM_INFINITY)
+		test_skip("address space is limited, and so is that for stacks");
+	for (size_t bytes = 0; bytes < (size_t)1088 << 10; bytes += 64 << 10)
+		CHECK_EQ(in_child(be_hit, &bytes), 0);
 }
 
 __attribute__((noinline)) static void set_errno(int value)
