@@ -173,9 +173,21 @@ static bool sleep_on(uint32_t word, weft_time then)
 	return look < end;
 }
 
-/* All workers asleep for a while: sleep until one is woken, or until then. */
-static void sleep_deeply(weft_time then)
+static weft_time trim_all(weft_time now)
 {
+	weft_time stacks = weft__stack_trim(now);
+	weft_time queues = weft__runtime_trim(now);
+
+	return stacks < queues ? stacks : queues;
+}
+
+/*
+ * All workers asleep for a while: sleep until one is woken, or until there is
+ * memory to be given back.
+ */
+static void sleep_deeply(void)
+{
+	weft_time then = WEFT_NEVER;
 	uint32_t word;
 	bool deep;
 
@@ -194,6 +206,8 @@ static void sleep_deeply(weft_time then)
 	if (deep) {
 		weft__trace_flush();
 		weft__deadlock_look();
+		/* Now, for all that workers leave after it rouses the monitor. */
+		then = trim_all(weft_now());
 	}
 	do
 		word = weft_atomic_load(&weft__rt.monitor_word, acquire);
@@ -220,24 +234,15 @@ static weft_time next_look(void)
 	return timer < tick ? timer : tick;
 }
 
-static weft_time trim_all(weft_time now)
-{
-	weft_time stacks = weft__stack_trim(now);
-	weft_time queues = weft__runtime_trim(now);
-
-	return stacks < queues ? stacks : queues;
-}
-
 void *weft__monitor_main(void *unused)
 {
-	weft_time trim = WEFT_NEVER;
 	uint32_t quiet = 0;
 
 	(void)unused;
 	while (!weft_atomic_load(&weft__rt.monitor_stop, acquire)) {
 		quiet = all_idle() ? quiet + 1 : 0;
 		if (quiet > QUIET_TICKS) {
-			sleep_deeply(trim);
+			sleep_deeply();
 			quiet = 0;
 		} else {
 			weft__futex_wait(&weft__rt.monitor_stop, 0, next_look());
@@ -247,7 +252,7 @@ void *weft__monitor_main(void *unused)
 		while (weft__timers_run(&weft__rt.timers, weft_now()))
 			;
 		look_around(weft_now());
-		trim = trim_all(weft_now());
+		trim_all(weft_now());
 	}
 	return NULL;
 }

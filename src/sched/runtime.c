@@ -337,6 +337,7 @@ bool weft__runtime_idle(weft__worker *w)
 	bool room;
 
 	weft_atomic_store(&w->sleep, 1, relaxed);
+	note_need(w, since);	/* the monitor looks when all are idle */
 	weft__lock_take(&weft__rt.lock);
 	clear_stuck(w);
 	idle_push(w);
@@ -358,7 +359,6 @@ bool weft__runtime_idle(weft__worker *w)
 		return false;
 	weft__bump(&w->sleeps);
 	weft__block_flush(w);
-	note_need(w, since);
 	if (watch_begin(w)) {
 		idle_watch(w, since);
 		return true;

@@ -212,13 +212,18 @@ weft_time weft__stack_trim(weft_time now)
 	if (trim.stacks != NULL) {
 		for (int i = 0; i < TRIM_BATCHES && give_back_batch(); i++)
 			;
-	} else if (trim.next == 0) {
-		trim.next = depot_is_large() ? now + WEFT__TRIM_AFTER : 0;
-	} else if (now >= trim.next) {
-		trim.stacks = cut_unneeded();
-		trim.next = 0;
+		return now;
 	}
-	return trim.stacks != NULL ? now : trim.next != 0 ? trim.next : WEFT_NEVER;
+	if (trim.next == 0) {
+		if (!depot_is_large())
+			return WEFT_NEVER;
+		trim.next = now + WEFT__TRIM_AFTER;
+	}
+	if (now < trim.next)
+		return trim.next;
+	trim.stacks = cut_unneeded();
+	trim.next = 0;
+	return now;
 }
 
 /* ---- commits: on the stack that was switched to, for the one left ---- */
