@@ -576,6 +576,68 @@ TEST(sleeper_may_be_woken_once_it_is_off_its_stack)
 	explore(wake_as_they_fall_asleep);
 }
 
+/* ---- who falls asleep, and leaves memory to be given back ---- */
+
+enum { FIRST = 1500, SECOND = 400 };	/* both more than stay for the next load */
+static uintptr_t pages[FIRST];
+static weft_waitgroup gate, come, gone;
+
+static void wait_and_leave(void *page)
+{
+	*(uintptr_t *)page = (uintptr_t)__builtin_frame_address(0) &
+			     -(uintptr_t)sysconf(_SC_PAGESIZE);
+	weft_waitgroup_done(&come);
+	weft_waitgroup_wait(&gate);
+	weft_waitgroup_done(&gone);
+}
+
+static bool come_and_go(int count)
+{
+	weft_waitgroup_add(&gate, 1);
+	weft_waitgroup_add(&come, count);
+	weft_waitgroup_add(&gone, count);
+	for (int i = 0; i < count; i++)
+		if (weft_go(wait_and_leave, &pages[i]) != 0)
+			return false;
+	weft_waitgroup_wait(&come);
+	weft_waitgroup_done(&gate);
+	weft_waitgroup_wait(&gone);
+	return true;
+}
+
+static int pages_in_memory(int most)
+{
+	unsigned char state;
+	int count = 0;
+
+	for (int i = 0; i < most; i++)
+		count += mincore((void *)pages[i], 1, &state) == 0 && state & 1;
+	return count;
+}
+
+/* The second comes while what the first has left is given back, part by part. */
+static int two_crowds(void *delay)
+{
+	if (!come_and_go(FIRST))
+		return 1;
+	usleep(*(useconds_t *)delay);	/* no timer of the library's */
+	if (!come_and_go(SECOND))
+		return 2;
+	sleep(10);
+	return pages_in_memory(SECOND) == SECOND ? 3 : 0;
+}
+
+/* Sometimes it is the last to run, and finds all asleep as they were before. */
+TEST(monitor_gives_back_what_is_left_while_it_gives_back)
+{
+	weft_sim sim = {.mode = WEFT_SIM_PCT, .runs = 8, .procs = 2,
+			.steps = 2000000, .thread = true, .quiet = true};
+
+	test_limit(120);
+	for (useconds_t us = 1000000; us < 1010000; us += 1000)
+		CHECK_EQ(weft_sim_explore(&sim, two_crowds, &us), 0);
+}
+
 /* ---- the next slot ---- */
 
 static weft__waiter waiting[2];
