@@ -4,10 +4,10 @@
  * address tells whether it is on one of them, and on which.
  *
  *	low                                             low + STACK_BYTES
- *	| guard ....... | stack, grows down ........... |
+ *	| guard, 64 KiB | stack, grows down ........... |
  *
- * Only touched pages cost memory. A guard has 64 KiB or more because a large
- * frame jumps over a small one. Where the kernel has MADV_GUARD_INSTALL (Linux
+ * Only touched pages cost memory. A guard has 64 KiB because a large frame
+ * jumps over a small one. Where the kernel has MADV_GUARD_INSTALL (Linux
  * 6.13) a guard splits no mapping and the region is one; elsewhere mprotect()
  * does it, each stack is a mapping of its own, and vm.max_map_count is the
  * limit: about 32,000 stacks as distributions set it.
@@ -25,18 +25,18 @@
 #include "base/base.h"
 #include "plat/context.h"
 
+/* The address sanitizer's redzones make frames several times larger. */
 enum {
-#if WEFT__ASAN
-	/* Its redzones make frames several times larger. */
-	WEFT__STACK_USABLE_BYTES = 960 * 1024,
+#if defined(__x86_64__) && WEFT__ASAN
+	WEFT__STACK_USABLE_BYTES = 956 * 1024,
+#elif defined(__x86_64__)
+	WEFT__STACK_USABLE_BYTES = 188 * 1024,
+#elif WEFT__ASAN
+	WEFT__STACK_USABLE_BYTES = 1024 * 1024,
 #else
-	WEFT__STACK_USABLE_BYTES = 192 * 1024,
+	WEFT__STACK_USABLE_BYTES = 256 * 1024,
 #endif
-#if defined(__x86_64__)
-	WEFT__GUARD_BYTES = 68 * 1024,
-#else
-	WEFT__GUARD_BYTES = 128 * 1024,	/* a page may have 64 KiB */
-#endif
+	WEFT__GUARD_BYTES = 64 * 1024,
 	WEFT__STACK_BYTES = WEFT__GUARD_BYTES + WEFT__STACK_USABLE_BYTES,
 	WEFT__STACK_BATCH = 64,	/* the most that one call carves */
 };

@@ -47,7 +47,7 @@ void *bare_begin(void *top, void (*fn)(void))
 	return (void **)top - SAVED;
 }
 
-enum { STRIDE = 260 * 1024, COLOURS = 8, COLOUR_BYTES = 2 * LINE };
+enum { STRIDE = 252 * 1024, COLOURS = 8, COLOUR_BYTES = 2 * LINE };
 
 char *bare_stacks(long n)
 {
