@@ -33,6 +33,7 @@ class Fleet:
         self.said.touch()
         self.processes = {}
         self.killed = set()
+        self.doomed = set()  # those that are to die by their own hand
 
     def start(self, name=None, url=None, prefix=(), **settings):
         name = name or f"p{len(self.processes)}"
@@ -57,7 +58,8 @@ class Fleet:
 
     def kill(self, name):
         self.killed.add(name)
-        self.signal(name, signal.SIGKILL, "kill")
+        # Who is doomed may have died just now, and others went on, before the time was taken here.
+        self.signal(name, signal.SIGKILL, "died" if name in self.doomed else "kill")
 
     def freeze(self, name):
         self.signal(name, signal.SIGSTOP, "freeze")

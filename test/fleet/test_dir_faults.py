@@ -53,7 +53,9 @@ class Scene(Fleet):
         super().__init__(worker, f"dir:{self.place}", seed, **{"lease_ms": LEASE, "grace_ms": GRACE, **settings})
 
     def start_to_die(self, step, nth=1, **settings):
-        return self.start(prefix=("env", f"WEFT_FLEET_STEP={step}:kill:{nth}"), **settings)
+        name = self.start(prefix=("env", f"WEFT_FLEET_STEP={step}:kill:{nth}"), **settings)
+        self.doomed.add(name)
+        return name
 
     def leader(self, **settings):
         name = self.start(**settings)
