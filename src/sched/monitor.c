@@ -206,7 +206,7 @@ static void sleep_deeply(void)
 	if (deep) {
 		weft__trace_flush();
 		weft__deadlock_look();
-		/* Now, for all that workers leave after it rouses the monitor. */
+		/* Not sooner: a worker that leaves something later ends the sleep. */
 		then = trim_all(weft_now());
 	}
 	do
