@@ -64,8 +64,6 @@
 _Static_assert(sizeof(weft_ctx) <= 96, "many contexts are walked through");
 _Static_assert(sizeof(weft__lock) == sizeof(uint32_t), "priv_lock is one");
 
-const weft__why weft__ctx_proxy = {.text = "context"};
-
 /* A walk down a tree, and what it has collected. */
 typedef struct {
 	int cause;
@@ -193,14 +191,6 @@ static bool has_expired(const weft_ctx *c, walk *k)
 	return c->priv_deadline <= k->now;
 }
 
-static void claim(weft__waiter *w, walk *k)
-{
-	if (likely(w->why != &weft__ctx_proxy))
-		weft__claim(w, WEFT__CANCELLED, &k->wakeups);
-	else
-		weft__claim(w->data, WEFT__NOTIFIED, &k->wakeups);
-}
-
 /* C6 */
 static void claim_waiters(weft_ctx *c, walk *k)
 {
@@ -209,17 +199,17 @@ static void claim_waiters(weft_ctx *c, walk *k)
 	if (first == NULL)
 		return;
 	c->priv_waiters = NULL;
-	weft__ctx_waiter(first)->ctx_behind = NULL;	/* C8 */
+	weft__ctx_entry_of(first)->behind = NULL;	/* C8 */
 	while (link != NULL) {
 		weft__link *next = link->next != first ? link->next : NULL;
-		weft__waiter *w = weft__ctx_waiter(link);
+		weft__ctx_entry *e = weft__ctx_entry_of(link);
 
-		if (w->ctx_behind != NULL) {
-			__builtin_prefetch(w->ctx_behind, 1);
-			__builtin_prefetch(&w->ctx_behind->ctx_link, 1);
+		if (e->behind != NULL) {	/* and weft_ctx_wait()'s waiter */
+			__builtin_prefetch(e->behind, 1);
+			__builtin_prefetch(e->behind + 1, 1);
 		}
 		link->next = link->prev = NULL;
-		claim(w, k);
+		weft__claim(e->waiter, e->outcome, &k->wakeups);
 		link = next;
 	}
 }

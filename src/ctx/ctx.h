@@ -75,12 +75,27 @@ static inline uint32_t weft__ctx_park_until(weft__waiter *w, weft_ctx *ctx,
 }
 
 /*
- * Put w in c's list of waiters: false if c is done, but what has expired may
- * pass for not done. What the canceller did happens before a return of false.
- * And take it out again, if it is still there.
+ * Who is to be claimed when a context is done, and with what: CANCELLED who waits
+ * with it, NOTIFIED who waits for it. Beside the waiter, so that one may wait for
+ * several, and one without any has less to be fetched when it wakes.
  */
-bool weft__ctx_enlist(weft_ctx *c, weft__waiter *w);
-void weft__ctx_delist(weft_ctx *c, weft__waiter *w);
+typedef struct weft__ctx_entry weft__ctx_entry;
+struct weft__ctx_entry {
+	weft__waiter *waiter;
+	uint32_t outcome;
+
+	/* Under the context's lock. */
+	weft__ctx_entry *behind;	/* of the first: the scout; C8 in ctx.c */
+	weft__link link;
+};
+
+/*
+ * Put e, whose waiter and outcome are set, in c's list: false if c is done, but
+ * what has expired may pass for not done. What the canceller did happens before a
+ * return of false. And take it out again, if it is still there.
+ */
+bool weft__ctx_enlist(weft_ctx *c, weft__ctx_entry *e);
+void weft__ctx_delist(weft_ctx *c, weft__ctx_entry *e);
 
 /*
  * After weft_ctx_cancel(c): take c out of the tree of its parent, if it is in
@@ -98,9 +113,9 @@ enum {
 	WEFT__CTX_AFTERS = 2,	/* had an after-func; under the lock */
 };
 
-static inline weft__waiter *weft__ctx_waiter(weft__link *link)
+static inline weft__ctx_entry *weft__ctx_entry_of(weft__link *link)
 {
-	return weft__container(link, weft__waiter, ctx_link);
+	return weft__container(link, weft__ctx_entry, link);
 }
 
 static inline void weft__ctx_lock(weft_ctx *c)
@@ -128,12 +143,6 @@ static inline weft_time weft__ctx_deadline(const weft_ctx *c)
 
 /* The deadline of c has passed: record it, if c is not done. Its error. */
 int weft__ctx_expire(weft_ctx *c);
-
-/*
- * What must be claimed in c's list of waiters instead of w itself, to be told
- * NOTIFIED that c is done: w->data. For who waits for several contexts.
- */
-extern const weft__why weft__ctx_proxy;
 
 /* Move what hangs on c, which is done, to the list: see take_afters(). */
 void weft__after_take(weft_ctx *c, weft__link *afters);

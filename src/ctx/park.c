@@ -5,41 +5,41 @@
 
 enum { LAG = 8 };	/* so many waiters are fetched ahead */
 
-/* C8: w has become the last. */
-static void tell_scout(weft_ctx *c, weft__waiter *w)
+/* C8: e has become the last. */
+static void tell_scout(weft_ctx *c, weft__ctx_entry *e)
 {
-	weft__waiter *first = weft__ctx_waiter(c->priv_waiters), *scout;
+	weft__ctx_entry *first = weft__ctx_entry_of(c->priv_waiters), *scout;
 
-	w->ctx_behind = NULL;
-	if (first == w)
+	e->behind = NULL;
+	if (first == e)
 		return;
-	scout = first->ctx_behind;
+	scout = first->behind;
 	if (scout == NULL) {
-		first->ctx_behind = w;
+		first->behind = e;
 		c->priv_scout_lag = 0;
 	} else if (c->priv_scout_lag < LAG - 1) {
 		c->priv_scout_lag++;
 	} else {
-		scout->ctx_behind = w;
-		first->ctx_behind = weft__ctx_waiter(scout->ctx_link.next);
+		scout->behind = e;
+		first->behind = weft__ctx_entry_of(scout->link.next);
 	}
 }
 
-/* C8: w is about to leave. */
-static void dismiss_scout(weft_ctx *c, weft__waiter *w)
+/* C8: e is about to leave. */
+static void dismiss_scout(weft_ctx *c, weft__ctx_entry *e)
 {
-	weft__waiter *first = weft__ctx_waiter(c->priv_waiters);
-	weft__waiter *scout = first->ctx_behind;
+	weft__ctx_entry *first = weft__ctx_entry_of(c->priv_waiters);
+	weft__ctx_entry *scout = first->behind;
 
-	if (w == scout) {
-		first->ctx_behind = NULL;
-	} else if (w == first) {
-		first = weft__ctx_waiter(w->ctx_link.next);
-		first->ctx_behind = first != scout ? scout : NULL;
+	if (e == scout) {
+		first->behind = NULL;
+	} else if (e == first) {
+		first = weft__ctx_entry_of(e->link.next);
+		first->behind = first != scout ? scout : NULL;
 	}
 }
 
-bool weft__ctx_enlist(weft_ctx *c, weft__waiter *w)
+bool weft__ctx_enlist(weft_ctx *c, weft__ctx_entry *e)
 {
 	bool open;
 
@@ -49,19 +49,19 @@ bool weft__ctx_enlist(weft_ctx *c, weft__waiter *w)
 	weft__ctx_lock(c);
 	open = weft_atomic_load(&c->priv_err, relaxed) == 0;	/* C4 */
 	if (open) {
-		weft__circle_push(&c->priv_waiters, &w->ctx_link);
-		tell_scout(c, w);
+		weft__circle_push(&c->priv_waiters, &e->link);
+		tell_scout(c, e);
 	}
 	weft__ctx_unlock(c);
 	return open;
 }
 
-void weft__ctx_delist(weft_ctx *c, weft__waiter *w)
+void weft__ctx_delist(weft_ctx *c, weft__ctx_entry *e)
 {
 	weft__ctx_lock(c);
-	if (weft__list_linked(&w->ctx_link)) {
-		dismiss_scout(c, w);
-		weft__circle_remove(&c->priv_waiters, &w->ctx_link);
+	if (weft__list_linked(&e->link)) {
+		dismiss_scout(c, e);
+		weft__circle_remove(&c->priv_waiters, &e->link);
 	}
 	weft__ctx_unlock(c);
 }
@@ -80,15 +80,16 @@ static uint32_t give_up(const weft_ctx *c, weft__waiter *w)
 uint32_t weft__ctx_park_until_slow(weft__waiter *w, weft_ctx *c,
 				   weft_time deadline)
 {
+	weft__ctx_entry e = {.waiter = w, .outcome = WEFT__CANCELLED};
 	uint32_t outcome;
 
-	if (!weft__ctx_enlist(c, w))
+	if (!weft__ctx_enlist(c, &e))
 		return give_up(c, w);
 	if (weft__ctx_deadline(c) < deadline)
 		deadline = weft__ctx_deadline(c);
 	outcome = weft__park(w, deadline);
 	if (outcome != WEFT__CANCELLED)
-		weft__ctx_delist(c, w);
+		weft__ctx_delist(c, &e);
 	return outcome;
 }
 
@@ -115,37 +116,41 @@ static inline bool is_endless(const weft_ctx *c)
 int weft_ctx_wait(weft_ctx *c)
 {
 	int err = weft_ctx_err(c);
-	weft__waiter w;
+	struct {
+		weft__ctx_entry e;
+		weft__waiter w;
+	} me;
 
 	if (err != 0)
 		return err;
-	weft__waiter_init(&w, &why);
-	w.data = c;
+	weft__waiter_init(&me.w, &why);
+	me.w.data = c;
 	if (unlikely(!is_endless(c)))
-		return weft__ctx_park_slow(&w, c);
-	if (c != NULL && unlikely(!weft__ctx_enlist(c, &w)))
+		return weft__ctx_park_slow(&me.w, c);
+	me.e.waiter = &me.w;
+	me.e.outcome = WEFT__CANCELLED;
+	if (c != NULL && unlikely(!weft__ctx_enlist(c, &me.e)))
 		return weft_ctx_err(c);
-	weft__park_alone(&w);
+	weft__park_alone(&me.w);
 	return -ECANCELED;
 }
 
 int weft_ctx_wait_ctx(weft_ctx *c, weft_ctx *ctx)
 {
-	weft__waiter w, proxy;
+	weft__waiter w;
+	weft__ctx_entry e = {.waiter = &w, .outcome = WEFT__NOTIFIED};
 	uint32_t outcome;
 
 	weft__waiter_init(&w, &why);
 	w.data = c;
 	if (c == NULL)
 		return weft__ctx_park(&w, ctx);
-	weft__waiter_init(&proxy, &weft__ctx_proxy);
-	proxy.data = &w;
-	if (weft_ctx_done(c) || !weft__ctx_enlist(c, &proxy))
+	if (weft_ctx_done(c) || !weft__ctx_enlist(c, &e))
 		return 0;
 	outcome = weft__ctx_park_until(&w, ctx, weft__ctx_deadline(c));
 	if (outcome == WEFT__NOTIFIED)
 		return 0;
-	weft__ctx_delist(c, &proxy);
+	weft__ctx_delist(c, &e);
 	if (weft_ctx_done(c))
 		return 0;
 	return outcome == WEFT__CANCELLED ? -ECANCELED : weft__ctx_expire(ctx);

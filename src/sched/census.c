@@ -208,7 +208,7 @@ static bool stands_still(weft__stack *s, const weft__waiter *w, weft_time since,
 static bool still_waits(const weft__waiter *w, weft_time now)
 {
 	if (w->state == WEFT__ASLEEP)
-		return w->timer.alarm.node.key > now;
+		return w->end > now;
 	return w->state <= WEFT__PARKED_THREAD;
 }
 

@@ -164,14 +164,12 @@ struct weft__waiter {
 	void *data;		/* the primitive's */
 	const weft__why *why;
 
-	/* In a context (ctx layer): under the context's lock. */
-	weft__waiter *ctx_behind;	/* of the first: the scout; C8 in ctx.c */
-	weft__link ctx_link;
-
 	weft__waiter *prev;	/* before it; NULL: the first, which has … */
 	weft__waiter *chain;	/* … the first of the bucket's next address */
-	weft_time since;	/* for the primitive and for reports; 0 unknown */
-	weft__timer timer;
+	union {
+		weft_time since;	/* for the primitive and reports; 0 unknown */
+		weft_time end;		/* of a sleep: T3 */
+	};
 };
 
 /*
@@ -196,7 +194,7 @@ enum {
 
 /*
  * All but the state, that a claimer may be changing: what is needed to park is
- * nobody else's before that. What a context or a timer needs they set.
+ * nobody else's before that.
  */
 static inline void weft__waiter_init_rest(weft__waiter *w, const weft__why *why)
 {

@@ -12,9 +12,9 @@
  * E3  The one claim on wake decides between the channels, the contexts and the
  *     deadlines. If it is MOVED, one case has fired; H3 says when the select
  *     may look which. If not, none has, nor will.
- * E4  A context among the cases is waited for by a proxy in its list, which
+ * E4  A context among the cases is waited for by an entry in its list, which
  *     claims wake NOTIFIED; its deadline, by that of the park. Delisting takes
- *     the context's lock, after which nobody knows the proxy.
+ *     the context's lock, after which nobody knows the entry.
  * E5  The other cases leave their queues one by one (H5). The channel of the
  *     one that fired is not touched for it: see H4.
  */
@@ -200,7 +200,7 @@ static weft_time earlier(weft_time a, weft_time b)
 }
 
 /*
- * Wait, with a proxy in each context among the cases: one in each call, so that
+ * Wait, with an entry in each context among the cases: one in each call, so that
  * they need no memory but the stack's, of which the header says how much.
  * Returns the outcome.
  */
@@ -208,7 +208,7 @@ static uint32_t park(weft__waiter *w, const weft_case *cases, uint32_t n,
 		     weft_ctx *ctx, weft_time deadline)
 {
 	weft__wakeups nobody = {0};	/* w runs: it is never parked here */
-	weft__waiter proxy;
+	weft__ctx_entry e = {.waiter = w, .outcome = WEFT__NOTIFIED};
 	weft_ctx *c = NULL;
 	uint32_t i = 0, outcome;
 
@@ -217,15 +217,13 @@ static uint32_t park(weft__waiter *w, const weft_case *cases, uint32_t n,
 			c = cases[i].priv_ctx;
 	if (c == NULL)
 		return weft__ctx_park_until(w, ctx, deadline);
-	weft__waiter_init(&proxy, &weft__ctx_proxy);
-	proxy.data = w;
-	if (!weft__ctx_enlist(c, &proxy)) {
+	if (!weft__ctx_enlist(c, &e)) {
 		weft__claim(w, WEFT__NOTIFIED, &nobody);
 		return weft__park(w, WEFT_NEVER);
 	}
 	outcome = park(w, cases + i, n - i, ctx,
 		       earlier(deadline, weft__ctx_deadline(c)));
-	weft__ctx_delist(c, &proxy);
+	weft__ctx_delist(c, &e);
 	return outcome;
 }
 

@@ -707,37 +707,34 @@ enum { CROWD = 40 };
 /* C8 */
 static void check_scout(weft_ctx *c)
 {
-	weft__waiter *scout;
+	weft__ctx_entry *scout;
 	weft__link *link = c->priv_waiters;
 
 	if (link == NULL)
 		return;
-	scout = weft__ctx_waiter(link)->ctx_behind;
-	while (scout != NULL && link->next != &scout->ctx_link) {
+	scout = weft__ctx_entry_of(link)->behind;
+	while (scout != NULL && link->next != &scout->link) {
 		link = link->next;
 		CHECK(link->next != c->priv_waiters);
 	}
-	CHECK(scout == NULL || &scout->ctx_link != c->priv_waiters);
+	CHECK(scout == NULL || &scout->link != c->priv_waiters);
 }
 
 /* Whoever leaves, and then one after the other from the front, or the back. */
 static void leave_crowd(int leaver, bool from_front)
 {
-	static const weft__why why = {.text = "test"};
-	weft__waiter w[CROWD + 1];
+	weft__ctx_entry e[CROWD + 1];
 	weft_ctx c = {0};
 
-	for (int i = 0; i <= CROWD; i++)
-		weft__waiter_init(&w[i], &why);
 	for (int i = 0; i < CROWD; i++) {
-		CHECK(weft__ctx_enlist(&c, &w[i]));
+		CHECK(weft__ctx_enlist(&c, &e[i]));
 		check_scout(&c);
 	}
-	weft__ctx_delist(&c, &w[leaver]);
-	CHECK(weft__ctx_enlist(&c, &w[CROWD]));
+	weft__ctx_delist(&c, &e[leaver]);
+	CHECK(weft__ctx_enlist(&c, &e[CROWD]));
 	for (int i = 0; i <= CROWD; i++) {
 		check_scout(&c);
-		weft__ctx_delist(&c, &w[from_front ? i : CROWD - i]);
+		weft__ctx_delist(&c, &e[from_front ? i : CROWD - i]);
 	}
 	CHECK_EQ(ctx_waiters(&c), 0);
 }

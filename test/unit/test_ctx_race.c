@@ -130,11 +130,11 @@ static void cancel_with_an_answer(void *arg)
 TEST_FLAVOURS(ctx_enlist_that_fails_shows_what_was_done_before)
 {
 	answer a = {0};
-	weft__waiter w = {0};
+	weft__ctx_entry e = {0};
 
 	test_start(cancel_with_an_answer, &a);
 	test_until(weft_atomic_load(&a.c.priv_err, relaxed) != 0);
-	CHECK(!weft__ctx_enlist(&a.c, &w));
+	CHECK(!weft__ctx_enlist(&a.c, &e));
 	CHECK_EQ(a.result, 42);
 	test_join_all();
 }
