@@ -16,14 +16,14 @@ information: it describes its structures itself (src/sched/layout.c).
 import gdb
 import gdb.unwinder
 
-VERSION = 3
+VERSION = 4
 FIELDS = """version stack_bytes stack_head_bytes colours colour_bytes stack_sp stack_task stack_name
 stack_waiter stack_since task_site waiter_state waiter_data waiter_why waiter_address why_text
-why_object saved_skip_bytes runtime_now""".split()
-# What weft__switch() has saved, from low to high.
+why_object runtime_now""".split()
+# What weft__switch() has saved, from low to high; the pointer, and how far above it was.
 SAVED = {
-    "i386:x86-64": ["r15", "r14", "r13", "r12", "rbx", "rbp", "rip"],
-    "aarch64": [f"x{n}" for n in range(19, 31)],
+    "i386:x86-64": (["rbx", "rbp", "rip"], "rsp", 24),
+    "aarch64": (["x19", "x29", "pc"], "sp", 32),
 }
 OF_ADDRESS, OF_DATA, OF_DESCRIPTOR = range(3)
 WAITING, PARKED_ALONE, PARKED_TASK, ASLEEP = 0, 1, 2, 16
@@ -98,7 +98,6 @@ class Task:
         waiter = word(head + layout.stack_waiter)
         state = read(waiter + layout.waiter_state, 4) if waiter else WAITING
         self.sp = word(head + layout.stack_sp)
-        self.saved = self.sp + layout.saved_skip_bytes
         if state == WAITING:
             self.state, self.reason = "runs", ""
         else:
@@ -136,14 +135,9 @@ class Task:
         return None
 
     def registers(self):
-        names = SAVED[gdb.selected_frame().architecture().name()]
-        values = {name: word(self.saved + 8 * i) for i, name in enumerate(names)}
-        if "rip" in values:
-            values["rsp"] = self.saved + 8 * len(names)
-        else:
-            values["sp"] = self.saved + 8 * len(names)
-            values["pc"] = values["x30"]
-        return values
+        names, pointer, bytes_saved = SAVED[gdb.selected_frame().architecture().name()]
+        values = {name: word(self.sp + 8 * i) for i, name in enumerate(names)}
+        return {**values, pointer: self.sp + bytes_saved}
 
 
 def tasks():

@@ -7,26 +7,15 @@
 
 void weft__switch_entry(void);
 
-/* The frames that weft__switch() leaves behind: see switch.S. */
-#if defined(__x86_64__)
+/* The frame that weft__switch() leaves behind, and what it finds at first. */
 struct frame {
-	void *r15, *r14, *r13;
-	void *arg;		/* r12 */
-	void *function;		/* rbx */
-	void *rbp;
+	void *base_pointer;
+	void *frame_pointer;
 	void *entry;
+	void *rest[WEFT__SWITCH_WORDS - 3];
+	void *function;
+	void *arg;
 };
-#elif defined(__aarch64__)
-struct frame {
-	uint64_t d8_d15[8];
-	void *function;		/* x19 */
-	void *arg;		/* x20 */
-	void *x21_x29[9];
-	void *entry;		/* x30 */
-};
-#else
-#error "weft: no context switch for this processor"
-#endif
 
 void weft__context_init(weft__context *context, void *low, void *top,
 			void (*function)(void *), void *arg)

@@ -6,6 +6,7 @@
 #define WEFT_SRC_PLAT_CONTEXT_H
 
 #include "base/base.h"
+#include "plat/switch.h"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -30,13 +31,6 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
-/* From a context's sp to the first of the registers that debuggers know. */
-#if defined(__aarch64__)
-enum { WEFT__CONTEXT_SKIP_BYTES = 64 };	/* d8 to d15 */
-#else
-enum { WEFT__CONTEXT_SKIP_BYTES = 0 };
-#endif
-
 /* A stack that does not run now: where it stopped. */
 typedef struct weft__context {
 	void *sp;
@@ -49,9 +43,6 @@ typedef struct weft__context {
 	void *fiber;
 #endif
 } weft__context;
-
-void weft__switch(void **from_sp, void *to_sp, void (*commit)(void *, void *),
-		  void *a, void *b);
 
 /*
  * Make context run function(arg) on the stack [low, top) when it is first

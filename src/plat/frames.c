@@ -10,22 +10,17 @@
 #define _GNU_SOURCE
 #include "plat/frames.h"
 
-#include "plat/context.h"
+#include "plat/switch.h"
+
 #include "plat/watch.h"
 
 #include <link.h>
 #include <string.h>
 
 #if defined(__x86_64__)
-enum { REGISTERS = 17, SP = 7, PC = 16 };
-
-/* What weft__switch() has pushed, from low to high. */
-static const unsigned char saved[] = {15, 14, 13, 12, 3, 6, PC};
+enum { REGISTERS = 17, BASE = 3, FP = 6, SP = 7, PC = 16 };
 #elif defined(__aarch64__)
-enum { REGISTERS = 33, SP = 31, PC = 32 };
-
-static const unsigned char saved[] = {19, 20, 21, 22, 23, 24,
-				      25, 26, 27, 28, 29, 30};
+enum { REGISTERS = 33, BASE = 19, FP = 29, SP = 31, PC = 32 };
 #endif
 
 enum { ROWS = 4, OPERANDS = 8 };
@@ -594,14 +589,15 @@ static int visit(struct dl_phdr_info *info, size_t size, void *walk_)
 size_t weft__frames_of(const weft__frames_copy *c, void **addresses, size_t most)
 {
 	walk k = {.copy = c};
-	uintptr_t at = c->address + WEFT__CONTEXT_SKIP_BYTES;
+	uintptr_t at = c->address;
 	size_t count = 0;
 
-	for (size_t i = 0; i < sizeof saved; i++, at += sizeof at)
-		if (!load(c, at, &k.frame.value[saved[i]]))
-			return 0;
-	k.frame.value[SP] = at;
-	k.frame.value[PC] = k.frame.value[saved[sizeof saved - 1]];
+	/* As weft__switch() has left them: all that its caller needs. */
+	if (!load(c, at, &k.frame.value[BASE]) ||
+	    !load(c, at + sizeof at, &k.frame.value[FP]) ||
+	    !load(c, at + 2 * sizeof at, &k.frame.value[PC]))
+		return 0;
+	k.frame.value[SP] = at + WEFT__SWITCH_WORDS * sizeof at;
 	k.pc = k.frame.value[PC] - 1;
 	while (count < most) {
 		addresses[count++] = (void *)k.frame.value[PC];

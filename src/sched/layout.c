@@ -7,7 +7,7 @@
 #include "sched/sched.h"
 
 /* The script has the same names in the same order; change both, and VERSION. */
-enum { VERSION = 3 };
+enum { VERSION = 4 };
 
 const uint32_t weft__layout[] = {
 	VERSION,
@@ -27,6 +27,5 @@ const uint32_t weft__layout[] = {
 	offsetof(weft__waiter, address),
 	offsetof(weft__why, text),
 	offsetof(weft__why, object),
-	WEFT__CONTEXT_SKIP_BYTES,
 	offsetof(weft__runtime, now),
 };
