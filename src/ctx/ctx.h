@@ -26,6 +26,7 @@
 #define WEFT_SRC_CTX_CTX_H
 
 #include "plat/lock.h"
+#include "sched/park.h"
 #include "sched/waiter.h"
 
 #include <weft/ctx.h>
@@ -70,7 +71,7 @@ uint32_t weft__ctx_park_until_slow(weft__waiter *w, weft_ctx *ctx,
 static inline uint32_t weft__ctx_park_until(weft__waiter *w, weft_ctx *ctx,
 					    weft_time deadline)
 {
-	return ctx == NULL ? weft__park(w, deadline)
+	return ctx == NULL ? weft__park_here(w, deadline)
 			   : weft__ctx_park_until_slow(w, ctx, deadline);
 }
 

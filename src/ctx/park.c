@@ -77,8 +77,9 @@ static uint32_t give_up(const weft_ctx *c, weft__waiter *w)
 	return weft__park(w, WEFT_NEVER);
 }
 
-uint32_t weft__ctx_park_until_slow(weft__waiter *w, weft_ctx *c,
-				   weft_time deadline)
+/* A part of both that call it, as parking is of this: park.h. */
+static inline __attribute__((always_inline)) uint32_t
+park_until(weft__waiter *w, weft_ctx *c, weft_time deadline)
 {
 	weft__ctx_entry e = {.waiter = w, .outcome = WEFT__CANCELLED};
 	uint32_t outcome;
@@ -87,15 +88,21 @@ uint32_t weft__ctx_park_until_slow(weft__waiter *w, weft_ctx *c,
 		return give_up(c, w);
 	if (weft__ctx_deadline(c) < deadline)
 		deadline = weft__ctx_deadline(c);
-	outcome = weft__park(w, deadline);
+	outcome = weft__park_here(w, deadline);
 	if (outcome != WEFT__CANCELLED)
 		weft__ctx_delist(c, &e);
 	return outcome;
 }
 
+uint32_t weft__ctx_park_until_slow(weft__waiter *w, weft_ctx *c,
+				   weft_time deadline)
+{
+	return park_until(w, c, deadline);
+}
+
 int weft__ctx_park_slow(weft__waiter *w, weft_ctx *ctx)
 {
-	switch (weft__ctx_park_until_slow(w, ctx, WEFT_NEVER)) {
+	switch (park_until(w, ctx, WEFT_NEVER)) {
 	case WEFT__NOTIFIED:
 		return 0;
 	case WEFT__CANCELLED:

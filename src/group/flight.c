@@ -110,6 +110,7 @@
 #include "group/flight_call.h"
 #include "sched/block.h"
 #include "sched/lot.h"
+#include "sched/park.h"
 #include "sched/sched.h"
 #include "sched/span.h"
 
@@ -1143,11 +1144,13 @@ static __attribute__((noinline)) bool queue_alone(call *c, weft__waiter *w)
 }
 
 /* The same for who has joined c by weft_flight_do(). */
-static __attribute__((noinline)) weft_result follow_alone(call *c)
+static inline __attribute__((always_inline)) weft_result
+follow_alone(weft__stack *self, call *c)
 {
 	weft__waiter w;
 
-	if (!queue_alone(c, &w) || weft__park_alone(&w) != WEFT__MOVED)
+	if (!queue_alone(c, &w) ||
+	    weft__park_alone_on(self, &w) != WEFT__MOVED)
 		return result_or_ending(c);
 	return (weft_result){	/* F9 */
 		.value = w.data,
@@ -1241,11 +1244,11 @@ enter_at_once(const weft__stack *self, weft_flight *f, weft_key key)
 weft_result weft_flight_do(weft_flight *f, weft_key key, weft_flight_fn fn,
 			   void *arg)
 {
-	const weft__stack *self = weft__stack_self();
+	weft__stack *self = weft__stack_self();
 	entered in = enter_at_once(self, f, key);
 
 	if (in.found == JOINED)
-		return follow_alone(in.call);
+		return follow_alone(self, in.call);
 	if (likely(in.found == STARTED)) {
 		if (unlikely(weft__spans))
 			trace(in.call, true);

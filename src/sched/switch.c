@@ -5,6 +5,7 @@
  */
 #include "sched/block.h"
 #include "sched/fork.h"
+#include "sched/park.h"
 #include "sched/pick.h"
 #include "sched/sched.h"
 #include "sched/trace.h"
@@ -254,12 +255,12 @@ static inline void commit(weft__waiter *w, weft__worker *worker, uint32_t parked
 		push_ready(worker, w->task);
 }
 
-static void commit_park(void *waiter, void *worker)
+void weft__commit_park(void *waiter, void *worker)
 {
 	commit(waiter, worker, WEFT__PARKED_TASK);
 }
 
-static void commit_park_alone(void *waiter, void *worker)
+void weft__commit_park_alone(void *waiter, void *worker)
 {
 	commit(waiter, worker, WEFT__PARKED_ALONE);
 }
@@ -372,7 +373,9 @@ call(weft__stack *self, weft__task *task, bool traced)
 	ended(self);
 }
 
-static void resume(weft__stack *self, weft__task *task)
+/* A part of the loop, as parking is of its caller: park.h. */
+static inline __attribute__((always_inline)) void resume(weft__stack *self,
+							 weft__task *task)
 {
 	weft__stack *to = task->stack;
 	weft__worker *w = self->worker;
@@ -558,13 +561,6 @@ typedef struct {
 	weft__exceptions exceptions;
 } thread_state;
 
-static inline bool has_exceptions(const weft__worker *w)
-{
-	const weft__exceptions *e = w->exceptions;
-
-	return e != NULL && (e->caught != NULL || e->uncaught != 0);
-}
-
 static inline thread_state state_leave(weft__worker *w)
 {
 	thread_state state = {.errno_value = *w->errno_address};
@@ -582,12 +578,6 @@ static inline void state_land(weft__worker *w, const thread_state *state)
 	*w->errno_address = state->errno_value;
 	if (w->exceptions != NULL)
 		*w->exceptions = state->exceptions;
-}
-
-static inline void go_on(weft__stack *self)
-{
-	weft_atomic_store(&self->waiter, NULL, relaxed);	/* N2 */
-	__asm__ volatile("" ::: "memory");	/* before all that follows */
 }
 
 /*
@@ -630,7 +620,7 @@ static inline __attribute__((always_inline)) uint32_t
 park(weft__stack *self, weft__waiter *w, weft_time deadline,
      void (*commit)(void *, void *))
 {
-	bool timed = commit == commit_park && deadline != WEFT_NEVER;
+	bool timed = commit == weft__commit_park && deadline != WEFT_NEVER;
 	weft__worker *worker = self->worker;
 	const weft__context *to;
 	thread_state state;
@@ -646,28 +636,23 @@ park(weft__stack *self, weft__waiter *w, weft_time deadline,
 				 fire_timeout);
 	}
 	weft__context_switch(&self->context, to, commit, w, worker);
-	go_on(self);
+	weft__go_on(self);
 	if (timed)
 		weft__timer_stop(&t.timer);
 	state_land(self->worker, &state);
 	return weft_atomic_load(&w->state, acquire);
 }
 
-/* The same for most: no deadline, and no exceptions. */
-static inline __attribute__((always_inline)) void
-park_plain(weft__stack *self, weft__waiter *w, void (*commit)(void *, void *))
+weft__departure weft__task_depart(weft__stack *self, weft__waiter *w)
 {
 	weft__worker *worker = self->worker;
-	const weft__context *to;
-	int errno_value;
+	weft__departure d;
 
 	check_mutexes(self, w);
-	to = choose_next(worker);
-	errno_value = *worker->errno_address;
+	d.to = choose_next(worker);
+	d.errno_value = *worker->errno_address;
 	note_wait(self, w);
-	weft__context_switch(&self->context, to, commit, w, worker);
-	go_on(self);
-	*self->worker->errno_address = errno_value;
+	return d;
 }
 
 /* Out of the way of those that are not traced. */
@@ -677,7 +662,7 @@ static WEFT_PRIV_COLD uint32_t park_traced(weft__stack *self, weft__waiter *w,
 	uint32_t outcome;
 
 	weft__trace_park(self, w);
-	outcome = park(self, w, deadline, commit_park);
+	outcome = park(self, w, deadline, weft__commit_park);
 	weft__trace_go_on(self);
 	return outcome;
 }
@@ -688,15 +673,15 @@ uint32_t weft__task_park_timed(weft__stack *self, weft__waiter *w,
 {
 	if (unlikely(weft__rt.traced))
 		return park_traced(self, w, deadline);
-	return park(self, w, deadline, commit_park);
+	return park(self, w, deadline, weft__commit_park);
 }
 
 uint32_t weft__task_park(weft__stack *self, weft__waiter *w, bool alone)
 {
-	if (unlikely(weft__rt.traced || has_exceptions(self->worker)))
+	if (unlikely(weft__keeps_more(self)))
 		return weft__task_park_timed(self, w, WEFT_NEVER);
-	park_plain(self, w, alone ? commit_park_alone : commit_park);
-	return weft_atomic_load(&w->state, acquire);
+	return weft__task_park_here(self, w, alone ? weft__commit_park_alone
+						   : weft__commit_park);
 }
 
 void weft__task_sleep(weft__stack *self, const weft__why *why, weft_time end)
@@ -737,7 +722,7 @@ static inline __attribute__((always_inline)) void yield(weft__stack *self,
 	state = state_leave(w);
 	self->task->stack = self;
 	weft__context_switch(&self->context, to, commit_yield, self, w);
-	go_on(self);
+	weft__go_on(self);
 	state_land(self->worker, &state);
 }
 

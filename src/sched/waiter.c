@@ -3,6 +3,7 @@
 
 #include "plat/futex.h"
 #include "sched/census.h"
+#include "sched/park.h"
 #include "sched/sched.h"
 #include "sched/trace.h"
 
@@ -152,7 +153,7 @@ uint32_t weft__park(weft__waiter *w, weft_time deadline)
 	return park(w, deadline, false);
 }
 
-uint32_t weft__park_alone(weft__waiter *w)
+uint32_t weft__park_alone_slow(weft__waiter *w)
 {
 	return park(w, WEFT_NEVER, true);
 }

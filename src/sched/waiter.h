@@ -219,12 +219,6 @@ static inline void weft__waiter_init(weft__waiter *w, const weft__why *why)
  */
 uint32_t weft__park(weft__waiter *w, weft_time deadline);
 
-/*
- * The same without a deadline, for who is claimed under one lock only, that of
- * the queue which it is in: P5.
- */
-uint32_t weft__park_alone(weft__waiter *w);
-
 /* Sleep until then. Nobody can end that sooner, so it takes no claim. */
 void weft__sleep(const weft__why *why, weft_time end);
 

@@ -12,6 +12,7 @@
 #define WEFT_TEST_MODEL_CTX_H
 
 #include "plat/lock.h"
+#include "sched/park.h"
 #include "sched/waiter.h"
 
 #include <errno.h>
