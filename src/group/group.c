@@ -104,11 +104,16 @@ typedef struct {
 	max_align_t copy[];
 } job;
 
-weft_ctx *weft_group_ctx(weft_group *g)
+static inline weft_ctx *ctx_of(weft_group *g)
 {
 	uint32_t state = weft_atomic_load(&g->priv_ctx_state, relaxed);
 
 	return state != 0 ? &g->priv_ctx : NULL;
+}
+
+weft_ctx *weft_group_ctx(weft_group *g)
+{
+	return ctx_of(g);
 }
 
 void weft_group_init(weft_group *g, weft_ctx *parent)
@@ -206,7 +211,7 @@ static bool is_nested(const weft_group *g);
 
 static int wait_for_slot(weft_group *g, weft_ctx *ctx, bool nested)
 {
-	weft_ctx *own = weft_group_ctx(g);
+	weft_ctx *own = ctx_of(g);
 
 	if (ctx == NULL || own == NULL)
 		return acquire(&g->priv_slots, ctx != NULL ? ctx : own, nested);
@@ -261,7 +266,7 @@ static void fail(weft_group *g, int err, void *arg)
 
 	collect(g, err, arg);
 	if (weft_atomic_cas(&g->priv_err, &none, err, acq_rel, relaxed) &&
-	    weft_group_ctx(g) != NULL)
+	    ctx_of(g) != NULL)
 		weft_ctx_cancel(&g->priv_ctx, err); /* G2 */
 }
 
@@ -320,7 +325,7 @@ static inline void run_fn(weft__task *task, bool has_slot)
 	int err;
 
 	mark(task, has_slot);
-	err = fn(weft_group_ctx(r.group), r.arg);
+	err = fn(ctx_of(r.group), r.arg);
 	r.returned = true;
 	finish(r.group, err, r.arg, has_slot);
 }
@@ -337,7 +342,7 @@ static void run_with_slot(weft__task *task)
 
 static int call(job *j)
 {
-	weft_ctx *ctx = weft_group_ctx(j->task.object);
+	weft_ctx *ctx = ctx_of(j->task.object);
 
 	if (j->value_fn != NULL)
 		return j->value_fn(ctx, j->task.arg, j->value);
@@ -488,26 +493,36 @@ launch(weft_group *g, weft_ctx *ctx, const work *w)
 	return err != 0 ? err : start(g, w, limited);
 }
 
-static inline __attribute__((always_inline)) void
-go(weft_group *g, const work *w)
+/* A task that was counted could not be started. */
+static WEFT_PRIV_COLD void not_started(weft_group *g, int err, void *arg)
+{
+	fail(g, err, arg);
+	weft_waitgroup_done(&g->priv_tasks);
+}
+
+static void go(weft_group *g, const work *w)
 {
 	int err = launch(g, NULL, w);
 
-	if (unlikely(err != 0)) {
-		fail(g, err, w->arg);
-		weft_waitgroup_done(&g->priv_tasks);
-	}
+	if (unlikely(err != 0))
+		not_started(g, err, w->arg);
 }
 
+/* In most groups there is nothing to ask for a task, or to remember of it. */
 void weft_group_go(weft_group *g, weft_group_fn fn, void *arg)
 {
-	work w = {
-		.fn = fn,
-		.arg = arg,
-		.site = __builtin_return_address(0),
-	};
+	void *site = __builtin_return_address(0);
+	int err;
 
-	go(g, &w);
+	if (unlikely(fn == NULL || is_limited(g) ||
+		     g->priv_policy != WEFT_PANIC_ABORT)) {
+		go(g, &(work){.fn = fn, .arg = arg, .site = site});
+		return;
+	}
+	weft_waitgroup_add(&g->priv_tasks, 1);
+	err = weft__task_start(run, g, __extension__(void *) fn, arg, site);
+	if (unlikely(err != 0))
+		not_started(g, err, arg);
 }
 
 void weft_group_go_copy(weft_group *g, weft_group_fn fn, const void *arg,
@@ -614,7 +629,7 @@ static int settle(weft_group *g)
 {
 	int err = weft_atomic_load(&g->priv_err, acquire);
 
-	if (weft_group_ctx(g) == NULL)
+	if (ctx_of(g) == NULL)
 		return err;
 	weft_ctx_cancel(&g->priv_ctx, err);
 	if (weft_atomic_xchg(&g->priv_ctx_state, DETACHED, acq_rel) == ATTACHED)
