@@ -73,7 +73,8 @@ def tell(events):
         if e.what == "fault" and e["kind"] == "kill":
             story.deaths[e["process"]] = e.at
         elif e.what == "fault" and e["kind"] == "died":  # by its own hand, after its last event
-            story.deaths[e["process"]] = max(x.at for x in events if x.process == e["process"])
+            ats = (x.at for x in events if x.process == e["process"])
+            story.deaths[e["process"]] = max(ats, default=e.at)
         elif e.what == "start" and e.number("e"):
             run = Run(e.process, e.key, e.number("e"), e.at, took_over=e.number("n"))
             running[e.process, e.key, e.number("e")] = run
