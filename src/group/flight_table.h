@@ -107,6 +107,20 @@ static inline bool weft__flight_shard_wants_resize(uint32_t linked,
 
 /* The rest: with the lock held. */
 
+/* Most are short: two words that may overlap, and no call. */
+static inline bool weft__flight_same_key(const void *a, const void *b, size_t bytes)
+{
+	uint64_t a_first, a_last, b_first, b_last;
+
+	if (bytes < sizeof a_first || bytes > 2 * sizeof a_first)
+		return bytes == 0 || memcmp(a, b, bytes) == 0;
+	memcpy(&a_first, a, sizeof a_first);
+	memcpy(&b_first, b, sizeof b_first);
+	memcpy(&a_last, (const char *)a + bytes - sizeof a_last, sizeof a_last);
+	memcpy(&b_last, (const char *)b + bytes - sizeof b_last, sizeof b_last);
+	return a_first == b_first && a_last == b_last;
+}
+
 static inline weft__flight_entry *
 weft__flight_find(weft__flight_shard *s, uint64_t hash, const void *key,
 		  size_t key_bytes)
@@ -117,7 +131,7 @@ weft__flight_find(weft__flight_shard *s, uint64_t hash, const void *key,
 		return NULL;	/* and nothing is compared, nor saved for that */
 	while (e != NULL &&
 	       (e->hash != hash || e->key_bytes != key_bytes ||
-		(key_bytes != 0 && memcmp(e->key, key, key_bytes) != 0)))
+		!weft__flight_same_key(e->key, key, key_bytes)))
 		e = e->next;
 	return e;
 }
