@@ -1129,8 +1129,8 @@ static weft_result follow(call *c, weft_ctx *ctx)
 	return result_or_ending(c);
 }
 
-/* False: c is done. Apart, as more registers are saved here than while w sleeps. */
-static __attribute__((noinline)) bool queue_alone(call *c, weft__waiter *w)
+/* False: c is done. */
+static inline __attribute__((always_inline)) bool queue_alone(call *c, weft__waiter *w)
 {
 	weft__bucket *b = weft__lot_lock(c);
 	bool done = has(c, DONE);
