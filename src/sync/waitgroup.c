@@ -97,8 +97,16 @@ static bool is_ours(const weft__waiter *w)
 static void release_all(weft__bucket *b, weft_waitgroup *wg,
 			weft__wakeups *wakeups)
 {
+	weft__waiter *w = weft__lot_first(b, wg);
+
 	weft_atomic_and(&wg->priv_word, ~(uint64_t)UINT32_MAX, acq_rel);
-	weft__lot_wake_all(b, wg, 0, wakeups);
+	if (unlikely(w == NULL || w->next != NULL)) {
+		weft__lot_wake_all(b, wg, 0, wakeups);
+		return;
+	}
+	weft__lot_remove(b, w);	/* most wait alone */
+	w->result = 0;
+	weft__claim(w, WEFT__NOTIFIED, wakeups);
 }
 
 /* Somebody saw the count at zero, and that others wait. */
