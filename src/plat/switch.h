@@ -6,6 +6,14 @@
 #ifndef WEFT_SRC_PLAT_SWITCH_H
 #define WEFT_SRC_PLAT_SWITCH_H
 
+enum {
+#if defined(__aarch64__)
+	WEFT__SWITCH_WORDS = 4,	/* that a switch leaves on the stack: switch.S */
+#else
+	WEFT__SWITCH_WORDS = 3,
+#endif
+};
+
 /*
  * Leave this stack, with where it goes on in *from_sp, for the one that was left
  * with to_sp; commit(a, b) is called there first. To the compiler nearly every
@@ -20,14 +28,6 @@
  * What lies below a stack's pointer is lost: on x86-64 the build says
  * -mno-red-zone.
  */
-enum {
-#if defined(__aarch64__)
-	WEFT__SWITCH_WORDS = 4,	/* that it leaves on the stack: switch.S */
-#else
-	WEFT__SWITCH_WORDS = 3,
-#endif
-};
-
 static inline __attribute__((always_inline)) void
 weft__switch(void **from_sp, void *to_sp, void (*commit)(void *, void *),
 	     void *a, void *b)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Parking, for those whose waits are short. What leads to the switch is called
- * and comes back; the switch is a part of the function that waits.
+ * Parking as a part of the function that waits: what leads to the switch is called
+ * and comes back, and the switch is where the function is.
  *
  * For a processor predicts where a ret goes by the calls that it has seen. Who
  * goes on where it parked returns by calls that were made before others waited
