@@ -62,8 +62,8 @@ def complaints_of_red_zones(found):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("library")
-    found = functions(parser.parse_args().library)
+    parser.add_argument("shared_object", metavar="LIBRARY")
+    found = functions(parser.parse_args().shared_object)
     tally = Tally()
     if SWITCH not in found:
         tally.fail("switch_is_there", f"no {SWITCH} in the library")
