@@ -11,7 +11,6 @@
 #include "plat/frames.h"
 
 #include "plat/switch.h"
-
 #include "plat/watch.h"
 
 #include <link.h>
