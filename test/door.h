@@ -16,6 +16,7 @@
 #include "plat/aes.h"
 #include "plat/symbols.h"
 #include "sched/census.h"
+#include "sched/depot.h"
 #include "sched/deque.h"
 #include "sched/lot.h"
 #include "sched/poller.h"

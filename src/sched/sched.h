@@ -52,6 +52,7 @@
 #include "plat/stack.h"
 #include "plat/thread.h"
 #include "sched/deque.h"
+#include "sched/depot.h"
 #include "sched/panic.h"
 #include "sched/ring.h"
 #include "sched/task.h"
@@ -95,7 +96,11 @@ struct weft__stack {
 	weft_time since;	/* atomic: … from that time on, coarsely */
 	weft__stack *next;	/* in a list of spares */
 	weft__flow flow;	/* the task's; all zero between tasks */
-	weft__task copy;	/* the task until it waits, or for it: call() */
+	union {
+		weft__task copy;	/* the task until it waits, or for it:
+					   call() */
+		weft__batch batch;	/* of a spare: depot.h */
+	};
 	const char *name;	/* the task's name, NULL: none */
 	weft__trace_state trace;
 } __attribute__((aligned(WEFT__CACHE_LINE)));
@@ -116,6 +121,7 @@ struct weft__worker {
 	uint64_t started;	/* atomic: tasks started here … */
 	uint64_t ended;		/* atomic: … and ended here */
 	uint32_t random;
+	uint32_t cold_spares;	/* the last so many were left long ago */
 	int *errno_address;	/* of its thread */
 	weft__exceptions *exceptions;	/* of its thread; NULL: no C++ here */
 	uint32_t yielded;	/* a task did: so many others first */
@@ -135,6 +141,7 @@ struct weft__worker {
 							   lately: task.c */
 	weft__deque fresh;
 	weft__ring ready;
+	weft__batch *kept_spares;	/* a list besides: depot.h */
 
 	/* What others look at. */
 	weft__timers timers __attribute__((aligned(WEFT__CACHE_LINE)));

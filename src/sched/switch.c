@@ -13,24 +13,15 @@
 #include <string.h>
 
 enum {
-	SPARES_MAX = 32,	/* kept by a worker; half go when it is full */
+	SPARES_LIST = 16,	/* of two lists that a worker keeps, at most */
 	YIELD_TO = 64,		/* tasks that one yield lets run, at most */
 	DEPOT_KEPT = 256,	/* stacks that stay there for the next load */
-	DEPOT_WALK_MAX = 4096,	/* of those that are in use, past the rest */
 	TRIM_BATCHES = 8,	/* given back by one look of the monitor */
+	FETCH_SPARE_BYTES = 512,	/* of a stack that is about to be used */
 };
 
-/*
- * Stacks for all workers, each suspended in its loop, or new; the last one in
- * is the first one out. What has lain below the fewest that there were in a
- * second, nobody has needed.
- */
-static struct {
-	weft__lock lock;
-	weft__stack *stacks;
-	size_t count;
-	size_t fewest;		/* since the last look at it */
-} depot;
+/* Stacks for all workers, each suspended in its loop, or new. */
+static weft__depot depot;
 
 /* Where a stack begins: R1 of trace.h. */
 static void loop(void *stack);
@@ -44,56 +35,29 @@ static void begin_in_loop(weft__stack *s, char *low)
 
 /* ---- spare stacks ---- */
 
+/* w's list is long enough. */
+static WEFT_PRIV_COLD void spares_keep(weft__worker *w)
+{
+	w->spares->batch.count = w->spare_count;
+	weft__depot_keep(&depot, &w->kept_spares, &w->spares->batch);
+	w->spares = NULL;
+	w->spare_count = 0;
+}
+
 static void spare_push(weft__worker *w, weft__stack *s)
 {
+	if (unlikely(w->spare_count >= SPARES_LIST))
+		spares_keep(w);
 	s->next = w->spares;
 	w->spares = s;
 	w->spare_count++;
 }
 
-static weft__stack *spare_pop(weft__worker *w)
-{
-	weft__stack *s = w->spares;
-
-	if (s != NULL) {
-		w->spares = s->next;
-		w->spare_count--;
-	}
-	return s;
-}
-
-/* With the depot locked. */
-static void depot_push(weft__stack *s)
-{
-	s->next = depot.stacks;
-	depot.stacks = s;
-	depot.count++;
-}
-
-static weft__stack *depot_pop(void)
-{
-	weft__stack *s = depot.stacks;
-
-	if (s != NULL) {
-		depot.stacks = s->next;
-		depot.count--;
-		if (depot.count < depot.fewest)
-			depot.fewest = depot.count;
-	}
-	return s;
-}
-
-static void spares_give(weft__worker *w, uint32_t keep)
-{
-	weft__lock_take(&depot.lock);
-	while (w->spare_count > keep)
-		depot_push(spare_pop(w));
-	weft__lock_drop(&depot.lock);
-}
-
 void weft__stack_flush(weft__worker *w)
 {
-	spares_give(w, 0);
+	if (w->spares != NULL)
+		spares_keep(w);
+	weft__depot_keep(&depot, &w->kept_spares, NULL);
 }
 
 static weft__stack *stack_new(char *low)
@@ -119,111 +83,93 @@ static void carve_spares(weft__worker *w)
 		spare_push(w, stack_new(low[got]));
 }
 
-static void take_from_depot(weft__worker *w)
+static weft__stack *first_of(weft__batch *b)
 {
-	weft__stack *s;
+	return b != NULL ? weft__container(b, weft__stack, batch) : NULL;
+}
 
-	weft__lock_take(&depot.lock);
-	while (w->spare_count < SPARES_MAX / 2 && (s = depot_pop()) != NULL)
-		spare_push(w, s);
-	weft__lock_drop(&depot.lock);
+/* Another list, when w has come to the end of its own. */
+static WEFT_PRIV_COLD void spares_take(weft__worker *w)
+{
+	bool cold = w->kept_spares == NULL;
+	weft__batch *b = weft__depot_next(&depot, &w->kept_spares);
+
+	w->spare_count = b != NULL ? (uint32_t)b->count : 0;
+	w->cold_spares = cold ? w->spare_count : 0;
+	w->spares = first_of(b);
+	if (b == NULL)
+		carve_spares(w);
+}
+
+/* The next one was left long ago: have it when it is needed. */
+static __attribute__((noinline)) void spares_fetch(weft__worker *w)
+{
+	char *top = (char *)w->spares;
+
+	w->cold_spares = w->spare_count;
+	if (top == NULL)
+		return;
+	for (int i = -FETCH_SPARE_BYTES; i <= 0; i += WEFT__CACHE_LINE)
+		__builtin_prefetch(top + i, 1);
 }
 
 weft__stack *weft__stack_get(weft__worker *w)
 {
-	weft__stack *s = spare_pop(w);
+	weft__stack *s;
 
-	if (likely(s != NULL))
-		return s;
-	take_from_depot(w);
-	if (w->spares == NULL)
-		carve_spares(w);
-	return spare_pop(w);
+	if (unlikely(w->spares == NULL))
+		spares_take(w);
+	s = w->spares;
+	if (unlikely(s == NULL))
+		return NULL;
+	w->spares = s->next;
+	if (unlikely(--w->spare_count < w->cold_spares))
+		spares_fetch(w);
+	return s;
 }
 
 /* ---- giving memory back: the monitor's ---- */
 
-static struct {
-	weft__stack *stacks;	/* taken out of the depot to be given back */
-	weft_time next;		/* when to look at the depot; 0: not now */
-} trim;
-
-/* Cut off the depot what nobody has needed, beyond those that are to stay. */
-static weft__stack *cut_unneeded(void)
-{
-	weft__stack *cut = NULL;
-
-	weft__lock_take(&depot.lock);
-	if (depot.fewest > DEPOT_KEPT) {
-		size_t stay = depot.count - depot.fewest + DEPOT_KEPT;
-		weft__stack *last = depot.stacks;
-
-		if (stay <= DEPOT_WALK_MAX) {
-			for (size_t i = 1; i < stay; i++)
-				last = last->next;
-			cut = last->next;
-			last->next = NULL;
-			depot.count = stay;
-		}
-	}
-	depot.fewest = depot.count;
-	weft__lock_drop(&depot.lock);
-	return cut;
-}
-
-static bool depot_is_large(void)
-{
-	bool large;
-
-	weft__lock_take(&depot.lock);
-	large = depot.count > DEPOT_KEPT;
-	weft__lock_drop(&depot.lock);
-	return large;
-}
-
 /* They were finished to be given back; as new ones they stay after all. */
 static void keep_batch(char *low[], int count)
 {
-	weft__lock_take(&depot.lock);
-	while (count-- > 0)
-		depot_push(stack_new(low[count]));
-	weft__lock_drop(&depot.lock);
+	weft__stack *list = NULL, *s;
+
+	for (int i = 0; i < count; i++) {
+		s = stack_new(low[i]);
+		s->next = list;
+		list = s;
+	}
+	list->batch.count = (size_t)count;
+	weft__depot_give(&depot, &list->batch);
 }
 
 /* False: there is nothing left to give, or no memory to note it in. */
 static bool give_back_batch(void)
 {
 	char *low[WEFT__STACK_BATCH];
-	weft__stack *s;
+	weft__stack *s = first_of(depot.cut);
 	int n = 0;
 
-	while (n < WEFT__STACK_BATCH && (s = trim.stacks) != NULL) {
-		trim.stacks = s->next;
+	if (s == NULL)
+		return false;
+	depot.cut = depot.cut->below;
+	for (; s != NULL; s = s->next) {
 		weft__context_fini(&s->context);
 		low[n++] = (char *)weft__stack_low((uintptr_t)s);
 	}
-	if (n == 0 || weft__stack_give_back(low, n))
-		return n > 0;
+	if (weft__stack_give_back(low, n))
+		return true;
 	keep_batch(low, n);
 	return false;
 }
 
 weft_time weft__stack_trim(weft_time now)
 {
-	if (trim.stacks != NULL) {
-		for (int i = 0; i < TRIM_BATCHES && give_back_batch(); i++)
-			;
-		return now;
-	}
-	if (trim.next == 0) {
-		if (!depot_is_large())
-			return WEFT_NEVER;
-		trim.next = now + WEFT__TRIM_AFTER;
-	}
-	if (now < trim.next)
-		return trim.next;
-	trim.stacks = cut_unneeded();
-	trim.next = 0;
+	if (depot.cut == NULL)
+		return weft__depot_trim(&depot, DEPOT_KEPT, now);
+	for (int i = 0; i < TRIM_BATCHES && give_back_batch(); i++)
+		;
 	return now;
 }
 
@@ -234,8 +180,6 @@ static void commit_spare(void *stack, void *worker)
 	weft__worker *w = worker;
 
 	spare_push(w, stack);
-	if (w->spare_count > SPARES_MAX)
-		spares_give(w, SPARES_MAX / 2);
 }
 
 static void push_ready(weft__worker *w, weft__task *task)
@@ -296,9 +240,9 @@ static void commit_leave(void *stack, void *unused)
 	weft__stack *s = stack;
 
 	(void)unused;
-	weft__lock_take(&depot.lock);
-	depot_push(s);
-	weft__lock_drop(&depot.lock);
+	s->next = NULL;
+	s->batch.count = 1;
+	weft__depot_give(&depot, &s->batch);
 }
 
 /* The frames on it are no more: it begins anew. */
