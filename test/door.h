@@ -15,6 +15,7 @@
 #include "ctx/ctx.h"
 #include "plat/aes.h"
 #include "plat/symbols.h"
+#include "sched/block.h"
 #include "sched/census.h"
 #include "sched/depot.h"
 #include "sched/deque.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Memory for what comes and goes with each call of something: blocks of one
- * size, of which a worker keeps a few until it sleeps. They are the heap's, so
- * that one may be let go where it was not got. self is the caller's stack, NULL
- * on a plain thread.
+ * size, of which a worker keeps two lists, and hands others to all (depot.h).
+ * They are the heap's, so that one may be let go where it was not got. self is
+ * the caller's stack, NULL on a plain thread.
  */
 #ifndef WEFT_SRC_SCHED_BLOCK_H
 #define WEFT_SRC_SCHED_BLOCK_H
@@ -15,15 +15,23 @@ enum { WEFT__BLOCK_BYTES = 256 };
 
 /* None for a sanitizer, which is to see who uses one that was let go. */
 #if WEFT__ASAN || WEFT__TSAN
-enum { WEFT__BLOCKS_KEPT = 0 };
+enum { WEFT__BLOCKS_ARE_KEPT = 0 };
 #else
-enum { WEFT__BLOCKS_KEPT = 32 };
+enum { WEFT__BLOCKS_ARE_KEPT = 1 };
 #endif
+enum { WEFT__BLOCKS_LIST = 32 };
 
 typedef struct weft__block weft__block;
 struct weft__block {
 	weft__block *next;
+	weft__batch batch;	/* in the first of a list */
 };
+
+extern weft__depot weft__blocks;	/* those for all */
+
+/* w has no block at hand, or is NULL; it has a list of them. */
+WEFT_PRIV_COLD void *weft__block_alloc_slow(weft__worker *w);
+WEFT_PRIV_COLD void weft__blocks_keep(weft__worker *w);
 
 /* size_bytes are for any block; those that are small enough cost little. */
 static inline void *weft__block_alloc(const weft__stack *self, size_t size_bytes)
@@ -34,7 +42,7 @@ static inline void *weft__block_alloc(const weft__stack *self, size_t size_bytes
 	if (unlikely(size_bytes > WEFT__BLOCK_BYTES))
 		return weft__alloc(size_bytes);
 	if (unlikely(w == NULL || (b = w->blocks) == NULL))
-		return weft__alloc(WEFT__BLOCK_BYTES);
+		return weft__block_alloc_slow(w);
 	w->blocks = b->next;
 	w->block_count--;
 	return b;
@@ -47,16 +55,21 @@ static inline void weft__block_free(const weft__stack *self, void *block,
 	weft__block *b = block;
 
 	if (unlikely(size_bytes > WEFT__BLOCK_BYTES || w == NULL ||
-		     w->block_count >= WEFT__BLOCKS_KEPT)) {
+		     !WEFT__BLOCKS_ARE_KEPT)) {
 		weft__free(block);
 		return;
 	}
+	if (unlikely(w->block_count >= WEFT__BLOCKS_LIST))
+		weft__blocks_keep(w);
 	b->next = w->blocks;
 	w->blocks = b;
 	w->block_count++;
 }
 
-/* Give back those that w keeps. */
+/* Give those that w keeps to all. */
 void weft__block_flush(weft__worker *w);
+
+/* The monitor's, like weft__stack_trim(). */
+weft_time weft__block_trim(weft_time now);
 
 #endif

@@ -9,6 +9,7 @@
 #include "sched/sched.h"
 
 #include "plat/futex.h"
+#include "sched/block.h"
 #include "sched/census.h"
 #include "sched/dump.h"
 #include "sched/poller.h"
@@ -176,9 +177,11 @@ static bool sleep_on(uint32_t word, weft_time then)
 static weft_time trim_all(weft_time now)
 {
 	weft_time stacks = weft__stack_trim(now);
+	weft_time blocks = weft__block_trim(now);
 	weft_time queues = weft__runtime_trim(now);
+	weft_time next = stacks < blocks ? stacks : blocks;
 
-	return stacks < queues ? stacks : queues;
+	return next < queues ? next : queues;
 }
 
 /*

@@ -141,7 +141,8 @@ struct weft__worker {
 							   lately: task.c */
 	weft__deque fresh;
 	weft__ring ready;
-	weft__batch *kept_spares;	/* a list besides: depot.h */
+	weft__batch *kept_spares;	/* a list besides … */
+	weft__batch *kept_blocks;	/* … and one of blocks: depot.h */
 
 	/* What others look at. */
 	weft__timers timers __attribute__((aligned(WEFT__CACHE_LINE)));

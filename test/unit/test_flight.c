@@ -395,32 +395,66 @@ static void ask_for_one_of_many(void *arg)
 	weft_waitgroup_done(&m->ended);
 }
 
+/* count keys at a time. */
+static void hold_many(many *m, int count)
+{
+	void *(*args)[2] = calloc((size_t)count, sizeof *args);
+
+	weft_waitgroup_add(&m->gate, 1);
+	weft_waitgroup_add(&m->begun, count);
+	weft_waitgroup_add(&m->ended, count);
+	for (int i = 0; i < count; i++) {
+		args[i][0] = m;
+		args[i][1] = (void *)(uintptr_t)(i + 1);
+		CHECK_EQ(weft_go(ask_for_one_of_many, args[i]), 0);
+	}
+	weft_waitgroup_wait(&m->begun);
+	weft_waitgroup_done(&m->gate);
+	weft_waitgroup_wait(&m->ended);
+	free(args);
+}
+
 TEST(flight_holds_many_calls_at_once)
 {
 	many m = {0};
 	/* To the thread sanitizer each is a thread, of which it knows 8128. */
 	int count = test_long() && test_slowdown() == 1 ? 100000 : 5000;
-	void *(*args)[2] = calloc((size_t)count, sizeof *args);
 
 	for (int round = 0; round < 2; round++) {
-		weft_waitgroup_add(&m.gate, 1);
-		weft_waitgroup_add(&m.begun, count);
-		weft_waitgroup_add(&m.ended, count);
-		for (int i = 0; i < count; i++) {
-			args[i][0] = &m;
-			args[i][1] = (void *)(uintptr_t)(i + 1);
-			CHECK_EQ(weft_go(ask_for_one_of_many, args[i]), 0);
-		}
-		weft_waitgroup_wait(&m.begun);
-		weft_waitgroup_done(&m.gate);
-		weft_waitgroup_wait(&m.ended);
+		hold_many(&m, count);
 		for (int i = 0; i < 1000; i++)
 			CHECK_EQ(weft_flight_do(&m.flight, weft_key_u64((uint64_t)i),
 						run_job, &(job){.err = 2}).err,
 				 2);
 	}
 	weft_flight_fini(&m.flight);
-	free(args);
+}
+
+enum { MANY = 4000, CALL_BYTES = 256 };
+
+static size_t heap_bytes(void)
+{
+	return mallinfo2().uordblks;
+}
+
+/* The heap would give pages back with the last, and need them for the next. */
+TEST(flight_keeps_the_memory_of_many_calls_for_a_second)
+{
+	many m = {0};
+	size_t before, kept;
+
+	if (heap_bytes() == 0)
+		test_skip("the heap is a sanitizer's");
+	hold_many(&m, 1);
+	before = heap_bytes();
+	hold_many(&m, MANY);
+	kept = heap_bytes();
+	CHECK_LE(before + MANY * CALL_BYTES, kept);
+	hold_many(&m, MANY);
+	CHECK_LT(heap_bytes(), kept + MANY * CALL_BYTES / 2);
+	test_until(heap_bytes() < before + MANY * CALL_BYTES / 2);
+	hold_many(&m, MANY);
+	weft_flight_fini(&m.flight);
 }
 
 /* ---- forget ---- */

@@ -181,11 +181,6 @@ void weft__task_free_loose(weft__task *task)
 	(void)task;
 }
 
-void weft__block_flush(weft__worker *w)
-{
-	(void)w;
-}
-
 /* Nobody waits for a descriptor: that is watch.c. */
 bool weft__poller_has_duty(void)
 {

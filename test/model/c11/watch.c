@@ -378,11 +378,6 @@ uint32_t weft__claim_slow(weft__waiter *w, uint32_t outcome, uint32_t old)
 	return old;
 }
 
-void weft__block_flush(weft__worker *w)
-{
-	(void)w;
-}
-
 int weft__cpu_count(void)
 {
 	return PROCS;

@@ -19,4 +19,17 @@ static inline void weft__block_free(const weft__stack *self, void *block,
 	weft__free(block);
 }
 
+#ifdef MODEL_REAL_SCHED
+static inline void weft__block_flush(weft__worker *w)
+{
+	(void)w;
+}
+
+static inline weft_time weft__block_trim(weft_time now)
+{
+	(void)now;
+	return WEFT_NEVER;
+}
+#endif
+
 #endif
