@@ -152,28 +152,29 @@ static void never(void *arg)
 	bench_fail("a timer of an hour went off");
 }
 
+struct request {
+	weft_ctx ctx;
+	weft_ctx_after after;
+};
+
 /* n timers are set, then all are stopped: per timer. */
 double growth_timers(long n)
 {
-	weft_ctx *contexts = bench_room((size_t)n * sizeof *contexts);
-	weft_ctx_after *afters = calloc((size_t)n, sizeof *afters);
+	struct request *requests = bench_room((size_t)n * sizeof *requests);
 	long rounds = bench_fan_rounds(n);
-	BENCH_CHECK(afters);
 	int64_t start = bench_now();
 	for (long round = rounds; round; round--) {
-		for (long i = 0; i < n; i++) {
-			weft_ctx_init_timeout(&contexts[i], NULL, 60 * WEFT_MINUTE);
-			BENCH_CHECK(!weft_ctx_after_start(
-				&afters[i], &contexts[i], never, NULL));
+		for (struct request *r = requests; r < requests + n; r++) {
+			weft_ctx_init_timeout(&r->ctx, NULL, 60 * WEFT_MINUTE);
+			BENCH_CHECK(!weft_ctx_after_start(&r->after, &r->ctx,
+							  never, NULL));
 		}
-		for (long i = 0; i < n; i++) {
-			BENCH_CHECK(weft_ctx_after_stop(&afters[i]));
-			weft_ctx_fini(&contexts[i]);
+		for (struct request *r = requests; r < requests + n; r++) {
+			BENCH_CHECK(weft_ctx_after_stop(&r->after));
+			weft_ctx_fini(&r->ctx);
 		}
 	}
-	double ns = bench_per_op(start, n * rounds);
-	free(afters);
-	return ns;
+	return bench_per_op(start, n * rounds);
 }
 
 struct event {
