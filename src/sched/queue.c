@@ -52,30 +52,63 @@ void weft__queue_put_one(weft__task *task)
 	weft__queue_put(&list);
 }
 
+/* Append list, which is not empty. */
+static void append(weft__task_list *to, const weft__task_list *list)
+{
+	if (to->last != NULL)
+		to->last->next = list->first;
+	else
+		to->first = list->first;
+	to->last = list->last;
+	to->count += list->count;
+}
+
 void weft__queue_put_ready(weft__task_list *list)
 {
 	weft__fork_check();
 	weft__lock_take(&queue.lock);
-	if (queue.ready.last != NULL)
-		queue.ready.last->next = list->first;
-	else
-		queue.ready.first = list->first;
-	queue.ready.last = list->last;
-	queue.ready.count += list->count;
+	append(&queue.ready, list);
 	*list = (weft__task_list){0};
 	unlock_and_tell();
+}
+
+/* Cut the first count off list, which has more; only the last one is written. */
+static weft__task_list cut(weft__task_list *list, size_t count)
+{
+	weft__task_list head = {list->first, list->first, count};
+
+	for (size_t i = 1; i < count; i++)
+		head.last = head.last->next;
+	list->first = head.last->next;
+	list->count -= count;
+	head.last->next = NULL;
+	return head;
+}
+
+/* Have more of list in taken, up to count. */
+static void take(weft__task_list *taken, weft__task_list *list, size_t count)
+{
+	size_t rest = count - taken->count;
+
+	if (rest == 0 || list->count == 0)
+		return;
+	if (list->count > rest) {
+		weft__task_list head = cut(list, rest);
+
+		append(taken, &head);
+	} else {
+		append(taken, list);
+		*list = (weft__task_list){0};
+	}
 }
 
 weft__task_list weft__queue_take(size_t count)
 {
 	weft__task_list taken = {0};
-	weft__task *task;
 
 	weft__lock_take(&queue.lock);
-	while (taken.count < count &&
-	       ((task = weft__task_list_pop(&queue.ready)) != NULL ||
-		(task = weft__task_list_pop(&queue.fresh)) != NULL))
-		weft__task_list_push(&taken, task);
+	take(&taken, &queue.ready, count);
+	take(&taken, &queue.fresh, count);
 	publish_count();
 	weft__lock_drop(&queue.lock);
 	return taken;
