@@ -29,7 +29,7 @@ void *weft__block_alloc_slow(weft__worker *w)
 	weft__block *first;
 
 	if (w != NULL)
-		b = weft__depot_next(&weft__blocks, &w->kept_blocks);
+		b = weft__depot_take_kept(&weft__blocks, &w->kept_blocks);
 	if (b == NULL)
 		return weft__alloc(WEFT__BLOCK_BYTES);
 	first = weft__container(b, weft__block, batch);

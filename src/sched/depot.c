@@ -3,14 +3,12 @@
 
 #include "sched/sched.h"
 
-enum { WALK_MAX = 1024 };	/* lists that are in use, past the rest */
-
-__attribute__((noinline)) void weft__depot_give(weft__depot *d, weft__batch *b)
+void weft__depot_give(weft__depot *d, weft__batch *b)
 {
 	weft__lock_take(&d->lock);
-	b->below = d->batches;
-	d->batches = b;
-	d->count += b->count;
+	b->below = d->young;
+	d->young = b;
+	d->young_count += b->count;
 	weft__lock_drop(&d->lock);
 }
 
@@ -19,12 +17,12 @@ weft__batch *weft__depot_take(weft__depot *d)
 	weft__batch *b;
 
 	weft__lock_take(&d->lock);
-	b = d->batches;
-	if (b != NULL) {
-		d->batches = b->below;
-		d->count -= b->count;
-		if (d->count < d->fewest)
-			d->fewest = d->count;
+	if ((b = d->young) != NULL) {
+		d->young = b->below;
+		d->young_count -= b->count;
+	} else if ((b = d->old) != NULL) {
+		d->old = b->below;
+		d->old_count -= b->count;
 	}
 	weft__lock_drop(&d->lock);
 	return b;
@@ -37,7 +35,7 @@ void weft__depot_keep(weft__depot *d, weft__batch **kept, weft__batch *b)
 	*kept = b;
 }
 
-weft__batch *weft__depot_next(weft__depot *d, weft__batch **kept)
+weft__batch *weft__depot_take_kept(weft__depot *d, weft__batch **kept)
 {
 	weft__batch *b = *kept;
 
@@ -45,39 +43,37 @@ weft__batch *weft__depot_next(weft__depot *d, weft__batch **kept)
 	return b != NULL ? b : weft__depot_take(d);
 }
 
-/* With the depot locked: those below the first that come to so many. */
-static weft__batch *cut_below(weft__depot *d, size_t stay)
+/* With the depot locked: a second is over. */
+static void grow_old(weft__depot *d, size_t stay)
 {
-	weft__batch **link = &d->batches, *cut;
-	size_t count = 0;
+	weft__batch *b;
 
-	for (int i = 0; *link != NULL && count < stay; i++) {
-		if (i == WALK_MAX)
-			return NULL;
-		count += (*link)->count;
-		link = &(*link)->below;
+	while ((b = d->old) != NULL && d->young_count < stay) {
+		d->old = b->below;
+		b->below = d->young;
+		d->young = b;
+		d->young_count += b->count;
 	}
-	cut = *link;
-	*link = NULL;
-	d->count = count;
-	return cut;
+	d->cut = d->old;
+	d->old = d->young;
+	d->old_count = d->young_count;
+	d->young = NULL;
+	d->young_count = 0;
 }
 
-weft_time weft__depot_trim(weft__depot *d, size_t kept, weft_time now)
+weft_time weft__depot_trim(weft__depot *d, size_t stay, weft_time now)
 {
 	weft_time again = now;
 
 	weft__lock_take(&d->lock);
-	if (d->next == 0 && d->count <= kept) {
-		again = WEFT_NEVER;
-	} else if (d->next == 0 || now < d->next) {
-		if (d->next == 0)
+	if (d->next == 0) {
+		if (d->young_count + d->old_count > stay)
 			d->next = now + WEFT__TRIM_AFTER;
+		again = d->next != 0 ? d->next : WEFT_NEVER;
+	} else if (now < d->next) {
 		again = d->next;
 	} else {
-		if (d->fewest > kept)
-			d->cut = cut_below(d, d->count - d->fewest + kept);
-		d->fewest = d->count;
+		grow_old(d, stay);
 		d->next = 0;
 	}
 	weft__lock_drop(&d->lock);

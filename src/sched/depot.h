@@ -2,8 +2,8 @@
 /*
  * What is free and for all workers: lists that they give, and take, as a whole.
  * One after the other is not looked at for that: what has long been free is in
- * no cache. The last list in is the first one out. What has lain below the
- * fewest that there were in a second, nobody has needed.
+ * no cache. The last list in is the first one out. So what was there at one look
+ * of the monitor's and still is at the next, a second later, nobody has needed.
  */
 #ifndef WEFT_SRC_SCHED_DEPOT_H
 #define WEFT_SRC_SCHED_DEPOT_H
@@ -21,16 +21,18 @@ struct weft__batch {
 
 typedef struct {
 	weft__lock lock;
-	weft__batch *batches;
-	size_t count;		/* of all lists together */
-	size_t fewest;		/* since the last look at it */
+	weft__batch *young;	/* given since the last look */
+	weft__batch *old;	/* the rest, which is taken after them */
+	size_t young_count;	/* of all lists together */
+	size_t old_count;
 
 	/* The monitor's. */
 	weft__batch *cut;	/* taken out, to be given back */
 	weft_time next;		/* when to look; 0: not now */
 } weft__depot;
 
-void weft__depot_give(weft__depot *d, weft__batch *b);
+/* Called from several places that are seldom come to, so one copy will do. */
+__attribute__((noinline)) void weft__depot_give(weft__depot *d, weft__batch *b);
 
 /* NULL: there is none. */
 weft__batch *weft__depot_take(weft__depot *d);
@@ -43,13 +45,13 @@ weft__batch *weft__depot_take(weft__depot *d);
 void weft__depot_keep(weft__depot *d, weft__batch **kept, weft__batch *b);
 
 /* What is kept, then; or what all have; or NULL. */
-weft__batch *weft__depot_next(weft__depot *d, weft__batch **kept);
+weft__batch *weft__depot_take_kept(weft__depot *d, weft__batch **kept);
 
 /*
- * The monitor's: cut off what nobody has needed for a second, but for about as
- * many as are kept. Returns when to call it again; WEFT_NEVER: not before
- * something was given.
+ * The monitor's: put into d->cut, which is empty, what nobody has needed for a
+ * second, but for about as many as are to stay. Returns when to call it again;
+ * WEFT_NEVER: not before something was given.
  */
-weft_time weft__depot_trim(weft__depot *d, size_t kept, weft_time now);
+weft_time weft__depot_trim(weft__depot *d, size_t stay, weft_time now);
 
 #endif

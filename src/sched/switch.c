@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum {
-	SPARES_LIST = 16,	/* of two lists that a worker keeps, at most */
+	SPARES_LIST = 16,	/* in each list that a worker makes */
 	YIELD_TO = 64,		/* tasks that one yield lets run, at most */
 	DEPOT_KEPT = 256,	/* stacks that stay there for the next load */
 	TRIM_BATCHES = 8,	/* given back by one look of the monitor */
@@ -22,6 +22,11 @@ enum {
 
 /* Stacks for all workers, each suspended in its loop, or new. */
 static weft__depot depot;
+
+_Static_assert((int)SPARES_LIST <= (int)WEFT__STACK_BATCH, "no list is too long to be given back");
+/* A report may still look at who was there, at what comes behind that. */
+_Static_assert(sizeof(weft__batch) <= offsetof(weft__task, object),
+	       "a spare has object and site of its last task");
 
 /* Where a stack begins: R1 of trace.h. */
 static void loop(void *stack);
@@ -92,7 +97,7 @@ static weft__stack *first_of(weft__batch *b)
 static WEFT_PRIV_COLD void spares_take(weft__worker *w)
 {
 	bool cold = w->kept_spares == NULL;
-	weft__batch *b = weft__depot_next(&depot, &w->kept_spares);
+	weft__batch *b = weft__depot_take_kept(&depot, &w->kept_spares);
 
 	w->spare_count = b != NULL ? (uint32_t)b->count : 0;
 	w->cold_spares = cold ? w->spare_count : 0;
@@ -148,18 +153,18 @@ static void keep_batch(char *low[], int count)
 static bool give_back_batch(void)
 {
 	char *low[WEFT__STACK_BATCH];
-	weft__stack *s = first_of(depot.cut);
+	weft__batch *b;
 	int n = 0;
 
-	if (s == NULL)
-		return false;
-	depot.cut = depot.cut->below;
-	for (; s != NULL; s = s->next) {
-		weft__context_fini(&s->context);
-		low[n++] = (char *)weft__stack_low((uintptr_t)s);
+	while ((b = depot.cut) != NULL && n + b->count <= WEFT__STACK_BATCH) {
+		depot.cut = b->below;
+		for (weft__stack *s = first_of(b); s != NULL; s = s->next) {
+			weft__context_fini(&s->context);
+			low[n++] = (char *)weft__stack_low((uintptr_t)s);
+		}
 	}
-	if (weft__stack_give_back(low, n))
-		return true;
+	if (n == 0 || weft__stack_give_back(low, n))
+		return n > 0;
 	keep_batch(low, n);
 	return false;
 }

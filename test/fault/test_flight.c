@@ -53,7 +53,7 @@ static long kept(void)
 	size_t count;
 
 	weft__lock_take(&weft__blocks.lock);
-	count = weft__blocks.count;
+	count = weft__blocks.young_count + weft__blocks.old_count;
 	weft__lock_drop(&weft__blocks.lock);
 	return (long)count;
 }

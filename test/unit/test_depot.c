@@ -59,18 +59,18 @@ TEST(depot_has_a_list_that_a_worker_keeps_first)
 
 	give(&d, 1);
 	weft__depot_keep(&d, &kept, &mine[0]);
-	CHECK(weft__depot_next(&d, &kept) == &mine[0]);
-	CHECK(weft__depot_next(&d, &kept) == &batches[0]);
-	CHECK(weft__depot_next(&d, &kept) == NULL);
+	CHECK(weft__depot_take_kept(&d, &kept) == &mine[0]);
+	CHECK(weft__depot_take_kept(&d, &kept) == &batches[0]);
+	CHECK(weft__depot_take_kept(&d, &kept) == NULL);
 	weft__depot_keep(&d, &kept, &mine[0]);
 	weft__depot_keep(&d, &kept, &mine[1]);
 	CHECK(kept == &mine[1]);
 	weft__depot_keep(&d, &kept, NULL);
 	CHECK(kept == NULL);
-	CHECK_EQ(d.count, 3);
+	CHECK_EQ(d.young_count, 3);
 	CHECK(weft__depot_take(&d) == &mine[1]);
 	CHECK(weft__depot_take(&d) == &mine[0]);
-	CHECK_EQ(d.count, 0);
+	CHECK_EQ(d.young_count, 0);
 }
 
 TEST(depot_has_few_left_alone)
@@ -82,7 +82,6 @@ TEST(depot_has_few_left_alone)
 	CHECK_EQ(weft__depot_trim(&d, KEPT, NOW), WEFT_NEVER);
 }
 
-/* The first look finds how many there were while there was none: 0. */
 TEST(depot_has_those_cut_off_that_nobody_has_needed_for_a_second)
 {
 	weft__depot d = {0};
@@ -90,43 +89,43 @@ TEST(depot_has_those_cut_off_that_nobody_has_needed_for_a_second)
 	give(&d, LISTS);
 	CHECK_EQ(trim(&d, NOW), 0);
 	CHECK_EQ(trim(&d, NOW + 2 * WEFT_SECOND), LISTS - KEPT / EACH);
-	CHECK_EQ(d.count, KEPT);
-	CHECK(weft__depot_take(&d) == &batches[LISTS - 1]);
+	CHECK_EQ(d.old_count, KEPT);
+	for (int i = 0; i < KEPT / EACH; i++)
+		CHECK(weft__depot_take(&d) != NULL);
+	CHECK(weft__depot_take(&d) == NULL);
 }
 
 TEST(depot_keeps_what_was_needed_since_the_last_look)
 {
 	weft__depot d = {0};
+	weft__batch last = {.count = EACH};
 
 	give(&d, LISTS);
 	CHECK_EQ(trim(&d, NOW), 0);
+	weft__depot_give(&d, &last);
+	CHECK(weft__depot_take(&d) == &last);
 	for (int i = 0; i < LISTS / 2; i++)
 		CHECK(weft__depot_take(&d) == &batches[LISTS - 1 - i]);
 	for (int i = LISTS / 2; i < LISTS; i++)
 		weft__depot_give(&d, &batches[i]);
-	CHECK_EQ(trim(&d, NOW + 2 * WEFT_SECOND), LISTS / 2 - KEPT / EACH);
-	CHECK_EQ(d.count, EACH * LISTS / 2 + KEPT);
-	CHECK_EQ(trim(&d, NOW + 4 * WEFT_SECOND), LISTS / 2);
+	CHECK_EQ(trim(&d, NOW + 2 * WEFT_SECOND), LISTS / 2);
+	CHECK_EQ(d.old_count, EACH * LISTS / 2);
+	CHECK_EQ(trim(&d, NOW + 4 * WEFT_SECOND), LISTS / 2 - KEPT / EACH);
 }
 
-/* To find where to cut would hold up those who need one. */
-TEST(depot_does_not_go_far_past_what_is_in_use)
+/* However many there are in use: see that a look does not depend on it. */
+TEST(depot_has_what_is_old_cut_off_while_many_come_and_go)
 {
-	enum { FAR = 3000 };
-	static weft__batch single[FAR];
 	weft__depot d = {0};
-	int taken = FAR - KEPT - 1;
+	weft__batch many[20 * LISTS];
 
-	for (int i = 0; i < FAR; i++) {
-		single[i].count = 1;
-		weft__depot_give(&d, &single[i]);
-	}
+	give(&d, LISTS);
 	CHECK_EQ(trim(&d, NOW), 0);
-	for (int i = 0; i < taken; i++)
-		CHECK(weft__depot_take(&d) == &single[FAR - 1 - i]);
-	for (int i = FAR - taken; i < FAR; i++)
-		weft__depot_give(&d, &single[i]);
-	CHECK_EQ(trim(&d, NOW + 2 * WEFT_SECOND), 0);
-	CHECK_EQ(d.count, FAR);
-	CHECK_EQ(trim(&d, NOW + 4 * WEFT_SECOND), FAR - KEPT);
+	for (int i = 0; i < 20 * LISTS; i++) {
+		many[i].count = 1;
+		weft__depot_give(&d, &many[i]);
+	}
+	CHECK_EQ(trim(&d, NOW + 2 * WEFT_SECOND), LISTS);
+	CHECK_EQ(d.old_count, 20 * LISTS);
+	CHECK(weft__depot_take(&d) == &many[20 * LISTS - 1]);
 }
