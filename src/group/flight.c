@@ -356,6 +356,7 @@ call_new_before(const weft__stack *self, place at, size_t before_key)
 	c = weft__block_alloc(self, before_key + at.key.size);
 	if (unlikely(c == NULL))
 		return NULL;
+	c->in_kept_block = weft__block_is_kept(self, before_key + at.key.size);
 	c->entry.hash = at.hash;
 	c->entry.key = (char *)c + before_key;
 	c->entry.key_bytes = at.key.size;
@@ -400,9 +401,7 @@ static call *call_new(const question *q, const task_plan *plan)
 
 static inline void block_free(const weft__stack *self, call *c)
 {
-	const char *key = c->entry.key;
-
-	weft__block_free(self, c, (size_t)(key - (char *)c) + c->entry.key_bytes);
+	weft__block_free(self, c, c->in_kept_block);
 }
 
 static void call_free(call *c)

@@ -49,6 +49,7 @@ struct weft__call {
 	bool slept_on;			/* the lot may have sleepers for it */
 	bool background;		/* a refresh that nobody waits for */
 	bool used;			/* kept, and asked for since: K2 */
+	bool in_kept_block;		/* block.h */
 
 	/* Only in flights that keep results. */
 	weft__call *old;		/* kept, while this one refreshes it */

@@ -25,11 +25,9 @@ void weft__block_flush(weft__worker *w)
 
 void *weft__block_alloc_slow(weft__worker *w)
 {
-	weft__batch *b = NULL;
+	weft__batch *b = weft__depot_take_kept(&weft__blocks, &w->kept_blocks);
 	weft__block *first;
 
-	if (w != NULL)
-		b = weft__depot_take_kept(&weft__blocks, &w->kept_blocks);
 	if (b == NULL)
 		return weft__alloc(WEFT__BLOCK_BYTES);
 	first = weft__container(b, weft__block, batch);
@@ -38,9 +36,9 @@ void *weft__block_alloc_slow(weft__worker *w)
 	return first;
 }
 
-static void free_list(weft__block *b)
+static void free_list(weft__batch *first)
 {
-	weft__block *next;
+	weft__block *b = weft__container(first, weft__block, batch), *next;
 
 	for (; b != NULL; b = next) {
 		next = b->next;
@@ -48,15 +46,33 @@ static void free_list(weft__block *b)
 	}
 }
 
+/* One list of what is to be given back. False: there is none. */
+static bool free_cut(void)
+{
+	weft__batch *b = weft__blocks.cut;
+
+	if (b == NULL)
+		return false;
+	weft__blocks.cut = b->below;
+	free_list(b);
+	return true;
+}
+
 weft_time weft__block_trim(weft_time now)
 {
 	if (weft__blocks.cut == NULL)
 		return weft__depot_trim(&weft__blocks, DEPOT_KEPT, now);
-	for (int i = 0; i < TRIM_BATCHES && weft__blocks.cut != NULL; i++) {
-		weft__batch *b = weft__blocks.cut;
-
-		weft__blocks.cut = b->below;
-		free_list(weft__container(b, weft__block, batch));
-	}
+	for (int i = 0; i < TRIM_BATCHES && free_cut(); i++)
+		;
 	return now;
+}
+
+void weft__blocks_free(void)
+{
+	weft__batch *b;
+
+	while (free_cut())
+		;
+	while ((b = weft__depot_take(&weft__blocks)) != NULL)
+		free_list(b);
 }

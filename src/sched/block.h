@@ -9,11 +9,12 @@
 #define WEFT_SRC_SCHED_BLOCK_H
 
 #include "base/alloc.h"
+#include "sched/depot.h"
 #include "sched/sched.h"
 
 enum { WEFT__BLOCK_BYTES = 256 };
 
-/* None for a sanitizer, which is to see who uses one that was let go. */
+/* Not for a sanitizer, which is to see who uses one that was let go. */
 #if WEFT__ASAN || WEFT__TSAN
 enum { WEFT__BLOCKS_ARE_KEPT = 0 };
 #else
@@ -23,25 +24,37 @@ enum { WEFT__BLOCKS_LIST = 32 };
 
 typedef struct weft__block weft__block;
 struct weft__block {
-	weft__block *next;
 	weft__batch batch;	/* in the first of a list */
+	weft__block *next;
 };
 
 extern weft__depot weft__blocks;	/* those for all */
 
-/* w has no block at hand, or is NULL; it has a list of them. */
+/* w has no block at hand. */
 WEFT_PRIV_COLD void *weft__block_alloc_slow(weft__worker *w);
+/* w's list is long enough. */
 WEFT_PRIV_COLD void weft__blocks_keep(weft__worker *w);
+
+/*
+ * Is a block of so many bytes, that self gets, one of those that are kept? Only
+ * workers take them, so there are never more than were once in use together.
+ */
+static inline bool weft__block_is_kept(const weft__stack *self, size_t size_bytes)
+{
+	return WEFT__BLOCKS_ARE_KEPT && self != NULL &&
+	       size_bytes <= WEFT__BLOCK_BYTES;
+}
 
 /* size_bytes are for any block; those that are small enough cost little. */
 static inline void *weft__block_alloc(const weft__stack *self, size_t size_bytes)
 {
-	weft__worker *w = self != NULL ? self->worker : NULL;
+	weft__worker *w;
 	weft__block *b;
 
-	if (unlikely(size_bytes > WEFT__BLOCK_BYTES))
+	if (unlikely(!weft__block_is_kept(self, size_bytes)))
 		return weft__alloc(size_bytes);
-	if (unlikely(w == NULL || (b = w->blocks) == NULL))
+	w = self->worker;
+	if (unlikely((b = w->blocks) == NULL))
 		return weft__block_alloc_slow(w);
 	w->blocks = b->next;
 	w->block_count--;
@@ -49,16 +62,16 @@ static inline void *weft__block_alloc(const weft__stack *self, size_t size_bytes
 }
 
 static inline void weft__block_free(const weft__stack *self, void *block,
-				    size_t size_bytes)
+				    bool is_kept)
 {
-	weft__worker *w = self != NULL ? self->worker : NULL;
+	weft__worker *w;
 	weft__block *b = block;
 
-	if (unlikely(size_bytes > WEFT__BLOCK_BYTES || w == NULL ||
-		     !WEFT__BLOCKS_ARE_KEPT)) {
+	if (unlikely(!is_kept || self == NULL)) {
 		weft__free(block);
 		return;
 	}
+	w = self->worker;
 	if (unlikely(w->block_count >= WEFT__BLOCKS_LIST))
 		weft__blocks_keep(w);
 	b->next = w->blocks;
@@ -71,5 +84,8 @@ void weft__block_flush(weft__worker *w);
 
 /* The monitor's, like weft__stack_trim(). */
 weft_time weft__block_trim(weft_time now);
+
+/* All that are left, when there are no workers any more. */
+void weft__blocks_free(void);
 
 #endif

@@ -2,6 +2,7 @@
 #include "sched/fork.h"
 
 #include "base/trap.h"
+#include "sched/block.h"
 #include "sched/census.h"
 #include "sched/lot.h"
 #include "sched/sched.h"
@@ -27,6 +28,7 @@ static void lose_runtime(void)
 	weft_atomic_store(&weft__rt.running, 0, relaxed);
 	weft_atomic_store(&weft__rt.room, 0, relaxed);
 	weft__rt.lock = (weft__lock){0};	/* for who counts */
+	weft__blocks = (weft__depot){0};	/* for flights that nobody shares */
 	weft__rt.traced = weft__spans = false;
 	if (self != NULL)
 		weft_atomic_store(&self->worker->stuck, 1, relaxed);

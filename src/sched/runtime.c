@@ -612,6 +612,7 @@ bool weft__runtime_stop(void (*report)(void))
 	if (weft_atomic_load(&weft__rt.running, relaxed)) {
 		stop_workers();
 		weft__monitor_stop();
+		weft__blocks_free();
 		weft_atomic_store(&weft__rt.running, 0, seq_cst);	/* S6 */
 	}
 	weft__poller_stop();

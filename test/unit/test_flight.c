@@ -18,6 +18,8 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { CROWD = 12 };
 
@@ -455,6 +457,91 @@ TEST(flight_keeps_the_memory_of_many_calls_for_a_second)
 	test_until(heap_bytes() < before + MANY * CALL_BYTES / 2);
 	hold_many(&m, MANY);
 	weft_flight_fini(&m.flight);
+}
+
+static int hold_many_of(void *m)
+{
+	hold_many(m, MANY);
+	return 0;
+}
+
+TEST(flight_gives_the_memory_of_calls_back_when_the_runtime_ends)
+{
+	many m = {0};
+	size_t before;
+
+	if (heap_bytes() == 0)
+		test_skip("the heap is a sanitizer's");
+	if (test_simulated())
+		test_skip("the heap is the machine's too");
+	hold_many(&m, 1);
+	before = heap_bytes();
+	CHECK_EQ(weft_run(hold_many_of, &m), 0);
+	weft_flight_fini(&m.flight);
+	CHECK_LT(heap_bytes(), before + MANY * CALL_BYTES / 20);
+}
+
+static weft_result results[MANY];
+
+static void release_results(void *unused)
+{
+	(void)unused;
+	for (int i = 0; i < MANY; i++)
+		weft_result_release(&results[i]);
+}
+
+static void drop_nothing(void *unused)
+{
+	(void)unused;
+}
+
+/* Nobody takes what is kept for workers, so it would become more and more. */
+TEST(flight_does_not_keep_the_memory_of_what_plain_threads_call)
+{
+	weft_flight f = {.drop = drop_nothing};
+	job j = {.value = &f};
+	size_t before;
+
+	if (heap_bytes() == 0)
+		test_skip("the heap is a sanitizer's");
+	test_start_task(release_results, NULL);
+	test_join_all();
+	before = heap_bytes();
+	for (int i = 0; i < MANY; i++)
+		results[i] = weft_flight_do(&f, weft_key_u64((uint64_t)i), run_job, &j);
+	CHECK_LE(before + MANY * CALL_BYTES / 2, heap_bytes());
+	test_start_task(release_results, NULL);
+	test_join_all();
+	weft_flight_fini(&f);
+	CHECK_LT(heap_bytes(), before + 200 * CALL_BYTES);
+}
+
+static void call_in_child(void *unused)
+{
+	weft_flight f = {.drop = drop_nothing};
+	job j = {.value = &f};
+	pid_t child;
+	int status;
+
+	(void)unused;
+	weft__lock_take(&weft__blocks.lock);	/* another thread has it */
+	child = fork();
+	if (child == 0) {
+		for (int i = 0; i < MANY; i++)
+			results[i] = weft_flight_do(&f, weft_key_u64((uint64_t)i),
+						    run_job, &j);
+		release_results(NULL);
+		_exit(0);
+	}
+	weft__lock_drop(&weft__blocks.lock);
+	CHECK_EQ(waitpid(child, &status, 0), child);
+	CHECK_EQ(status, 0);
+}
+
+TEST(flight_in_a_child_of_a_fork_needs_nothing_of_its_parents_threads)
+{
+	test_start_task(call_in_child, NULL);
+	test_join_all();
 }
 
 /* ---- forget ---- */

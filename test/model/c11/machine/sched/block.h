@@ -12,14 +12,24 @@ static inline void *weft__block_alloc(const weft__stack *self, size_t size_bytes
 	return weft__alloc(size_bytes);
 }
 
-static inline void weft__block_free(const weft__stack *self, void *block,
-				    size_t size_bytes)
+static inline bool weft__block_is_kept(const weft__stack *self, size_t size_bytes)
 {
 	(void)self, (void)size_bytes;
+	return false;
+}
+
+static inline void weft__block_free(const weft__stack *self, void *block,
+				    bool is_kept)
+{
+	(void)self, (void)is_kept;
 	weft__free(block);
 }
 
 #ifdef MODEL_REAL_SCHED
+static inline void weft__blocks_free(void)
+{
+}
+
 static inline void weft__block_flush(weft__worker *w)
 {
 	(void)w;
