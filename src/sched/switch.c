@@ -23,10 +23,11 @@ enum {
 /* Stacks for all workers, each suspended in its loop, or new. */
 static weft__depot depot;
 
-_Static_assert((int)SPARES_LIST <= (int)WEFT__STACK_BATCH, "no list is too long to be given back");
-/* A report may still look at who was there, at what comes behind that. */
+_Static_assert((int)SPARES_LIST <= (int)WEFT__STACK_BATCH,
+	       "no list is too long to be given back");
+/* For a report that comes upon the task as it ends: census.c reads no more of it. */
 _Static_assert(sizeof(weft__batch) <= offsetof(weft__task, object),
-	       "a spare has object and site of its last task");
+	       "the batch of a spare leaves its last task's object and site");
 
 /* Where a stack begins: R1 of trace.h. */
 static void loop(void *stack);

@@ -1138,6 +1138,39 @@ TEST(stacks_that_a_crowd_has_left_are_given_back_and_serve_the_next)
 	CHECK_LT(weft__stack_count(), carved + CROWD / 2);
 }
 
+enum { RUNS = 60, WAITERS = 40 };	/* more than one list of a worker's */
+
+static void wait_at_door(void *unused)
+{
+	(void)unused;
+	gate_wait(&door);
+}
+
+static int wait_and_leave(void *unused)
+{
+	uint32_t before = weft_atomic_load(&door.waiting, relaxed);
+
+	gate_close(&door);
+	for (int i = 0; i < WAITERS; i++)
+		test_start_task(wait_at_door, unused);
+	test_until(weft_atomic_load(&door.waiting, relaxed) == before + WAITERS);
+	gate_open(&door);
+	test_join_all();
+	return 0;
+}
+
+TEST(stacks_of_workers_that_have_ended_serve_the_next)
+{
+	size_t carved = 0;
+
+	for (int i = 0; i < RUNS; i++) {
+		CHECK_EQ(weft_run(wait_and_leave, NULL), 0);
+		if (i == RUNS / 2)
+			carved = weft__stack_count();
+	}
+	CHECK_LT(weft__stack_count(), carved + RUNS / 2);
+}
+
 /* ---- no stack to be had ---- */
 
 enum { STACKLESS = 200 };	/* more than are made ready at a time */
