@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 
 from bench_rows import CPU, ROWS, RSS, TAIL
-from bench_table import (cold, costs_of, cpu_each, disturbance, groups, in_order, noise_text, number, rounds, shown,
-                         value, verdict_text, verdicts, was_busy)
+from bench_table import (cold, costs_of, cpu_each, disturbance, groups, in_order, noise_text, number, ratio, rounds,
+                         shown, value, verdict_text, verdicts, was_busy)
 
 # What the front page shows, at the most workers of each row.
 FRONT = ("spawn_join", "group_go", "once_hit", "mutex_uncontended", "mutex_contended_100", "lag_mutex_100",
@@ -75,8 +75,7 @@ def compared(row, by_subject, peer):
     """'go 607 (1,167), 0.15 x'"""
     if not peer:
         return ""
-    ratio = value(row, by_subject["weft"]) / value(row, by_subject[peer])
-    return f"{peer} {cell(row, by_subject[peer])}, {ratio:.2f} x"
+    return f"{peer} {cell(row, by_subject[peer])}, {ratio(row, by_subject['weft'], by_subject[peer]):.2f} x"
 
 
 def front_line(row, procs, by_subject):
@@ -161,7 +160,7 @@ def behind(record):
         peer = fastest(row, by_subject)
         if row.goals or row.most or not peer or "weft" not in by_subject:
             continue
-        if value(row, by_subject["weft"]) > BEHIND * value(row, by_subject[peer]):
+        if ratio(row, by_subject["weft"], by_subject[peer]) > BEHIND:
             lines.append([row.name, str(procs), cell(row, by_subject["weft"]), compared(row, by_subject, peer),
                           reason(record, row, procs)])
     yield from table(["row", "P", "weft", "fastest peer", "why"], lines)
@@ -175,9 +174,9 @@ def on_one(record):
             continue
         used = {s: cpu_each(row, by_subject[s]) / by_subject[s]["median_ns"] for s in ("weft", "go")}
         if used["weft"] <= ONE_CPU and used["go"] >= MORE_CPUS:
-            ratios = (value(row, by_subject["weft"]) / value(row, by_subject["go"]),
-                      cpu_each(row, by_subject["weft"]) / cpu_each(row, by_subject["go"]))
-            lines.append([row.name, *(f"{used[s]:.1f}" for s in ("weft", "go")), *(f"{r:.2f} x" for r in ratios)])
+            both = (ratio(row, by_subject["weft"], by_subject["go"]),
+                    cpu_each(row, by_subject["weft"]) / cpu_each(row, by_subject["go"]))
+            lines.append([row.name, *(f"{used[s]:.1f}" for s in ("weft", "go")), *(f"{r:.2f} x" for r in both)])
     yield from table(["row, P=2", "CPUs of weft", "CPUs of Go", "weft / Go", "of CPU time"], lines)
 
 

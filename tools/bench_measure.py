@@ -7,10 +7,12 @@ import statistics
 import subprocess
 import time
 
+from bench_rows import CPU, RSS, TAIL
+
 LIMIT_SECONDS = 120  # of one run of one subject; the longest takes about twenty
 BRIEF_SECONDS = 0.5  # a round that is over sooner is done twice as often as asked for
 STATUS_SKIPPED = 77
-SPREAD = ("cpu_seconds", "rss_bytes", "p999_ns")  # what is compared besides time
+COMPARED = {CPU: "cpu_seconds", RSS: "rss_bytes", TAIL: "p999_ns"}  # besides time
 
 
 class Failed(Exception):
@@ -84,6 +86,7 @@ def summary(row, subject, procs, lines):
         "rss_bytes": int(median("rss_bytes")),
         "cpu_seconds": median("cpu_seconds"),
         "rounds": len(lines),
+        "each": [line[COMPARED.get(row.metric, "ns_per_op")] for line in lines],
         "row": row.name,
         "version": lines[0]["version"],
     }
@@ -94,9 +97,9 @@ def summary(row, subject, procs, lines):
     for key in ("p50_ns", "p99_ns", "p999_ns", "kept_bytes"):
         if key in lines[0]:
             result[key] = median(key)
-    for key in SPREAD:
+    for key in COMPARED.values():
         if key in lines[0]:
             result[f"min_{key}"], result[f"max_{key}"] = (end(line[key] for line in lines) for end in (min, max))
-    if row.metric == "rss":
+    if row.metric == RSS:
         result["note"] = "rss_bytes is per task, page tables included; ns is until all are parked"
     return result

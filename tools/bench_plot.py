@@ -12,7 +12,7 @@ import pathlib
 import sys
 
 from bench_rows import ROWS
-from bench_table import ORDER, ROOT, groups, in_order, number, read, value
+from bench_table import ORDER, ROOT, groups, in_order, number, ratio, read, value
 
 COLOURS = {
     "weft": "#c2185b", "go": "#0288d1", "go_yield": "#81d4fa", "tokio": "#e65100", "fiber": "#6d4c41",
@@ -79,7 +79,7 @@ def ratio_lines(results):
             weft = by_subject.get("weft")
             if row.grows or procs != most[row.name] or not weft or not value(row, weft):
                 continue
-            ratios = {s: value(row, r) / value(row, weft) for s, r in by_subject.items()}
+            ratios = {s: ratio(row, r, weft) for s, r in by_subject.items()}
             if len(ratios) > 1:
                 yield told, row, procs, ratios
                 told = None

@@ -7,6 +7,7 @@ FILE.json is one of bench/results/, which hold both.
 
 import json
 import pathlib
+import statistics
 import sys
 from dataclasses import dataclass
 
@@ -42,6 +43,26 @@ def value(row, result, which="median"):
         key = "rss_bytes" if row.metric == RSS else "p999_ns"
         return result.get(key if which == "median" else f"{which}_{key}")
     return result.get(f"{which}_ns")
+
+
+def figures(row, result):
+    """What is compared, round by round; the median alone where a record does not have the rounds."""
+    each = result.get("each")
+    if each is None:
+        return [value(row, result)]
+    return [seconds * 1e9 / operations(row, result) for seconds in each] if row.metric == CPU else each
+
+
+def ratios(row, own, other):
+    """own's figure over other's, round by round: what disturbs a round often disturbs both."""
+    pairs = figures(row, own), figures(row, other)
+    if len(pairs[0]) != len(pairs[1]):
+        pairs = [value(row, own)], [value(row, other)]
+    return [mine / theirs if theirs else float("inf") for mine, theirs in zip(*pairs)]
+
+
+def ratio(row, own, other):
+    return statistics.median(ratios(row, own, other))
 
 
 def cpu_each(row, result):
@@ -100,23 +121,23 @@ def verdict(row, goal, by_subject):
         wanted = f"p99.9 of {goal.of} {wanted}"
     if not weft or not rivals:
         return Verdict(wanted)
-    which = "median"
+    rival = min(rivals, key=lambda result: value(row, result))
     if goal.undisturbed:
-        which = "best" if all("best_ns" in result for result in (weft, *rivals)) else "min"
-        wanted = f"fastest {'parts' if which == 'best' else 'passes'} {wanted}"
+        return undisturbed_verdict(goal, wanted, weft, rival)
+    each = ratios(row, weft, rival)
+    figure = statistics.median(each)
+    detail = ratio_text(figure, goal.ratio)
+    detail += straddling(min(each), max(each), goal.ratio, lambda ratio: ratio_text(ratio, goal.ratio))
+    allowed = None if goal.of else goal.ratio * value(row, rival)
+    return Verdict(wanted, figure <= goal.ratio, detail, allowed)
 
-    def ratio(own, others):
-        figures = [value(row, weft, own), *(value(row, rival, others) for rival in rivals)]
-        return None if None in figures else figures[0] / min(figures[1:]) if min(figures[1:]) else float("inf")
 
-    def text(figure):
-        return ratio_text(figure, goal.ratio)
-
-    detail = text(ratio(which, which))
-    if not goal.undisturbed:
-        detail += straddling(ratio("min", "max"), ratio("max", "min"), goal.ratio, text)
-    allowed = goal.ratio * min(value(row, rival, which) for rival in rivals)
-    return Verdict(wanted, value(row, weft, which) <= allowed, detail, None if goal.of else allowed)
+def undisturbed_verdict(goal, wanted, weft, rival):
+    """Of a few instructions: any disturbance is longer than they are."""
+    which = "best" if "best_ns" in weft and "best_ns" in rival else "min"
+    figure, allowed = weft[f"{which}_ns"], goal.ratio * rival[f"{which}_ns"]
+    wanted = f"fastest {'parts' if which == 'best' else 'passes'} {wanted}"
+    return Verdict(wanted, figure <= allowed, ratio_text(figure / rival[f"{which}_ns"], goal.ratio), allowed)
 
 
 def limit_verdict(row, by_subject):
@@ -200,7 +221,7 @@ def cell(row, subject, by_subject):
         return "-" if subject in row.subjects or subject == "weft" else ""
     if subject == "weft" or not weft or not value(row, result):
         return shown(row, result)
-    return f"{shown(row, result)} ({value(row, weft) / value(row, result):.2f})"
+    return f"{shown(row, result)} ({ratio(row, weft, result):.2f})"
 
 
 def cold(row, by_subject):

@@ -123,8 +123,21 @@ class Table(unittest.TestCase):
 
     def test_bench_goal_tells_what_the_rounds_say_where_they_do_not_agree(self):
         self.assertIn(": met (0.05)", self.verdict(SPAWN, weft=[40, 50, 60], go=[800, 1000, 1200]))
-        self.assertIn(": met (0.09, rounds 0.07 to 0.12)", self.verdict(SPAWN, weft=[90, 90, 96], go=[800, 1000, 1200]))
+        self.assertIn(": met (0.09, rounds 0.08 to 0.11)", self.verdict(SPAWN, weft=[90, 90, 96], go=[800, 1000, 1200]))
         self.assertIn("NOT MET (0.101)", self.verdict(SPAWN, weft=[101], go=[1000]))
+
+    def test_bench_ratio_is_the_median_of_the_rounds_ratios_as_both_are_disturbed_together(self):
+        self.assertIn(": met (0.08)", self.verdict(SPAWN, weft=[40, 80, 30], go=[400, 1000, 375]))
+        weft, go = result(SPAWN, "weft", 40, 80, 30), result(SPAWN, "go", 400, 1000, 375)
+        self.assertEqual("400 (0.08)", bench_table.cell(SPAWN, "go", {"weft": weft, "go": go}))
+        del weft["each"]
+        self.assertEqual("400 (0.10)", bench_table.cell(SPAWN, "go", {"weft": weft, "go": go}))
+
+    def test_bench_ratio_of_cpu_times_is_that_of_an_operation(self):
+        sleepers = next(row for row in ROWS if row.name == "sleepers/100000")
+        weft, go = (summary(sleepers, "weft", 1, [line(1, cpu_seconds=cpu) | {"n": n} for cpu in (1, 2, 6)])
+                    for n in (10, 5))
+        self.assertEqual([0.5, 0.5, 0.5], bench_table.ratios(sleepers, weft, go))
 
     def test_bench_goal_that_is_no_ratio_is_judged_too(self):
         def judged(*ns):
