@@ -141,6 +141,54 @@ void weft__deadlock_look(void)
 	report();
 }
 
+/* ---- too few threads ---- */
+
+enum { STARVING_NS = 1000000000 };
+
+/* How many workers are stuck; 0 if one computes: that will come to an end. */
+static unsigned count_sleepers(void)
+{
+	uint32_t count = weft_atomic_load(&weft__rt.worker_count, acquire);
+	unsigned sleepers = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		const weft__worker *w = weft__rt.workers[i];
+
+		if (!weft_atomic_load(&w->stuck, relaxed))
+			continue;
+		if (!weft__thread_sleeps(weft_atomic_load(&w->thread_id, relaxed)))
+			return 0;
+		sleepers++;
+	}
+	return sleepers;
+}
+
+/*
+ * Who waits without a stack to leave keeps his thread. Once there are no more
+ * of either all may wait for some who wait to run: for ever, if nobody else
+ * comes. That is said once, until somebody has run.
+ */
+void weft__deadlock_starve(bool starves, weft_time now)
+{
+	static weft_time since;	/* 0: they do not; WEFT_NEVER: it was said */
+	unsigned sleepers;
+
+	if (!starves || policy == OFF) {
+		since = 0;
+	} else if (since == 0) {
+		since = now;
+	} else if (now - since >= STARVING_NS) {
+		sleepers = count_sleepers();
+		since = sleepers > 0 ? WEFT_NEVER : now;
+		if (sleepers > 0)
+			fprintf(stderr, "weft: out of memory or threads: all %u "
+					"workers wait in their tasks, and those "
+					"that wait to run get neither a stack "
+					"nor a thread\n",
+				sleepers);
+	}
+}
+
 /* ---- leaks ---- */
 
 enum { LEAKS_SHOWN = 100 };

@@ -103,6 +103,23 @@ static bool is_stuck(weft__worker *w, const look *l)
 	return weft__thread_sleeps(weft_atomic_load(&w->thread_id, relaxed));
 }
 
+/* Somebody waits to run. False: there is nobody to do it, nor will be. */
+static bool find_runners(const look *l)
+{
+	uint32_t count = weft_atomic_load(&weft__rt.worker_count, acquire);
+
+	for (uint32_t i = 0; i < count; i++) {
+		weft__worker *w = weft__rt.workers[i];
+
+		if (!weft_atomic_load(&w->stuck, relaxed) && is_stuck(w, l))
+			weft__runtime_stick(w, w->seen_tick);
+		if (weft_atomic_load(&w->stuck, relaxed))
+			weft__worker_hand_over(w);
+	}
+	weft__runtime_wake_worker();
+	return l->progress || !weft__runtime_starves();
+}
+
 static void look_around(weft_time now)
 {
 	uint32_t count = weft_atomic_load(&weft__rt.worker_count, acquire);
@@ -116,17 +133,8 @@ static void look_around(weft_time now)
 		weft__poller_look();
 		weft__runtime_want_watcher();
 	}
-	if (!weft__runtime_has_work(NULL))
-		return;
-	for (uint32_t i = 0; i < count; i++) {
-		weft__worker *w = weft__rt.workers[i];
-
-		if (!weft_atomic_load(&w->stuck, relaxed) && is_stuck(w, &l))
-			weft__runtime_stick(w, w->seen_tick);
-		if (weft_atomic_load(&w->stuck, relaxed))
-			weft__worker_hand_over(w);
-	}
-	weft__runtime_wake_worker();
+	weft__deadlock_starve(weft__runtime_has_work(NULL) && !find_runners(&l),
+			      now);
 }
 
 /*

@@ -419,6 +419,17 @@ void weft__runtime_retry_threads(void)
 	weft__lock_drop(&weft__rt.lock);
 }
 
+bool weft__runtime_starves(void)
+{
+	bool starves;
+
+	weft__lock_take(&weft__rt.lock);
+	starves = weft__rt.no_threads && weft__rt.idle_count == 0 &&
+		  running() == 0;
+	weft__lock_drop(&weft__rt.lock);
+	return starves;
+}
+
 bool weft__runtime_surplus(void)
 {
 	uint32_t count;

@@ -251,6 +251,9 @@ void weft__runtime_want_watcher(void);
 /* Perhaps threads can be had again. */
 void weft__runtime_retry_threads(void);
 
+/* Every worker is stuck, and another could not be had. */
+bool weft__runtime_starves(void);
+
 /* More workers run than should: this one may sleep, or leave work alone. */
 bool weft__runtime_surplus(void);
 

@@ -21,6 +21,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -354,6 +355,76 @@ TEST(with_few_mappings_it_waits_or_says_so)
 	work_with_mappings(6);
 	work_with_mappings(20);
 	work_with_mappings(60);
+}
+
+/* ---- when nobody is left to run them ---- */
+
+static int stderr_file;
+
+static void keep_stderr(void)
+{
+	stderr_file = memfd_create("stderr", 0);
+	CHECK_EQ(dup2(stderr_file, STDERR_FILENO), STDERR_FILENO);
+}
+
+static int complaints(void)
+{
+	char text[4096];
+	ssize_t n = pread(stderr_file, text, sizeof text - 1, 0);
+	int count = 0;
+
+	text[n > 0 ? n : 0] = 0;
+	for (const char *at = text;
+	     (at = strstr(at, "weft: out of memory or threads")) != NULL; at++)
+		count++;
+	return count;
+}
+
+TEST(tasks_that_nobody_is_left_to_run_are_told_of_once_and_run_when_they_can)
+{
+	enum { CROWD = 2000 };
+	gate gate = {0};
+	rlim_t before;
+
+	if (test_slowdown() > 1)
+		test_skip("the sanitizer takes all of the address space");
+	keep_stderr();
+	before = set_limit(RLIMIT_AS, address_space_bytes() + (20 << 20));
+	for (int i = 0; i < CROWD; i++)
+		CHECK_EQ(weft_go(park, &gate), 0);
+	test_until(complaints() > 0);
+	CHECK_LT(weft_atomic_load(&gate.waiting, relaxed), CROWD);
+	sleep_of_libc(WEFT_MS(600));
+	sleep_of_libc(WEFT_MS(600));
+	set_limit(RLIMIT_AS, before);
+	test_until(weft_atomic_load(&gate.waiting, relaxed) == CROWD);
+	gate_open(&gate);
+	test_until(weft_task_count() == 0);
+	CHECK_EQ(complaints(), 1);
+}
+
+static void compute(void *arg)
+{
+	weft_time end = weft_now() + WEFT_MS(1500);
+
+	while (weft_now() < end)
+		weft__cpu_pause();
+	weft_waitgroup_done(arg);
+}
+
+TEST(tasks_that_wait_for_one_that_computes_are_not_told_of)
+{
+	weft_waitgroup wg = {0};
+
+	become_nobody();
+	workers("1");
+	keep_stderr();
+	weft_waitgroup_add(&wg, 2);
+	CHECK_EQ(weft_go(compute, &wg), 0);
+	set_limit(RLIMIT_NPROC, 0);
+	CHECK_EQ(weft_go(compute, &wg), 0);
+	weft_waitgroup_wait(&wg);
+	CHECK_EQ(complaints(), 0);
 }
 
 /* ---- what needs memory of its own ---- */
