@@ -318,7 +318,8 @@ TEST_FLAVOURS(mutex_hog_starves_nobody)
 
 /*
  * M8: with one worker nobody else can fetch the one that was woken. Where a
- * schedule is chosen, or another is lent the place, it may lose and come again.
+ * schedule is chosen, or another is lent the place, it may lose and come again;
+ * where it takes a millisecond to queue, as under valgrind, it is handed the lock.
  */
 typedef struct {
 	weft_mutex lock;
@@ -359,7 +360,7 @@ TEST(mutex_task_that_never_waits_lets_others_in)
 
 	one_worker();
 	CHECK_EQ(weft_run(pass_by, &p), 0);
-	CHECK_LT(0, p.passed + test_simulated());
+	CHECK_LT(0, p.passed + test_simulated() + test_emulated());
 	if (weft_atomic_load(&weft__rt.worker_count, relaxed) == 1)
 		CHECK_LT(p.passed, 100);
 	CHECK_EQ(p.lock.priv_word, 0);
@@ -380,7 +381,7 @@ static int unlock_for_a_pinned_one(void *arg)
 	test_start_task(get_in_pinned, p);
 	test_until(queue_length(&p->lock) == 1);
 	weft_mutex_unlock(&p->lock);
-	CHECK_EQ(p->lock.priv_word, WOKEN);
+	CHECK(test_emulated() || p->lock.priv_word == WOKEN);
 	return 0;
 }
 

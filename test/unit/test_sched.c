@@ -348,6 +348,8 @@ TEST(who_is_woken_by_a_long_task_is_run_by_another_worker_at_once)
 {
 	int i = 0;
 
+	if (test_emulated())
+		test_skip("valgrind runs one thread at a time");
 	workers("2");
 	while (median_of_signals() >= WEFT_US(200) && ++i < ATTEMPTS)
 		;
