@@ -9,17 +9,14 @@ enum { PROBES = 16 };
 
 weft__origin weft__origins[WEFT__ORIGINS];
 
-/* Stands for the entry of one that is being written: O2. */
-static void in_the_making(weft__task *task)
-{
-	(void)task;
-}
+static uint8_t claimed[WEFT__ORIGINS];	/* atomic */
 
-static bool claim(weft__origin *o, weft__task_entry **seen)
+/* O1. Else *seen is the entry of whose it is; NULL: it was being written (O2). */
+static bool claim(uint32_t number, weft__task_entry **seen)
 {
-	*seen = weft_atomic_load(&o->entry, acquire);
+	*seen = weft_atomic_load(&weft__origins[number].entry, acquire);
 	return *seen == NULL &&
-	       weft_atomic_cas(&o->entry, seen, in_the_making, acquire, acquire);
+	       weft_atomic_xchg(&claimed[number], 1, relaxed) == 0;
 }
 
 const weft__origin *weft__origin_of(weft__task_entry *entry, void *fn,
@@ -37,7 +34,7 @@ const weft__origin *weft__origin_of(weft__task_entry *entry, void *fn,
 
 		if (number == 0)
 			continue;
-		if (claim(o, &seen)) {
+		if (claim(number, &seen)) {
 			o->fn = fn;
 			o->site = site;
 			o->what = (uint64_t)number << WEFT__OBJECT_BITS;

@@ -14,9 +14,11 @@
  * functions as it runs may have any number), a task that is traced, or one whose
  * memory is its starter's. Its start is the task, and no number.
  *
- * O1  An entry of the table is claimed once, by a CAS on its entry, written, and
- *     published by a release of it. After that it never changes; who finds it has
- *     acquired it, and hands it on with the start (D4).
+ * O1  A place of the table is claimed once, by a mark beside it, written, and
+ *     published by a release of its entry. After that it never changes; who finds
+ *     it has acquired it, and hands it on with the start (D4). Not by a CAS on the
+ *     entry: one that comes too late changes nothing, but is a write to a
+ *     sanitizer, beside those who read what was published.
  * O2  Two who meet at one that is being written do not wait: the later one goes on
  *     to the next, and an origin may have two numbers.
  */
