@@ -16,15 +16,15 @@
  *   - A task that blocks its thread in the C library (usleep, a query, a read
  *     from a file) holds up nobody: a monitor notices within milliseconds and
  *     lends its place to a spare thread. weft_blocking_begin() says so at once.
- *     There are at most 256 threads: when all sleep in their tasks for a second
- *     and others wait to run, a line on stderr says so.
+ *     There are at most 256 threads.
  *   - A task's stack is 252 KiB of address space: 188 KiB to be used, of which
  *     only the pages that were touched cost memory, and a guard of 64 KiB below
  *     them (on aarch64, where a page may have 64 KiB, 256 KiB to be used).
  *     Running into the guard stops the process with a message that names the
  *     task; -fstack-clash-protection sees to it that no large array jumps over.
  *     Where address space is limited (ulimit -v), half of it is for stacks. A
- *     task that waits when there are no more keeps its thread.
+ *     task that waits when there are no more keeps its thread; when that has
+ *     nobody left to run the others, a line on stderr says so.
  *   - A C++ exception may be in flight when a task waits, in a catch block or a
  *     destructor: it follows the task to its next thread.
  *   - In the child of a fork(2) made after the first task, no tasks run. What

@@ -25,6 +25,10 @@
  *     after it has set the word: so either the thread reads that the monitor
  *     sleeps, or the monitor sees it parked. A look that ends before the shards
  *     has found a timer, a descriptor or a worker, which will have it look anew.
+ * K4  A task that waits and finds no stack to leave parks its thread. Once there is
+ *     no other thread to be had either, it is the same if all workers have parked,
+ *     as plain threads do, and whatever is in the queues: nobody takes it out. It
+ *     may end yet, with memory that comes back. So it is said in a line, and later.
  */
 #include "sched/dump.h"
 #include "sched/poller.h"
@@ -93,13 +97,14 @@ static void look_at(const weft__person *p, void *look_)
 	l->all_parked &= p->state == WEFT__WAITS && p->deadline == WEFT_NEVER;
 }
 
-/* K1. The cheap questions first: most programs that are idle end there. */
+/* K1, K4. The cheap questions first: most programs that are idle end there. */
 static bool nobody_runs(look *l)
 {
-	size_t own, poller;
+	bool starves = weft__runtime_starves();
+	size_t own = 0, poller;
 
 	if (weft__timers_next() != WEFT_NEVER || weft__poller_waits(&poller) ||
-	    !workers_sleep(&own))
+	    (!starves && !workers_sleep(&own)))
 		return false;
 	l->ticks = sum_of_ticks();
 	l->entered = weft__census_entered();
@@ -114,10 +119,16 @@ static void report(void)
 {
 	weft__out out = {.fd = 2};
 
-	weft__print(&out, "weft: deadlock: all wait, and nothing is left that "
-			  "could wake anybody\n");
-	weft__dump_all(&out, true);
-	weft__graph_print(&out, true);
+	if (weft__runtime_starves()) {
+		weft__print(&out, "weft: out of memory or threads: all wait, and "
+				  "those that are to run get neither a stack "
+				  "nor a thread\n");
+	} else {
+		weft__print(&out, "weft: deadlock: all wait, and nothing is left "
+				  "that could wake anybody\n");
+		weft__dump_all(&out, true);
+		weft__graph_print(&out, true);
+	}
 	weft__print_flush(&out);
 	if (policy == ABORT) {
 		weft__trace_close();
@@ -139,54 +150,6 @@ void weft__deadlock_look(void)
 	reported_ticks = first.ticks;
 	reported_entered = first.entered;
 	report();
-}
-
-/* ---- too few threads ---- */
-
-enum { STARVING_NS = 1000000000 };
-
-/* How many workers are stuck; 0 if one computes: that will come to an end. */
-static unsigned count_sleepers(void)
-{
-	uint32_t count = weft_atomic_load(&weft__rt.worker_count, acquire);
-	unsigned sleepers = 0;
-
-	for (uint32_t i = 0; i < count; i++) {
-		const weft__worker *w = weft__rt.workers[i];
-
-		if (!weft_atomic_load(&w->stuck, relaxed))
-			continue;
-		if (!weft__thread_sleeps(weft_atomic_load(&w->thread_id, relaxed)))
-			return 0;
-		sleepers++;
-	}
-	return sleepers;
-}
-
-/*
- * Who waits without a stack to leave keeps his thread. Once there are no more
- * of either all may wait for some who wait to run: for ever, if nobody else
- * comes. That is said once, until somebody has run.
- */
-void weft__deadlock_starve(bool starves, weft_time now)
-{
-	static weft_time since;	/* 0: they do not; WEFT_NEVER: it was said */
-	unsigned sleepers;
-
-	if (!starves || policy == OFF) {
-		since = 0;
-	} else if (since == 0) {
-		since = now;
-	} else if (now - since >= STARVING_NS) {
-		sleepers = count_sleepers();
-		since = sleepers > 0 ? WEFT_NEVER : now;
-		if (sleepers > 0)
-			fprintf(stderr, "weft: out of memory or threads: all %u "
-					"workers wait in their tasks, and those "
-					"that wait to run get neither a stack "
-					"nor a thread\n",
-				sleepers);
-	}
 }
 
 /* ---- leaks ---- */

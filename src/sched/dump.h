@@ -41,11 +41,9 @@ void weft__dump_if_asked(void);
 /* seq_cst: see sleep_deeply(). */
 bool weft__dump_is_asked(void);
 
-/* The monitor's, when all workers sleep: deadlock.c. */
+/* The monitor's, when all workers sleep, or can only wait: deadlock.c. */
 void weft__deadlock_prepare(void);
 void weft__deadlock_look(void);
-/* Its, at each of its looks: does somebody wait to run, and nobody is to do it? */
-void weft__deadlock_starve(bool starves, weft_time now);
 
 /* A line for each parked task. Nothing runs any more. */
 void weft__leaks_report(void);

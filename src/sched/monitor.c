@@ -41,6 +41,7 @@ enum {
 	 * that hand something to and fro do not rouse the monitor each time.
 	 */
 	TOLD_NS = 50 * 1000000,
+	STARVING_NS = 1000000000,	/* nobody has run: see whether it ends */
 };
 
 /* What one look has found. */
@@ -103,7 +104,7 @@ static bool is_stuck(weft__worker *w, const look *l)
 	return weft__thread_sleeps(weft_atomic_load(&w->thread_id, relaxed));
 }
 
-/* Somebody waits to run. False: there is nobody to do it, nor will be. */
+/* Somebody waits to run. False: nobody does, and no thread can be had for it. */
 static bool find_runners(const look *l)
 {
 	uint32_t count = weft_atomic_load(&weft__rt.worker_count, acquire);
@@ -120,6 +121,8 @@ static bool find_runners(const look *l)
 	return l->progress || !weft__runtime_starves();
 }
 
+static weft_time starving_since;	/* the monitor's */
+
 static void look_around(weft_time now)
 {
 	uint32_t count = weft_atomic_load(&weft__rt.worker_count, acquire);
@@ -133,8 +136,12 @@ static void look_around(weft_time now)
 		weft__poller_look();
 		weft__runtime_want_watcher();
 	}
-	weft__deadlock_starve(weft__runtime_has_work(NULL) && !find_runners(&l),
-			      now);
+	if (!weft__runtime_has_work(NULL) || find_runners(&l))
+		starving_since = now;
+	if (now - starving_since < STARVING_NS)
+		return;
+	weft__deadlock_look();	/* K4 */
+	starving_since = now;
 }
 
 /*
@@ -271,6 +278,7 @@ void *weft__monitor_main(void *unused)
 bool weft__monitor_start(void)
 {
 	weft_atomic_store(&weft__rt.monitor_word, WEFT__MONITOR_AWAKE, relaxed);
+	starving_since = weft_now();
 	return weft__thread_start(&weft__rt.monitor, "weft monitor",
 				  weft__monitor_main, NULL) == 0;
 }

@@ -163,11 +163,6 @@ bool weft__timers_run(weft__timers *timers, weft_time now)
 	return false;
 }
 
-void weft__deadlock_starve(bool starves, weft_time now)
-{
-	(void)starves, (void)now;
-}
-
 weft_time weft__stack_trim(weft_time now)
 {
 	(void)now;

@@ -363,11 +363,6 @@ bool weft__thread_sleeps(int thread_id)
 	return false;
 }
 
-void weft__deadlock_starve(bool starves, weft_time now)
-{
-	(void)starves, (void)now;
-}
-
 weft_time weft__stack_trim(weft_time now)
 {
 	(void)now;
