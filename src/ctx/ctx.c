@@ -48,7 +48,10 @@
  *     and it need not look at the context again: WEFT__CANCELLED says that it
  *     is in no list. If the claim fails the waiter is on its way out, but has
  *     to take our lock before it leaves: it is there as long as we look at it.
- *     Claimed waiters are woken, and after-funcs started, when no lock is held.
+ *     Claimed waiters are woken, and after-funcs started, when no lock is held;
+ *     but the first tasks of a crowd go on before (weft__wake_early()) if they wait
+ *     for the context where the walk began. Who waits for one below it often is
+ *     its owner, and to finish it he wants the lock of its parent, which we have.
  * C7  The list of after-funcs changes under the bucket lock of the context's
  *     address, which exists however long the context does: see after.c.
  * C8  A waiter knows one that waits some places behind it, to be fetched, as in
@@ -69,6 +72,8 @@ typedef struct {
 	int cause;
 	weft_time now;	/* 0: not read yet */
 	weft__wakeups wakeups;
+	const weft_ctx *root;	/* where it began */
+	size_t claimed;	/* of the root's waiters */
 	weft__link afters;
 } walk;
 
@@ -210,6 +215,8 @@ static void claim_waiters(weft_ctx *c, walk *k)
 		}
 		link->next = link->prev = NULL;
 		weft__claim(e->waiter, e->outcome, &k->wakeups);
+		if (c == k->root)
+			weft__wake_early(&k->wakeups, ++k->claimed);
 		link = next;
 	}
 }
@@ -275,7 +282,7 @@ static void end_below(weft_ctx *root, walk *k)
 
 void weft_ctx_cancel(weft_ctx *c, int cause)
 {
-	walk k = {.cause = cause != 0 ? cause : -ECANCELED};
+	walk k = {.cause = cause != 0 ? cause : -ECANCELED, .root = c};
 
 	weft__ctx_check_not_copied(c);
 	weft__ctx_lock(c);

@@ -110,7 +110,7 @@ static void ended(call **made)
 	weft__bucket *b = weft__lot_lock(c);
 
 	weft_atomic_store(&c->ended, 1, release); /* L3 */
-	weft__lot_wake_all(b, c, 0, &wakeups);
+	weft__lot_claim_all(b, c, 0, &wakeups);
 	weft__lot_unlock(b);
 	weft__wake(&wakeups);
 }

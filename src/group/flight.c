@@ -99,7 +99,8 @@
  *     with its claim, if the call has nothing else to give: it has returned, and
  *     no value that is to be dropped. Such a caller, claimed MOVED, does not touch
  *     the call any more, and whoever claims them lets go for all of them, when the
- *     last one is claimed. Until then they keep the call alive.
+ *     last one is claimed. Until then they keep the call alive, even if they have
+ *     gone on and returned.
  *     Tempting and wrong: to let go for them first, of as many as are queued. The
  *     others may be gone already, and then the call is, while we read it.
  */
@@ -509,13 +510,16 @@ static int sleep_on(call *c, weft_ctx *ctx, uint32_t bits, const weft__why *why)
 	return err; /* 0: F6 */
 }
 
-/* Drop s's lock, and wake all who slept on an address until then: F6. */
+/*
+ * Drop s's lock, and wake all who slept on an address until then: F6. Nobody goes
+ * on early, for all want that lock.
+ */
 static WEFT_PRIV_COLD void drop_and_rouse(shard *s, const void *address)
 {
 	weft__bucket *b = weft__lot_lock(address);
 	weft__wakeups wakeups = {0};
 
-	weft__lot_wake_all(b, address, 0, &wakeups);
+	weft__lot_claim_all(b, address, 0, &wakeups);
 	weft__lot_unlock(b);
 	weft__lock_drop(&s->lock);
 	weft__wake(&wakeups);
@@ -531,7 +535,7 @@ static inline bool has_to_refer(const call *c)
 static uint32_t hand_out(const call *c, weft__bucket *b, weft__wakeups *wakeups)
 {
 	weft__waiter *w = weft__lot_take_all(b, c), *next;
-	uint32_t handed = 0;
+	uint32_t handed = 0, count = 0;
 
 	for (; w != NULL; w = next) {
 		bool alone = w->why == &why_alone;
@@ -542,6 +546,7 @@ static uint32_t hand_out(const call *c, weft__bucket *b, weft__wakeups *wakeups)
 		w->data = c->value;
 		w->result = c->err;
 		weft__claim(w, alone ? WEFT__MOVED : WEFT__NOTIFIED, wakeups);
+		weft__wake_early(wakeups, ++count);
 		handed += alone;
 	}
 	return handed;

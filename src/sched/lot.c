@@ -252,11 +252,12 @@ weft__waiter *weft__lot_take_all(weft__bucket *b, const void *address)
 	return first;
 }
 
-size_t weft__lot_wake_all(weft__bucket *b, const void *address, int result,
-			  weft__wakeups *wakeups)
+static inline __attribute__((always_inline)) size_t
+claim_all(weft__bucket *b, const void *address, int result,
+	  weft__wakeups *wakeups, bool early)
 {
 	weft__waiter *w = weft__lot_take_all(b, address), *next;
-	size_t count = 0;
+	size_t count = 0, seen = 0;
 
 	for (; w != NULL; w = next) {
 		next = w->next;
@@ -264,8 +265,22 @@ size_t weft__lot_wake_all(weft__bucket *b, const void *address, int result,
 		w->address = NULL;
 		w->result = result;
 		count += weft__claim(w, WEFT__NOTIFIED, wakeups) != WEFT__LOST;
+		if (early)
+			weft__wake_early(wakeups, ++seen);
 	}
 	return count;
+}
+
+size_t weft__lot_claim_all(weft__bucket *b, const void *address, int result,
+			   weft__wakeups *wakeups)
+{
+	return claim_all(b, address, result, wakeups, false);
+}
+
+size_t weft__lot_wake_all(weft__bucket *b, const void *address, int result,
+			  weft__wakeups *wakeups)
+{
+	return claim_all(b, address, result, wakeups, true);
 }
 
 void weft__lot_differs(bool marked, const char *complaint)

@@ -21,8 +21,10 @@
  *     before it can return. With none queued the object may be gone.
  *
  * The table grows with the number of addresses that are waited for; a bucket
- * stays locked only for a moment. Lock order: a context's lock before a
- * bucket's; never two buckets, except by the lot itself when it grows.
+ * stays locked only for a moment, or until all of a crowd are claimed. Lock
+ * order: a context's lock before a bucket's; never two buckets, except by the
+ * lot itself when it grows; those of the scheduler and of traces come after all
+ * of these: weft__wake_early().
  */
 #ifndef WEFT_SRC_SCHED_LOT_H
 #define WEFT_SRC_SCHED_LOT_H
@@ -222,6 +224,9 @@ static inline void weft__lot_fetch(const weft__waiter *w)
 }
 
 /* Take all of them out and claim them. Returns how many were claimed. */
+size_t weft__lot_claim_all(weft__bucket *b, const void *address, int result,
+			   weft__wakeups *wakeups);
+/* The same, and let the first of a crowd go on before the last is claimed. */
 size_t weft__lot_wake_all(weft__bucket *b, const void *address, int result,
 			  weft__wakeups *wakeups);
 

@@ -84,6 +84,21 @@ void weft__wake_slow(weft__task *first, weft__task *last, weft__waiter *w)
 		wake_tasks(first, last);
 }
 
+/*
+ * Not if a plain thread does it, which may have to start the workers: the lock
+ * for that comes before a bucket's. Nor threads, each of which is a call of the
+ * kernel: whoever wants the locks would wait for that.
+ */
+void weft__wake_early_slow(weft__wakeups *wakeups)
+{
+	weft__task *first = wakeups->first, *last = wakeups->last;
+
+	if (first == NULL || weft__stack_self() == NULL)
+		return;
+	wakeups->first = wakeups->last = NULL;
+	wake_tasks(first, last);
+}
+
 static uint32_t sleep_until_claimed(weft__waiter *w, weft_time deadline)
 {
 	uint32_t state;

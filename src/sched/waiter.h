@@ -32,8 +32,8 @@
  *     is the tempting wrong version: a claimer then resumes a task whose
  *     registers are not saved yet, and two threads run on one stack.
  * P4  A waiter won in PARKED_* stays where it is until the claimer calls
- *     weft__wake(): a task cannot run before that, a thread waits for PENDING
- *     to go. So who was claimed can be collected in lists.
+ *     weft__wake(), or weft__wake_early(): a task cannot run before that, a thread
+ *     waits for PENDING to go. So who was claimed can be collected in lists.
  * P5  A task that waits without a context and without a deadline is claimed by
  *     nobody but who has taken it out of its queue, under the queue's lock. It
  *     parks as PARKED_ALONE: from there the one who finds it so is the only one
@@ -57,6 +57,7 @@
 #include "base/base.h"
 #include "base/list.h"
 #include "base/wheel.h"
+#include "plat/whim.h"
 
 #include <weft/time.h>
 
@@ -315,6 +316,30 @@ static inline void weft__wake(weft__wakeups *wakeups)
 		weft__ready(task);
 	else
 		weft__wake_slow(task, last, thread);
+}
+
+/*
+ * Of a crowd so many go on at a time, while others are still being claimed: that
+ * takes about as long as to run them, and another worker can do it meanwhile. Of
+ * fewer he would get no more than he does when all are claimed, but sooner, and
+ * with that more to move than he is worth if he was asleep.
+ */
+#ifndef WEFT__EARLY
+#define WEFT__EARLY 1024
+#endif
+
+void weft__wake_early_slow(weft__wakeups *wakeups);
+
+/*
+ * In a loop of claims, after so many: now and then let the tasks go on that were
+ * claimed. The loop's locks are held then, and those of the scheduler and of
+ * traces come after them; a thread may be woken or started meanwhile. So it is
+ * for who holds none that most of the tasks want first.
+ */
+static inline void weft__wake_early(weft__wakeups *wakeups, size_t claimed)
+{
+	if (unlikely(weft__whim(claimed % WEFT__EARLY == 0)))
+		weft__wake_early_slow(wakeups);
 }
 
 #endif

@@ -216,6 +216,7 @@ void weft_cond_signal(weft_cond *c)
 		signal_queued(c);	/* else C1 */
 }
 
+/* Nobody goes on early: all want the lock, which the caller may have. */
 void weft_cond_broadcast(weft_cond *c)
 {
 	weft__wakeups wakeups = {0};
@@ -227,7 +228,7 @@ void weft_cond_broadcast(weft_cond *c)
 	b = weft__lot_lock(c);
 	if (weft__lot_first(b, c) != NULL) {
 		count(c, 0); /* C3: before the first claim */
-		weft__lot_wake_all(b, c, BY_BROADCAST, &wakeups);
+		weft__lot_claim_all(b, c, BY_BROADCAST, &wakeups);
 	}
 	weft__lot_unlock(b);
 	weft__wake(&wakeups);

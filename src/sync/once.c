@@ -99,7 +99,7 @@ static void finish(weft_once *o, uint32_t state, int result)
 		return;
 	b = weft__lot_lock(o);
 	weft_atomic_store(&o->priv_state, state, release); /* O3 */
-	weft__lot_wake_all(b, o, result, &wakeups);
+	weft__lot_claim_all(b, o, result, &wakeups);
 	weft__lot_unlock(b);
 	weft__wake(&wakeups);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The parking lot: who is queued is found, however many others are. */
 #include "door.h"
+#include "gate.h"
+#include "proc.h"
 #include "test.h"
 
 #include <stdlib.h>
@@ -183,4 +185,82 @@ TEST(lot_wakes_a_crowd_of_which_some_have_left)
 	weft__lot_unlock(b);
 	for (int i = 0; i < CROWD; i++)
 		CHECK_EQ(w[i].result, i % 7 == 3 && i < CROWD - 3 ? 0 : 1);
+}
+
+/* ---- a crowd goes on while it is still being claimed ---- */
+
+enum { MANY = 3 * WEFT__EARLY };
+
+typedef struct {
+	gate gate;	/* only to queue at */
+	uint32_t gone_on;	/* atomic */
+	size_t (*claim)(weft__bucket *b, const void *address, int result,
+			weft__wakeups *wakeups);
+	uint32_t before;	/* how many go on before the waker says so */
+} crowd;
+
+static void be_claimed(void *arg)
+{
+	crowd *c = arg;
+
+	gate_wait(&c->gate);
+	weft_atomic_add(&c->gone_on, 1, relaxed);
+}
+
+static int count_parked(const gate *g)
+{
+	weft__bucket *b = weft__lot_lock(g);
+	int count = 0;
+
+	for (weft__waiter *w = weft__lot_first(b, g); w != NULL; w = w->next)
+		count += weft_atomic_load(&w->state, relaxed) != WEFT__WAITING;
+	weft__lot_unlock(b);
+	return count;
+}
+
+/* The bucket stays locked until as many have gone on as should. */
+static void claim_crowd(void *arg)
+{
+	crowd *c = arg;
+	weft__wakeups wakeups = {0};
+	weft__bucket *b;
+	weft_time end;
+
+	test_until(count_parked(&c->gate) == MANY);
+	b = weft__lot_lock(&c->gate);
+	CHECK_EQ(c->claim(b, &c->gate, 0, &wakeups), MANY);
+	end = weft_now() + WEFT_MS(20);
+	while (weft_now() < end ||
+	       weft_atomic_load(&c->gone_on, relaxed) < c->before)
+		weft__cpu_pause();
+	if (c->before == 0)
+		CHECK_EQ(weft_atomic_load(&c->gone_on, relaxed), 0);
+	weft__lot_unlock(b);
+	weft__wake(&wakeups);
+}
+
+static void wake_crowd(crowd c, void (*start)(weft_fn fn, void *arg))
+{
+	workers("2");
+	for (int i = 0; i < MANY; i++)
+		test_start_task(be_claimed, &c);
+	start(claim_crowd, &c);
+	test_join_all();
+	CHECK_EQ(weft_atomic_load(&c.gone_on, relaxed), MANY);
+}
+
+TEST(lot_lets_a_crowd_go_on_while_a_task_claims_the_rest)
+{
+	wake_crowd((crowd){.claim = weft__lot_wake_all, .before = MANY / 2},
+		   test_start_task);
+}
+
+TEST(lot_lets_nobody_go_on_while_a_thread_claims)
+{
+	wake_crowd((crowd){.claim = weft__lot_wake_all}, test_start_thread);
+}
+
+TEST(lot_lets_nobody_go_on_where_all_are_claimed_first)
+{
+	wake_crowd((crowd){.claim = weft__lot_claim_all}, test_start_task);
 }

@@ -85,7 +85,7 @@ inline wake_all()
 	if
 	:: queued > 0 ->
 		d_step { TOUCH; priv_waiters = 0 };	/* C3 */
-		lot_wake_all(0)
+		lot_claim_all(0)
 	:: else -> skip
 	fi
 }

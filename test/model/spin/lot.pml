@@ -104,21 +104,47 @@ inline claim(w, outcome, won)
 	}
 }
 
+inline claim_taken(value)
+{
+	d_step {
+		result[queue[i]] = value;
+		teller[queue[i]] = me
+	};
+	claim(queue[i], NOTIFIED, done)
+}
+
 /*
- * weft__lot_wake_all(): all are taken out at once, and then claimed, one after
+ * weft__lot_claim_all(): all are taken out at once, and then claimed, one after
  * the other; a claim that fails is that of somebody who leaves. The places in
  * the queue stay meanwhile: nobody else has the lock.
  */
+inline lot_claim_all(value)
+{
+	atomic { taken = queued; queued = 0; i = 0 };
+	do
+	:: i < taken ->
+		claim_taken(value);
+		d_step { queue[i] = 0; i++ }
+	:: else -> break
+	od;
+	atomic { taken = 0; i = 0 }
+}
+
+/* weft__lot_wake_all(): the same, and any of them goes on at once, or later. */
 inline lot_wake_all(value)
 {
 	atomic { taken = queued; queued = 0; i = 0 };
 	do
 	:: i < taken ->
-		d_step {
-			result[queue[i]] = value;
-			teller[queue[i]] = me
-		};
-		claim(queue[i], NOTIFIED, done);
+		claim_taken(value);
+		if
+		:: d_step {
+			(wakeups & (1 << queue[i])) ->
+			wakeups = wakeups & ~(1 << queue[i]);
+			ready[queue[i]] = true
+		   }
+		:: skip
+		fi;
 		d_step { queue[i] = 0; i++ }
 	:: else -> break
 	od;

@@ -50,7 +50,7 @@ inline finish(final, outcome)
 #ifndef WAKES_FIRST
 		d_step { TOUCH; o = final };	/* O3 */
 #endif
-		lot_wake_all(outcome);
+		lot_claim_all(outcome);
 #ifdef WAKES_FIRST
 		atomic { TOUCH; o = final };
 #endif
