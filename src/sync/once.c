@@ -85,7 +85,8 @@ static bool is_final(const weft_once *o)
 }
 
 /*
- * The runner's last step: everybody may go on. result is the error for those who
+ * The runner's last step: everybody may go on, and nobody early, for after an
+ * error the next attempt needs the bucket. result is the error for those who
  * wait, or 0: they look at the state again.
  */
 static void finish(weft_once *o, uint32_t state, int result)

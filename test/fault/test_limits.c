@@ -397,13 +397,10 @@ static void give_room(int number)
 }
 
 /* A thread that is elsewhere could wake somebody: so it is a signal that helps. */
-TEST(tasks_that_nobody_is_left_to_run_are_told_of_once_and_run_when_they_can)
+static void meet_without_room(void)
 {
 	enum { CROWD = 2000 };
 
-	if (test_slowdown() > 1)
-		test_skip("the sanitizer takes all of the address space");
-	keep_stderr();
 	signal(SIGALRM, give_room);
 	weft_waitgroup_add(&come, CROWD);
 	weft_waitgroup_add(&gone, CROWD);
@@ -413,7 +410,34 @@ TEST(tasks_that_nobody_is_left_to_run_are_told_of_once_and_run_when_they_can)
 	alarm(4);
 	weft_waitgroup_wait(&gone);
 	test_until(weft_task_count() == 0);
+}
+
+TEST(tasks_that_nobody_is_left_to_run_are_told_of_once_and_run_when_they_can)
+{
+	if (test_slowdown() > 1)
+		test_skip("the sanitizer takes all of the address space");
+	keep_stderr();
+	meet_without_room();
 	CHECK_EQ(complaints(), 1);
+}
+
+TEST(tasks_that_nobody_is_left_to_run_are_not_told_of_if_that_is_not_wanted)
+{
+	if (test_slowdown() > 1)
+		test_skip("the sanitizer takes all of the address space");
+	setenv("WEFT_DEADLOCK", "off", 1);
+	keep_stderr();
+	meet_without_room();
+	CHECK_EQ(complaints(), 0);
+}
+
+TEST_TRAP(tasks_that_nobody_is_left_to_run_stop_the_program_if_that_is_wanted,
+	  "weft: out of memory or threads: all wait")
+{
+	if (test_slowdown() > 1)
+		test_skip("the sanitizer takes all of the address space");
+	setenv("WEFT_DEADLOCK", "abort", 1);
+	meet_without_room();
 }
 
 static void compute_and_sleep(void *arg)
