@@ -563,6 +563,12 @@ static void stop_workers(void)
 		worker_join(w);
 }
 
+void weft__runtime_let_start(void)
+{
+	weft__lock_take(&weft__rt.lock);
+	weft__lock_drop(&weft__rt.lock);
+}
+
 static int start(void)
 {
 	weft__worker *w;
@@ -583,12 +589,13 @@ static int start(void)
 	w = worker_start(true);
 	if (w == NULL)
 		weft_atomic_sub(&weft__rt.searching, 1, relaxed);
+	else
+		weft_atomic_store(&weft__rt.running, 1, seq_cst);	/* S6 */
 	weft__rt.closed = w == NULL;
 	update_room();
 	weft__lock_drop(&weft__rt.lock);
 	if (w == NULL)
 		return -ENOMEM;
-	weft_atomic_store(&weft__rt.running, 1, seq_cst);
 	if (!weft__monitor_start()) {	/* last: S6 */
 		stop_workers();
 		weft_atomic_store(&weft__rt.running, 0, seq_cst);

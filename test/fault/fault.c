@@ -25,6 +25,7 @@ static long blocks;		/* atomic */
 static int64_t epoll_ctls;	/* atomic */
 
 void (*fault_on_failure)(void);
+bool (*fault_on_thread)(bool started);
 
 static bool fails(void)
 {
@@ -183,9 +184,17 @@ int __wrap_madvise(void *at, size_t size, int advice)
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
 			  void *(*run)(void *), void *arg)
 {
+	int error;
+
 	if (!stacks_only && fails())
 		return EAGAIN;
-	return __real_pthread_create(thread, attr, run, arg);
+	if (fault_on_thread == NULL)
+		return __real_pthread_create(thread, attr, run, arg);
+	if (fault_on_thread(false))
+		return EAGAIN;
+	error = __real_pthread_create(thread, attr, run, arg);
+	fault_on_thread(true);
+	return error;
 }
 
 int __wrap_epoll_create1(int flags)

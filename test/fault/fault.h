@@ -40,6 +40,12 @@ bool fault_end(void);
 /* Called, if set, by each call that is about to fail. */
 extern void (*fault_on_failure)(void);
 
+/*
+ * Called, if set, before a thread is created, which fails if it returns true, and
+ * once more when that is done, before anybody is told.
+ */
+extern bool (*fault_on_thread)(bool started);
+
 /* How many calls have counted until now. */
 int64_t fault_calls(void);
 

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 static uint32_t counter;
 
@@ -333,4 +334,59 @@ static void sleep_all(void)
 TEST(sleeping_needs_no_memory)
 {
 	fault_each(sleep_all);
+}
+
+/* ---- a start that fails while its first worker runs ---- */
+
+static gate left;
+
+/* Whatever starts the runtime if it does not run. */
+static void start_from_a_task(void *unused)
+{
+	weft_ctx_after after = {0};
+	weft_ctx ctx;
+
+	gate_wait(&left);
+	weft_ctx_init(&ctx, NULL);
+	CHECK_EQ(weft_ctx_after_start(&after, &ctx, count_one, NULL), 0);
+	CHECK(weft_ctx_after_stop(&after));
+	weft_ctx_fini(&ctx);
+	count_one(unused);
+}
+
+static int leave_one_behind(void *unused)
+{
+	CHECK_EQ(weft_go(start_from_a_task, unused), 0);
+	test_until(left.waiting == 1);
+	return 0;
+}
+
+static bool no_thread(bool started)
+{
+	return !started;
+}
+
+/* The first one works before anybody knows that there is one; no second. */
+static bool one_thread(bool started)
+{
+	static int threads;
+
+	if (started)
+		usleep(20000);
+	return !started && threads++ != 0;
+}
+
+TEST(start_that_fails_is_not_waited_for_by_its_own_worker)
+{
+	test_limit(20);
+	one_worker();
+	CHECK_EQ(weft_run(leave_one_behind, NULL), 0);
+	fault_on_thread = no_thread;
+	gate_open(&left);	/* in the queue, and nobody there to run it */
+	CHECK(counted(0));
+	fault_on_thread = one_thread;
+	CHECK_EQ(weft_go(count_one, NULL), -ENOMEM);
+	CHECK(counted(1));
+	fault_on_thread = NULL;
+	check_all_works();
 }
