@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* What flight.c and flight_keep.c share: the call, and how its result is kept. */
+/* The call, what becomes of it, and how its result is kept. */
 #ifndef WEFT_SRC_GROUP_FLIGHT_CALL_H
 #define WEFT_SRC_GROUP_FLIGHT_CALL_H
 
 #include "base/list.h"
 #include "group/flight_table.h"
+#include "sched/block.h"
 #include "sched/panic.h"
 #include "sched/task.h"
+#include "sched/waiter.h"
 
+#include <weft/ctx.h>
 #include <weft/flight.h>
 
 /* Bits of a call's state: see flight.c. */
@@ -27,12 +30,20 @@ struct weft__listener {
 	weft__task task;
 };
 
-/* In one block: the call, its flight_task, values, copy of arg; the key. */
+/* What a call has that runs in a task of its own. */
+typedef struct {
+	weft__task task;
+	weft_ctx ctx;
+	weft_flight_fn fn;
+	void *arg;
+} weft__flight_task;
+
+/* In one block: the call, its task, values, copy of arg; the key. */
 typedef struct weft__call weft__call;
 struct weft__call {
 	weft__flight_entry entry;
 	weft__flight_shard *shard;
-	struct flight_task *task;	/* NULL: it runs in its first caller */
+	weft__flight_task *task;	/* NULL: it runs in its first caller */
 	void (*drop)(void *value);
 	const weft_flight *flight;	/* until it has ended */
 	void *value;
@@ -60,8 +71,96 @@ struct weft__call {
 	weft_duration took;
 };
 
+enum {
+	WEFT__CALL_BYTES = (sizeof(weft__call) + _Alignof(max_align_t) - 1) &
+			   -_Alignof(max_align_t),
+};
+
+static inline bool weft__call_has(const weft__call *c, uint32_t bits)
+{
+	return (weft_atomic_load(&c->state, acquire) & bits) != 0;
+}
+
+#define weft__call_set(c, bit, order)                                           \
+	weft_atomic_store(&(c)->state,                                         \
+			  weft_atomic_load(&(c)->state, relaxed) | (bit), order)
+
 /* Let go of c. */
 void weft__call_put(weft__call *c);
+
+/* Nobody else knows c, nor has ended it. */
+void weft__call_free(weft__call *c);
+
+/* The same for one without a task or a panic. */
+static inline void weft__call_free_block(const weft__stack *self, weft__call *c)
+{
+	weft__block_free(self, c, c->in_kept_block);
+}
+
+/* ---- sleeping on a call ---- */
+
+extern const weft__why weft__why_flight;
+extern const weft__why weft__why_alone;		/* F9 */
+extern const weft__why weft__why_behind;
+
+/* Sleep until c's state has one of bits, or ctx is done. 0 or ctx's error. */
+int weft__call_sleep_on(weft__call *c, weft_ctx *ctx, uint32_t bits,
+			const weft__why *why);
+
+/* Who has slept at address, and was not woken, does not any more. */
+void weft__flight_get_up(const void *address, weft__waiter *w);
+
+/*
+ * Drop s's lock, and wake all who slept on an address until then: F6. Nobody goes
+ * on early, for all want that lock.
+ */
+WEFT_PRIV_COLD void weft__flight_drop_and_rouse(weft__flight_shard *s,
+						const void *address);
+
+/* ---- results ---- */
+
+static inline weft_result weft__refused(int err)
+{
+	weft_result r = {.err = err};
+
+	return r;
+}
+
+/*
+ * What a caller is given whose c is done: its reference becomes the result's, if
+ * that refers to anything. Ends as the function did, if that did not return.
+ */
+weft_result weft__call_result(weft__call *c);
+
+/* The same of what is kept. */
+weft_result weft__call_kept_result(weft__call *c);
+
+/* Send l's result; one that has no room is waited for by a task of its own. */
+void weft__listener_deliver(weft__listener *l, void *site);
+
+/* ---- the end of a call ---- */
+
+/* How a function ended. */
+typedef struct {
+	weft__call *call;
+	enum weft_outcome outcome;
+	weft__panic *panic;
+	void *value;
+	int err;
+} weft__call_ending;
+
+/*
+ * Every call ends here, however its function ended, in whoever ran it. After
+ * this a call that ran in a task may be gone; a first caller that ran it holds
+ * its reference still.
+ */
+void weft__call_finish(const weft__call_ending *e);
+
+/* The same with the shard locked, which is dropped; now: 0 if nothing is kept. */
+void weft__call_finish_locked(const weft__call_ending *e, weft_time now);
+
+/* For traces: its function is called, or was. */
+WEFT_PRIV_COLD void weft__call_trace(const weft__call *c, bool begins);
 
 /* ---- keeping: flight_keep.c; all with the shard locked ---- */
 

@@ -105,9 +105,23 @@ static inline bool weft__flight_shard_wants_resize(uint32_t linked,
 	       (mask + 1 > WEFT__FLIGHT_FEW && linked < (mask + 1) / 16);
 }
 
-/* The rest: with the lock held. */
+/* Most keys are short: two words that may overlap, and no call. */
+static inline void weft__flight_copy_key(char *to, const void *key,
+					 size_t key_bytes)
+{
+	uint64_t first, last;
 
-/* Most are short: two words that may overlap, and no call. */
+	if (key_bytes >= sizeof first && key_bytes <= 2 * sizeof first) {
+		memcpy(&first, key, sizeof first);
+		memcpy(&last, (const char *)key + key_bytes - sizeof last,
+		       sizeof last);
+		memcpy(to, &first, sizeof first);
+		memcpy(to + key_bytes - sizeof last, &last, sizeof last);
+	} else if (key_bytes != 0) {
+		memcpy(to, key, key_bytes);
+	}
+}
+
 static inline bool weft__flight_same_key(const void *a, const void *b, size_t bytes)
 {
 	uint64_t a_first, a_last, b_first, b_last;
@@ -120,6 +134,8 @@ static inline bool weft__flight_same_key(const void *a, const void *b, size_t by
 	memcpy(&b_last, (const char *)b + bytes - sizeof b_last, sizeof b_last);
 	return a_first == b_first && a_last == b_last;
 }
+
+/* The rest: with the lock held. */
 
 static inline weft__flight_entry *
 weft__flight_find(weft__flight_shard *s, uint64_t hash, const void *key,
