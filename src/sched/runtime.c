@@ -563,15 +563,50 @@ static void stop_workers(void)
 		worker_join(w);
 }
 
-void weft__runtime_let_start(void)
+bool weft__runtime_let_start(void)
 {
+	bool started;
+
 	weft__lock_take(&weft__rt.lock);
+	started = weft_atomic_load(&weft__rt.running, relaxed);
 	weft__lock_drop(&weft__rt.lock);
+	return started;
+}
+
+/* The first worker; S5: it is the one who searches. */
+static weft__worker *first_start(void)
+{
+	weft__worker *w = worker_start(true);
+
+	if (w != NULL)
+		weft_atomic_add(&weft__rt.searching, 1, relaxed);
+	return w;
+}
+
+/* It leaves when it has the lock, and is to be joined then. */
+static void first_take_back(weft__worker *w)
+{
+	weft_atomic_sub(&weft__rt.searching, 1, relaxed);
+	w->searching = false;
+	w->live = false;
+	weft__rt.live_count--;
+}
+
+/* S6: all threads or none, before anybody can count on them. NULL: none. */
+static weft__worker *first_start_watched(weft__worker **to_join)
+{
+	weft__worker *w = first_start();
+
+	if (w == NULL || weft__monitor_start())
+		return w;
+	first_take_back(w);
+	*to_join = w;
+	return NULL;
 }
 
 static int start(void)
 {
-	weft__worker *w;
+	weft__worker *w, *to_join = NULL;
 
 	if (weft__fork_watch() != 0)
 		return -ENOMEM;
@@ -585,23 +620,15 @@ static int start(void)
 	weft_atomic_store(&weft__rt.stopping, 0, relaxed);
 	weft__lock_take(&weft__rt.lock);
 	weft__rt.no_threads = false;
-	weft_atomic_add(&weft__rt.searching, 1, relaxed);	/* S5 */
-	w = worker_start(true);
-	if (w == NULL)
-		weft_atomic_sub(&weft__rt.searching, 1, relaxed);
-	else
-		weft_atomic_store(&weft__rt.running, 1, seq_cst);	/* S6 */
+	w = first_start_watched(&to_join);
+	weft_atomic_store(&weft__rt.running, w != NULL, seq_cst);
 	weft__rt.closed = w == NULL;
 	update_room();
 	weft__lock_drop(&weft__rt.lock);
+	if (to_join != NULL)
+		worker_join(to_join);
 	if (w == NULL)
 		return -ENOMEM;
-	if (!weft__monitor_start()) {	/* last: S6 */
-		stop_workers();
-		weft_atomic_store(&weft__rt.running, 0, seq_cst);
-		weft__poller_stop();
-		return -ENOMEM;
-	}
 	weft__poller_hand_over();
 	return 0;
 }

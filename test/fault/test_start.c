@@ -9,6 +9,7 @@
 #include <weft/waitgroup.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -386,7 +387,60 @@ TEST(start_that_fails_is_not_waited_for_by_its_own_worker)
 	CHECK(counted(0));
 	fault_on_thread = one_thread;
 	CHECK_EQ(weft_go(count_one, NULL), -ENOMEM);
-	CHECK(counted(1));
+	CHECK(counted(0));
+	fault_on_thread = NULL;
+	CHECK_EQ(weft_go(count_one, NULL), 0);
+	test_until(counted(2));
+	check_all_works();
+}
+
+/* ---- others who come while a start fails ---- */
+
+static uint32_t others_may;	/* atomic */
+
+static void block(void *unused)
+{
+	(void)unused;
+	while (!weft_atomic_load(&others_may, acquire))
+		usleep(1000);
+	count_one(unused);
+}
+
+static void *start_others(void *unused)
+{
+	while (!weft_atomic_load(&left.open, acquire))
+		usleep(1000);
+	CHECK_EQ(weft_go(block, NULL), 0);
+	for (int i = 0; i < 20; i++)
+		CHECK_EQ(weft_go(count_one, NULL), 0);
+	return unused;
+}
+
+/* No second one, and others come before that is known. */
+static bool one_thread_and_others(bool started)
+{
+	static int threads;
+
+	if (started || threads++ != 1)
+		return false;
+	weft_atomic_store(&left.open, 1, release);
+	usleep(20000);
+	return true;
+}
+
+TEST(start_that_fails_keeps_nobody_and_others_start_anew)
+{
+	pthread_t others;
+
+	test_limit(20);
+	one_worker();
+	CHECK_EQ(pthread_create(&others, NULL, start_others, NULL), 0);
+	fault_on_thread = one_thread_and_others;
+	CHECK_EQ(weft_go(count_one, NULL), -ENOMEM);
+	test_until(counted(20));	/* beside the one that blocks */
+	weft_atomic_store(&others_may, 1, release);
+	test_until(counted(21));
+	CHECK_EQ(pthread_join(others, NULL), 0);
 	fault_on_thread = NULL;
 	check_all_works();
 }
