@@ -77,6 +77,15 @@ static uint32_t give_up(const weft_ctx *c, weft__waiter *w)
 	return weft__park(w, WEFT_NEVER);
 }
 
+/*
+ * Its timer would say so too, but not before its worker has got to it, and others
+ * have had their turn meanwhile.
+ */
+static inline bool has_expired(weft_ctx *c)
+{
+	return c->priv_deadline != 0 && weft_ctx_err(c) != 0;
+}
+
 /* A part of both that call it, as parking is of this: park.h. */
 static inline __attribute__((always_inline)) uint32_t
 park_until(weft__waiter *w, weft_ctx *c, weft_time deadline)
@@ -84,7 +93,7 @@ park_until(weft__waiter *w, weft_ctx *c, weft_time deadline)
 	weft__ctx_entry e = {.waiter = w, .outcome = WEFT__CANCELLED};
 	uint32_t outcome;
 
-	if (!weft__ctx_enlist(c, &e))
+	if (has_expired(c) || !weft__ctx_enlist(c, &e))
 		return give_up(c, w);
 	if (weft__ctx_deadline(c) < deadline)
 		deadline = weft__ctx_deadline(c);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Contexts: what they are asked, and the waits that end with them. */
 #include "door.h"
+#include "proc.h"
 #include "queue.h"
 #include "test.h"
 
 #include <weft/ctx.h>
 #include <weft/sema.h>
 
+#include <errno.h>
 #include <stdlib.h>
 
 enum { CAUSE = 4711, OTHER_CAUSE = 4712 };
@@ -282,6 +284,39 @@ TEST(ctx_timeout_of_zero_or_less_ends_it_at_once)
 		check_done(&c, -ETIMEDOUT, -ETIMEDOUT);
 		weft_ctx_fini(&c);
 	}
+}
+
+static void note(void *ran)
+{
+	*(bool *)ran = true;
+}
+
+/* Nobody has asked the context before. Who parks lets others go first. */
+static int wait_in_vain(void *unused)
+{
+	bool ran = false;
+	weft_sema none = {0};
+	weft_ctx c;
+
+	(void)unused;
+	CHECK_EQ(weft_go(note, &ran), 0);
+	weft_ctx_init_timeout(&c, NULL, 0);
+	CHECK_EQ(weft_sema_acquire_ctx(&none, &c, 1), -ETIMEDOUT);
+	CHECK(!ran);
+	weft_ctx_fini(&c);
+	weft_ctx_init_timeout(&c, NULL, 0);
+	CHECK_EQ(weft_sleep(&c, WEFT_MINUTE), -ETIMEDOUT);
+	CHECK(!ran);
+	weft_ctx_fini(&c);
+	while (!ran)
+		weft_yield();
+	return 0;
+}
+
+TEST(ctx_wait_after_its_deadline_does_not_begin)
+{
+	one_worker();
+	CHECK_EQ(weft_run(wait_in_vain, NULL), 0);
 }
 
 TEST(ctx_deadline_of_never_is_none)
