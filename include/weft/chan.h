@@ -67,8 +67,8 @@ struct weft_chan {
 
 /*
  * Make *c a channel of values of elem_size bytes with room for capacity of
- * them. The room is one piece of memory, and none at all if either is 0. More
- * than the address space holds panics: "makechan: size out of range".
+ * them. The room is one piece of memory, and none at all if either is 0. One of
+ * more than PTRDIFF_MAX bytes panics: "makechan: size out of range".
  *
  * Returns   0
  *           -ENOMEM   there is no memory for the room; *c is not initialised

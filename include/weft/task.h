@@ -23,8 +23,9 @@
  *     Running into the guard stops the process with a message that names the
  *     task; -fstack-clash-protection sees to it that no large array jumps over.
  *     Where address space is limited (ulimit -v), half of it is for stacks. A
- *     task that waits when there are no more keeps its thread; when that has
- *     nobody left to run the others, a line on stderr says so.
+ *     task that waits when there are no more keeps its thread. When that has
+ *     nobody left to run the others, and every other thread of the process
+ *     waits in weft as well, a line on stderr says so.
  *   - A C++ exception may be in flight when a task waits, in a catch block or a
  *     destructor: it follows the task to its next thread.
  *   - In the child of a fork(2) made after the first task, no tasks run. What

@@ -124,7 +124,8 @@ weft_waitgroup_wait_ctx(weft_waitgroup *wg, weft_ctx *ctx)
 
 /*
  * Start fn(arg) as a task, counted: add one, run fn, take one off when it has
- * returned. When the count may be zero, this call must happen before the wait.
+ * returned, or ended by an exit. A panic ends the process. When the count may be
+ * zero, this call must happen before the wait.
  *
  * Returns   0         fn will run
  *           -ENOMEM   as weft_go(); nothing was started, nothing is counted
