@@ -133,9 +133,10 @@ static int finish(const waiting *w, const record_end *end)
 		cli_trouble(c->command, "%s: " RECORD_TIMED_OUT, c->key);
 	if (record_cancelled(end))
 		cli_trouble(c->command, "%s: " RECORD_CANCELLED, c->key);
-	if (end->cut)
-		cli_trouble(c->command, "%s: " RECORD_CUT, c->key);
-	return end->status;
+	if (!end->cut)
+		return end->status;
+	cli_trouble(c->command, "%s: " RECORD_CUT, c->key);
+	return CLI_LOST;
 }
 
 static int cannot_write(const waiting *w)
@@ -194,6 +195,7 @@ static int wait_for_key(place_command *c, weft_fleet *fleet)
 	w->follower.key = c->key;
 	if (!w->whole)
 		(void)!weft_waitgroup_go(&follower, follow, w);
+	w->shown.whole = w->whole;
 	status = weft_fleet_wait(fleet, &c->ctx, weft_key_str(c->key), &bytes,
 				 &info);
 	weft_ctx_cancel(&w->watching, -ECANCELED);

@@ -368,6 +368,13 @@ static bool is_seen(const shared_call *s, const weft_fleet_info *info)
 	return info->led && shared_is_live(s);
 }
 
+/* The status is the command's only with the whole of its output. */
+static void set_cut(shared_call *s)
+{
+	shared_trouble(s, CLI_LOST, "%s: " RECORD_CUT, s->key);
+	s->end.cut = true;
+}
+
 /* All that is not shown so far, and how it ended. */
 static void take_result(shared_call *s, const weft_bytes *bytes,
 			const weft_fleet_info *info)
@@ -380,6 +387,8 @@ static void take_result(shared_call *s, const weft_bytes *bytes,
 			       "not written by weft", s->key);
 	else if (s->shown.torn)
 		shared_trouble(s, CLI_LOST, SHOWN_TORN, s->key);
+	else if (s->end.cut && !is_seen(s, info))
+		set_cut(s);
 }
 
 /* For the status file: what the caller has had. */
@@ -411,10 +420,6 @@ static void tell_end(shared_call *s, const weft_fleet_info *info)
 	}
 	if (record_cancelled(&s->end)) {
 		snprintf(line, sizeof(line), "%.300s: " RECORD_CANCELLED, s->key);
-		shared_note(s, line);
-	}
-	if (s->end.cut && !is_seen(s, info)) {
-		snprintf(line, sizeof(line), "%.300s: " RECORD_CUT, s->key);
 		shared_note(s, line);
 	}
 	if (s->trouble[0] == '\0')
@@ -542,6 +547,7 @@ int shared_call_make(shared_call *s)
 	s->shown.print = show;
 	s->shown.lost = tell_lost;
 	s->shown.arg = s;
+	s->shown.whole = s->options->whole;
 	spool_store_init(&s->store);
 	spool_init(&s->output.output, &s->store);
 	err = printer_start(&s->printer);

@@ -99,7 +99,9 @@ bool shown_result(shown *s, uint64_t token, const void *record,
 	weft_mutex_lock(&s->lock);
 	if (token != s->token)
 		begin(s, token);
-	good = record_read(record, size_bytes, read_piece, &r, end);
+	good = record_read(record, size_bytes, NULL, NULL, end);
+	if (good && !(s->whole && end->cut))
+		record_read(record, size_bytes, read_piece, &r, end);
 	s->torn |= s->repeated < s->bytes;
 	weft_mutex_unlock(&s->lock);
 	return good;

@@ -12,7 +12,7 @@
  * shown at all, and the caller's output is torn. So
  *
  *   S1  what is on stdout is the beginning of one run's, and all of it unless
- *       torn is set.
+ *       torn is set, or the result was cut.
  *
  * stderr is for people: they are shown that of every run, with a line between.
  */
@@ -36,6 +36,7 @@ typedef struct shown {
 	shown_print_fn print;
 	void (*lost)(void *arg); /* of what was shown the run is lost */
 	void *arg;		 /* of both, which must not come back here */
+	bool whole;		 /* nothing of a result that was cut */
 
 	weft_mutex lock; /* of what follows */
 	uint64_t token;

@@ -366,7 +366,7 @@ class InDirectory(Everywhere, SharedTest):
         call = ["once", "k", "--", "head", "-c", "60000000", "/dev/zero"]
         self.assertEqual(self.weft(*call, text=False, **few).returncode, 71)
         again = self.weft(*call, text=False)
-        self.assertEqual(again.returncode, 0, again.stderr)
+        self.assertEqual(again.returncode, 70, again.stderr)
         self.assertIn(b"more output than is kept", again.stderr)
         self.assertEqual(again.stdout, bytes(len(again.stdout)))
         self.assertGreater(len(again.stdout), 0)
@@ -901,16 +901,34 @@ class InDirectory(Everywhere, SharedTest):
         self.assertEqual((process.wait(command.LIMIT_SECONDS), size), (0, 1_000_000))
 
     def test_output_that_was_cut_is_told(self):
+        """Who has the whole of it has the command's status, and nobody else has."""
         script = "head -c 68000000 /dev/zero; exit 3"
+        call = ["k", "--", "sh", "-c", script]
         done = self.once("k", script)
         self.assertEqual((done.returncode, len(done.stdout), done.stderr), (3, 68_000_000, ""))
-        for args in (["wait", "k"], ["once", "--status-file", "why", "k", "--", "sh", "-c", script]):
+        for args, status in (["wait", "k"], 70), (["once", "--status-file", "why", "-E", "200", *call], 200):
             done = self.weft(*args)
-            self.assertEqual(done.returncode, 3)
+            self.assertEqual(done.returncode, status)
             self.assertGreater(len(done.stdout), 67_000_000)
             self.assertLess(len(done.stdout), 68_000_000)
             self.assertEqual(done.stderr, f"weft {args[0]}: k: there was more output than is kept\n")
-        self.assertIs(json.loads((self.dir / "why").read_text())["cut"], True)
+        why = json.loads((self.dir / "why").read_text())
+        self.assertEqual((why["cut"], why["own"], why["run"]), (True, True, "before"))
+        for args in ["wait", "--no-live", "k"], ["once", "--no-live", *call], ["flight", "--no-live", "k2", *call[1:]]:
+            self.assert_trouble(self.weft(*args), "more output than is kept", status=70)
+
+    def test_follower_of_output_that_is_cut_does_not_have_the_commands_status(self):
+        script = RUN + "head -c 68000000 /dev/zero; " + UNTIL_GO
+        leader = self.start_flight("k", script)
+        self.wait_for_runs(1)
+        follower = self.start_flight("k", script)
+        self.wait_for_waiters("k", 1)
+        self.go()
+        done = self.finish(follower)
+        self.assertEqual((done.returncode, done.stderr), (70, "weft flight: k: there was more output than is kept\n"))
+        self.assertGreater(len(done.stdout), 67_000_000)
+        done = self.finish(leader)
+        self.assertEqual((done.returncode, len(done.stdout), done.stderr), (0, 68_000_000, ""))
 
     def test_key_that_is_too_long_is_an_argument(self):
         for verb in ("wait", "show", "forget"):
