@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli.h"
+#include "inside.h"
 #include "keeper.h"
 #include "live.h"
 #include "place.h"
@@ -108,7 +109,8 @@ static void on_wait(void *arg, weft_key key, uint64_t token)
 {
 	waiting *w = arg;
 
-	(void)key;
+	if (inside_is(key, token))
+		weft_ctx_cancel(&w->place.ctx, -EDEADLK);
 	weft_atomic_store(&w->waited, true, relaxed);
 	live_follower_tell(&w->follower, token);
 }
@@ -198,6 +200,8 @@ static int wait_for_key(place_command *c, weft_fleet *fleet)
 	w->shown.whole = w->whole;
 	status = weft_fleet_wait(fleet, &c->ctx, weft_key_str(c->key), &bytes,
 				 &info);
+	if (weft_ctx_cause(&c->ctx) == -EDEADLK)
+		status = -EDEADLK;
 	weft_ctx_cancel(&w->watching, -ECANCELED);
 	weft_waitgroup_wait(&follower);
 	status = take(w, status, &bytes, &info);

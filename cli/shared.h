@@ -9,6 +9,7 @@
  *   shared_call.c               the call to the fleet, and what comes of it
  *   shared_run.c                the function of the call: it runs the command
  *   record.c                    output and ending as bytes
+ *   inside.c                    the runs that we are part of
  *   live.c                      output for who waits, while the run goes on
  *   shown.c                     what the caller was shown of which run
  *   place.c                     where calls are shared; also for ls, show, …

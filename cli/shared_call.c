@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "inside.h"
 #include "shared.h"
 
 #include <errno.h>
@@ -143,11 +144,23 @@ static void tell_lost(void *arg)
 	shared_note(arg, SHOWN_LOST);
 }
 
+/* For a run that waits for us. */
+static void refuse_wait(shared_call *s)
+{
+	int status;
+	const char *words = place_error(-EDEADLK, &status);
+
+	shared_trouble(s, status, "%s: %s", s->key, words);
+	weft_ctx_cancel(&s->ctx, -EDEADLK);
+}
+
 /* Not the call that asks for the time. */
 static void on_wait(void *arg, weft_key key, uint64_t token)
 {
 	shared_call *s = arg;
 
+	if (inside_is(key, token))
+		refuse_wait(s);
 	if (!shared_is_live(s) || key.size != strlen(s->key) ||
 	    memcmp(key.data, s->key, key.size) != 0)
 		return;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "env.h"
+#include "inside.h"
 #include "shared.h"
 
 #include <errno.h>
@@ -194,8 +195,10 @@ static int lease_number(const run *r)
 static int start_with(run *r, int out, int err_end)
 {
 	shared_call *s = r->call;
+	uint64_t token = weft_fleet_run_token(r->fleet_run);
 	char epoch[48], lease[40], key[8192];
-	char *more[] = {key, epoch, lease};
+	char *inside = inside_with(weft_key_str(s->key), token);
+	char *more[] = {key, epoch, lease, inside};
 	keeper_command command = {
 		.argv = s->options->argv, .in = s->in, .out = out,
 		.err = err_end,
@@ -206,12 +209,13 @@ static int start_with(run *r, int out, int err_end)
 
 	snprintf(key, sizeof(key), "WEFT_KEY=%s", s->key);
 	snprintf(epoch, sizeof(epoch), "WEFT_EPOCH=%llu",
-		 (unsigned long long)weft_fleet_run_token(r->fleet_run));
+		 (unsigned long long)token);
 	snprintf(lease, sizeof(lease), "WEFT_LEASE_FD=%d", command.keep_as);
-	command.env = env_with(more, 3);
+	command.env = inside != NULL ? env_with(more, 4) : NULL;
 	if (command.env != NULL)
 		err = keeper_start(&s->keeper, &r->child, &command);
 	free(command.env);
+	free(inside);
 	return err;
 }
 

@@ -165,6 +165,26 @@ class Everywhere:
             for name in ("pid", "tidied"):
                 (self.dir / name).unlink()
 
+    def test_run_may_not_wait_for_itself(self):
+        bounded = ["--wait", "10s", "k"]  # where it waits nevertheless
+        inner = ["flight", *bounded, "--", "echo", "hi"]
+        for call in inner, ["once", *inner[1:]], ["wait", *bounded], ["flight", "b", "--", weft, *inner]:
+            done = self.weft("flight", "k", "--", weft, *call)
+            self.assert_trouble(done, "k: a run may not wait for itself", status=2)
+        done = self.weft("flight", "k", "--", weft, "flight", "--at", f"dir:{self.dir}/other", *inner[1:])
+        self.assert_done(done, 0, "hi\n")
+
+    def test_what_has_left_a_run_may_wait_for_the_next(self):
+        inside = self.flight("k", "echo $WEFT_INSIDE").stdout.strip()
+        leader = self.start_flight("k", RUN + UNTIL_GO + "; echo hi")
+        self.wait_for_runs(1)
+        env = {**self.env, "WEFT_INSIDE": inside}
+        waiters = [self.start("flight", "k", "true", env=env), self.start("wait", "k", env=env)]
+        until(lambda: self.show("k")["waiters"] == 2 or any(process.poll() for process in waiters), "they wait")
+        self.go()
+        for process in (leader, *waiters):
+            self.assert_done(self.finish(process), 0, "hi\n")
+
     # Output as it comes
 
     def test_who_waits_sees_output_as_it_comes(self):
