@@ -53,6 +53,14 @@ __attribute__((format(printf, 2, 3))) int cli_trouble(const char *command,
 /* Write all of it, also where fd does not wait. Returns 0, or a negative errno. */
 int cli_write(int fd, const void *data, size_t size_bytes);
 
+/*
+ * A descriptor to write to the file of that name, which is emptied. What is the
+ * caller's already, as /dev/stdout and /dev/fd/3, is written on where it stands.
+ *
+ * Returns it, close-on-exec, or -1 and errno.
+ */
+int cli_create(const char *name);
+
 /* Flush stdout; a full disk or a closed pipe is noticed here. Returns status, or CLI_TROUBLE. */
 int cli_finish_output(const char *command, int status);
 

@@ -92,7 +92,7 @@ static int open_files(group_run *r)
 		return cannot_begin(r, -errno);
 	if (name == NULL)
 		return CLI_OK;
-	r->status_fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	r->status_fd = cli_create(name);
 	if (r->status_fd < 0)
 		return cli_trouble(GROUP, "cannot write %s: %s", name,
 				   strerror(errno));

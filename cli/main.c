@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +70,43 @@ int cli_write(int fd, const void *data, size_t size_bytes)
 		size_bytes -= n > 0 ? (size_t)n : 0;
 	}
 	return 0;
+}
+
+/* The descriptor that the name stands for; -1: it is a file's. */
+static int named_fd(const char *name)
+{
+	int fd, end = 0;
+
+	if (strcmp(name, "/dev/stdout") == 0)
+		return STDOUT_FILENO;
+	if (strcmp(name, "/dev/stderr") == 0)
+		return STDERR_FILENO;
+	if ((sscanf(name, "/dev/fd/%9d%n", &fd, &end) == 1 ||
+	     sscanf(name, "/proc/self/fd/%9d%n", &fd, &end) == 1) &&
+	    name[end] == '\0')
+		return fd;
+	return -1;
+}
+
+/* One that is closed in what we start is ours, and nothing that the caller means. */
+static bool is_callers(int fd)
+{
+	int flags = fcntl(fd, F_GETFD), mode = fcntl(fd, F_GETFL);
+
+	return flags >= 0 && (flags & FD_CLOEXEC) == 0 &&
+	       (mode & O_ACCMODE) != O_RDONLY;
+}
+
+int cli_create(const char *name)
+{
+	int fd = named_fd(name);
+
+	if (fd < 0)
+		return open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (is_callers(fd))
+		return fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	errno = EBADF;
+	return -1;
 }
 
 int cli_finish_output(const char *command, int status)

@@ -211,7 +211,7 @@ static int open_status_file(const shared_options *o, int *fd)
 	*fd = -1;
 	if (o->status_file == NULL)
 		return CLI_OK;
-	*fd = open(o->status_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	*fd = cli_create(o->status_file);
 	if (*fd >= 0)
 		return CLI_OK;
 	return cli_trouble(o->command, "cannot write %s: %s", o->status_file,
@@ -241,7 +241,9 @@ int shared_main(shared_options *o)
 	if (pid < 0)
 		return cannot_begin(o, -errno);
 	close(ends[pid == 0 ? 0 : 1]);
-	if (pid == 0)
+	if (pid == 0) {
+		close(status_fd); /* it may be the caller's pipe; or none */
 		be_behind(o, in, ends[1]);
+	}
 	return be_front(o, ends[0], status_fd);
 }

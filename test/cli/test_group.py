@@ -199,6 +199,18 @@ class Group(CommandTest):
             self.assert_trouble(self.shell("true", options=["--status-file", "/dev/full", *options]), "/dev/full",
                                 status=status)
 
+    def test_status_file_may_be_a_descriptor(self):
+        log = self.dir / "log"
+        log.write_text("before\n")
+        with open(log, "r+") as file:
+            file.seek(0, os.SEEK_END)
+            self.shell("true", options=["--status-file", f"/dev/fd/{file.fileno()}"], pass_fds=[file.fileno()])
+        first, why = log.read_text().splitlines()
+        self.assertEqual((first, json.loads(why)["status"]), ("before", 0))
+        for fd in range(3, 12):  # some of them are ours
+            done = self.shell("true", options=["--status-file", f"/dev/fd/{fd}"])
+            self.assert_trouble(done, f"/dev/fd/{fd}: Bad file descriptor")
+
     def test_status_file_tells_stopped_from_failed(self):
         lines = ["touch up; exec sleep 1000", "until [ -e up ]; do sleep 0.01; done; exit 9"]
         self.shell(*lines, options=["-j2", "--status-file", "why"])

@@ -768,7 +768,7 @@ class InDirectory(Everywhere, SharedTest):
 
     def test_detached_run_does_not_hold_the_callers_pipe(self):
         script = RUN + UNTIL_GO + "; echo result"
-        leader = self.start_flight("k", script)
+        leader = self.start_flight("k", script, "--status-file", "/dev/stdout")
         self.wait_for_runs(1)
         waiter = self.start_flight("k", script)
         self.wait_for_waiters("k", 1)
@@ -985,6 +985,21 @@ class InDirectory(Everywhere, SharedTest):
         self.assert_done(done, 75, "")
         with open(reader) as pipe:
             self.assertEqual(json.load(pipe)["own"], False)
+
+    def test_reason_is_written_behind_what_is_there(self):
+        log = self.dir / "log"
+        for name, stream in ("/dev/stdout", "stdout"), ("/dev/stderr", "stderr"), ("/proc/self/fd/1", "stdout"):
+            for more in [], ["--no-detach"]:
+                log.write_text("before\n")
+                with open(log, "r+") as file:
+                    file.seek(0, os.SEEK_END)
+                    self.flight("k", "echo out >&2; echo out", "--status-file", name, *more, **{stream: file})
+                first, out, why = log.read_text().splitlines()
+                self.assertEqual((first, out, json.loads(why)["status"]), ("before", "out", 0))
+        for name in "/dev/fd/0", "/dev/fd/77":
+            with open("/dev/null") as null:
+                done = self.flight("k", "echo x", "--status-file", name, stdin=null)
+            self.assert_trouble(done, name, "Bad file descriptor")
 
     def test_stats_sum_up_the_place(self):
         self.assert_done(self.weft("stats"), 0, "keys       0\nrunning    0\nkept       0\nlost       0\n"
