@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli.h"
+#include "holders.h"
 #include "place.h"
 
 #include <errno.h>
@@ -8,11 +9,15 @@ static const char help[] =
 	"usage: weft kill [OPTION...] KEY\n"
 	"\n"
 	"End the run of a key, wherever it is: its command is sent SIGTERM, and SIGKILL\n"
-	"after its grace; all who wait are given its end. Returns when it has ended.\n"
+	"after its grace; all who wait are given its end. Returns when it has ended, or with\n"
+	"status 70 where its process was killed, and says what keeps the key.\n"
 	"\n"
 	"      --at URL          the place ($WEFT_AT, or dir:)\n"
 	"      --wait TIME       for so long; then status 75\n"
 	"  -h, --help            print this\n";
+
+/* Between looks. */
+#define LONGEST WEFT_MS(100)
 
 static int nothing_runs(const place_command *c)
 {
@@ -20,23 +25,42 @@ static int nothing_runs(const place_command *c)
 	return CLI_NOTHING;
 }
 
-/* Until it has ended, or another one runs. */
+/* Nobody is there who could end it. */
+static int is_dead(const place_command *c, const weft_fleet_entry *e,
+		   const holders *h)
+{
+	bool held = h->text[0] != '\0';
+
+	cli_trouble(c->command, "%s: the process that ran it, %lld, is dead%s%s",
+		    c->key, (long long)e->pid,
+		    held ? "; what it has left keeps the key: " : "", h->text);
+	return CLI_LOST;
+}
+
+/*
+ * Until it has ended, or another one runs. What dies with its process may take a
+ * moment longer.
+ */
 static int wait_for_end(place_command *c, weft_fleet *fleet, uint64_t token)
 {
+	weft_key key = weft_key_str(c->key);
 	weft_duration pause = WEFT_MS(5);
 	weft_fleet_entry e;
+	holders h;
 	int err;
 
 	for (;;) {
-		err = weft_fleet_show(fleet, &c->ctx, weft_key_str(c->key), &e);
+		err = weft_fleet_show(fleet, &c->ctx, key, &e);
 		if (err == -ENOENT || (err == 0 && (e.state != WEFT_FLEET_RUNNING ||
 						    e.token != token)))
 			return CLI_OK;
+		if (err == 0 && pause == LONGEST && holders_of_dead(key, &e, &h))
+			return is_dead(c, &e, &h);
 		if (err == 0)
 			err = weft_sleep(&c->ctx, pause);
 		if (err != 0)
 			return place_trouble(c, err);
-		pause = 2 * pause < WEFT_MS(100) ? 2 * pause : WEFT_MS(100);
+		pause = 2 * pause < LONGEST ? 2 * pause : LONGEST;
 	}
 }
 

@@ -23,7 +23,7 @@ static bool print(void *arg, const weft_fleet_entry *e)
 	if (e->state == WEFT_FLEET_IDLE)
 		return true;
 	if (c->options.json)
-		return entry_print_json(e);
+		return entry_print_json(e, NULL);
 	printf("%-8s %10.1f s  %s:%lld  %s\n", entry_state(e),
 	       (double)e->age / 1e9, e->host, (long long)e->pid, entry_key(e, key));
 	return true;

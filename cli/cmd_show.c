@@ -23,14 +23,17 @@ static void print_left(const weft_fleet_entry *e, const char *what)
 		printf("%-10s %.3f s\n", what, (double)e->left / 1e9);
 }
 
-static void print(const weft_fleet_entry *e)
+static void print(const weft_fleet_entry *e, const holders *dead)
 {
 	char key[257];
 
 	printf("key        %s\n", entry_key(e, key));
 	printf("state      %s%s\n", entry_state(e), e->stale ? ", stale" : "");
 	printf("token      %llu\n", (unsigned long long)e->token);
-	printf("run by     %s:%lld\n", e->host, (long long)e->pid);
+	printf("run by     %s:%lld%s\n", e->host, (long long)e->pid,
+	       dead != NULL ? ", which is dead" : "");
+	if (dead != NULL && dead->text[0] != '\0')
+		printf("held by    %s, which it has left\n", dead->text);
 	printf("age        %.3f s\n", (double)e->age / 1e9);
 	if (e->takeovers > 0)
 		printf("takeovers  %d\n", e->takeovers);
@@ -50,14 +53,18 @@ static void print(const weft_fleet_entry *e)
 
 static int show(place_command *c, weft_fleet *fleet)
 {
+	weft_key key = weft_key_str(c->key);
 	weft_fleet_entry entry;
-	int err = weft_fleet_show(fleet, &c->ctx, weft_key_str(c->key), &entry);
+	const holders *dead;
+	holders h;
+	int err = weft_fleet_show(fleet, &c->ctx, key, &entry);
 
 	if (err != 0)
 		return place_trouble(c, err);
+	dead = holders_of_dead(key, &entry, &h) ? &h : NULL;
 	if (!c->options.json)
-		print(&entry);
-	else if (!entry_print_json(&entry))
+		print(&entry, dead);
+	else if (!entry_print_json(&entry, dead))
 		return cli_trouble(c->command, "no memory");
 	return CLI_OK;
 }

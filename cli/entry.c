@@ -40,7 +40,7 @@ static void add_seconds(json *j, const char *name, weft_duration d)
 		json_add(j, ", \"%s\": %.6f", name, (double)d / 1e9);
 }
 
-bool entry_print_json(const weft_fleet_entry *e)
+bool entry_print_json(const weft_fleet_entry *e, const holders *dead)
 {
 	json j = {0};
 	bool good;
@@ -54,6 +54,8 @@ bool entry_print_json(const weft_fleet_entry *e)
 	json_add(&j, ", \"pid\": %lld", (long long)e->pid);
 	if (e->waiters >= 0 && e->state == WEFT_FLEET_RUNNING)
 		json_add(&j, ", \"waiters\": %d", e->waiters);
+	if (dead != NULL)
+		json_add(&j, ", \"dead\": true, \"held_by\": [%s]", dead->text);
 	add_seconds(&j, "age_s", e->age);
 	add_seconds(&j, "left_s", e->left);
 	if (e->state == WEFT_FLEET_KEPT) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "live.h"
 
+#include "holders.h"
 #include "spool.h"
 
 #include <errno.h>
@@ -11,7 +12,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 /* Who has no descriptor left for another follower tries again then. */
@@ -242,13 +242,6 @@ static void show_all(live_follower *f, weft_ctx *ctx, uint64_t token, int fd)
 	free(data);
 }
 
-static bool is_here(const weft_fleet_entry *e)
-{
-	struct utsname self;
-
-	return uname(&self) == 0 && strcmp(self.nodename, e->host) == 0;
-}
-
 static void follow(live_follower *f, weft_ctx *ctx, uint64_t token)
 {
 	weft_duration pause = SHORTEST;
@@ -256,7 +249,7 @@ static void follow(live_follower *f, weft_ctx *ctx, uint64_t token)
 	name n;
 
 	if (weft_fleet_show(f->fleet, ctx, weft_key_str(f->key), &e) != 0 ||
-	    e.token != token || !is_here(&e))
+	    e.token != token || !holders_is_here(&e))
 		return;
 	n = name_of((long long)e.pid, token);
 	for (;;) {

@@ -798,6 +798,25 @@ class InDirectory(Everywhere, SharedTest):
         self.assert_done(self.flight("k", RUN + away), 0)
         self.assertEqual(len(self.runs()), 2)
 
+    def test_who_keeps_the_key_of_a_dead_process_is_named(self):
+        (self.dir / "free.py").write_text("import os, sys, time; os.closerange(3, 99); print(os.getpid(), flush=True);"
+                                          " time.sleep(1000)")
+        away = ("setsid sh -c 'echo $$ >pid; exec sleep 1000' & "
+                f"setsid {sys.executable} free.py >free & exec sleep 1000")
+        leader = self.start_flight("k", RUN + away, "--lease", "60s")
+        pid, free, behind = self.pid_in("pid"), self.pid_in("free"), self.behind("k")
+        for left in pid, free:
+            self.addCleanup(lambda left=left: is_alive(left) and os.kill(left, signal.SIGKILL))
+        self.assertNotIn("dead", self.weft("show", "k").stdout)
+        self.kill_behind(leader, "k")
+        self.assert_trouble(self.weft("kill", "--wait", "20s", "k"), f"k: the process that ran it, {behind}, is dead;"
+                            f" what it has left keeps the key: {pid}\n", status=70)
+        self.assertRegex(self.weft("show", "k").stdout,
+                         rf"run by     .*:{behind}, which is dead\nheld by    {pid}, which it has left\n")
+        self.assertEqual(self.show("k")["held_by"], [pid])
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: self.weft("kill", "k").returncode == 66, "the key is free")
+
     def test_stop_and_continue_looks_at_the_lease(self):
         """Ctrl-Z with --no-detach: the command goes on only if the lease is held still."""
         script = RUN + "[ $(wc -l <runs) = 1 ] || exit 0; while :; do echo x >>ticks; sleep 0.01; done"
@@ -1311,6 +1330,15 @@ class OverRedis(Everywhere, SharedTest):
             (record,) = server.command("KEYS", "*:M")
             left = server.command("TTL", record)
             self.assertTrue(least <= left <= most, left)
+
+    def test_kill_does_not_wait_for_a_process_that_is_dead(self):
+        leader = self.start_flight("k", RUN + "exec sleep 1000", "--lease", "300ms")
+        self.wait_for_runs(1)
+        behind = self.behind("k")
+        self.kill_behind(leader, "k")
+        self.assert_trouble(self.weft("kill", "--wait", "20s", "k"), f"k: the process that ran it, {behind}, is dead\n",
+                            status=70)
+        self.assertEqual(self.show("k")["held_by"], [])
 
     def test_place_that_answers_no_more_is_given_up_once(self):
         way, env = self.way_to_the_server()
