@@ -40,6 +40,9 @@ int cmd_once(int argc, char **argv)
 	if (o.call.at_most_once && retry_failed)
 		return cli_trouble(o.command, "--retry-failed is more than once: "
 				   "not with --at-most-once");
+	if (o.call.keep > 0 && o.call.keep < o.every)
+		return cli_trouble(o.command, "--ttl is less than --every: a tick "
+				   "could be run twice");
 	o.call.mode = WEFT_FLEET_ONCE;
 	o.fail_is_final = !retry_failed;
 	/* Late callers of a tick still find it; the next one has another key. */

@@ -850,6 +850,10 @@ class InDirectory(Everywhere, SharedTest):
         self.once("k", RUN, "--ttl", "100ms")
         self.assertEqual(len(self.runs()), 2)
 
+    def test_once_every_may_be_kept_for_longer(self):
+        self.assert_done(self.once("k", RUN, "--every", "60s", "--ttl", "60s"), 0)
+        self.assertEqual(self.weft("ls").stdout.count("  k@"), 1)
+
     def test_forget_makes_it_run_again(self):
         self.once("k", RUN)
         self.assert_done(self.weft("forget", "k"), 0, "")
@@ -1057,6 +1061,7 @@ class InDirectory(Everywhere, SharedTest):
             (["flight", "--fp", "maybe", "k", "true"], "maybe"), (["flight", "--status-file", "/", "k", "true"], "/"),
             (["once"], "no key"), (["once", "k"], "no command"), (["once", "--every", "0", "k", "true"], "'0'"),
             (["once", "--at-most-once", "--retry-failed", "k", "true"], "--retry-failed"),
+            (["once", "--ttl", "1", "--every", "2", "k", "true"], "--ttl is less than --every"),
             (["once", "--max-tries", "0", "k", "true"], "'0'"), (["ls", "k"], "'k'"), (["show"], "no key"),
             (["show", "a", "b"], "'b'"), (["wait"], "no key"), (["forget"], "no key"), (["doctor", "x"], "'x'"),
             (["ls", "--at", "x:y"], "x:y"), (["ls", "--at", "x:y"], "rediss:, redis+unix:"),
