@@ -919,6 +919,13 @@ class InDirectory(Everywhere, SharedTest):
         self.go()
         self.finish(process)
 
+    def test_ls_is_in_the_order_of_the_keys(self):
+        keys = ["b", "a", "ab", "c1", "c0", "B", "ä", "x" * 300]
+        for key in keys:
+            self.once(key, "")
+        listed = [line.split()[-1] for line in self.weft("ls").stdout.splitlines()]
+        self.assertEqual(listed, sorted(key[:256] for key in keys))
+
     def test_wait_ends_as_the_run_does(self):
         process = self.start_flight("k", RUN + UNTIL_GO + "; echo out; echo err >&2; exit 9")
         self.wait_for_runs(1)
