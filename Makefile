@@ -82,6 +82,8 @@ install:
 	@[ -n '$(DESTDIR)' ] || [ "$$(id -u)" -ne 0 ] || ldconfig
 
 uninstall:
+	@[ -f build/install/build.ninja ] || { echo 'what was installed is known to build/install, which is gone:' \
+		'make install as before, and then make uninstall' >&2; exit 1; }
 	@ninja -C build/install uninstall
 
 clean:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""tools/setup, with stand-ins for dpkg, apt and who we are: nothing is installed here."""
+"""tools/setup, with stand-ins for dpkg, apt and who we are, and make uninstall: nothing is installed here."""
 
 import os
 import pathlib
@@ -85,6 +85,16 @@ class Setup(unittest.TestCase):
 
     def test_unknown_purpose_is_refused(self):
         self.assertEqual(2, self.run_setup(ALL, purpose="fun")[0])
+
+
+class Uninstall(unittest.TestCase):
+    def test_uninstall_without_its_list_says_so(self):
+        with tempfile.TemporaryDirectory() as name:
+            done = subprocess.run(["make", "-C", name, "-f", SETUP.resolve().parents[1] / "Makefile", "uninstall"],
+                                  capture_output=True, text=True)
+        self.assertEqual(2, done.returncode)
+        self.assertIn("build/install, which is gone", done.stderr.splitlines()[0])
+        self.assertNotIn("ninja", done.stderr)
 
 
 if __name__ == "__main__":
