@@ -23,6 +23,12 @@ bool vet_spelled(CXCursor c, const char *text)
 	return same;
 }
 
+bool vet_same_place(CXCursor a, CXCursor b)
+{
+	return a.kind == b.kind && clang_equalRanges(clang_getCursorExtent(a),
+						     clang_getCursorExtent(b));
+}
+
 struct collection {
 	CXCursor *at;
 	int room;

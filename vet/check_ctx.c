@@ -40,19 +40,27 @@ static int argument_index(CXCursor call, CXCursor arg)
 	int n = clang_Cursor_getNumArguments(call);
 
 	for (int i = 0; i < n; i++)
-		if (clang_equalCursors(
-			    clang_Cursor_getArgument(call, (unsigned)i), arg))
+		if (vet_same_place(clang_Cursor_getArgument(call, (unsigned)i),
+				   arg))
 			return i;
 	return -1;
 }
 
 static void look_into(CXCursor body, struct use *use);
 
+/* Not a template, nor a method, which another class may have otherwise. */
+static CXCursor plain_body(CXCursor function)
+{
+	return function.kind == CXCursor_FunctionDecl &&
+	       clang_Cursor_isNull(clang_getSpecializedCursorTemplate(function)) ?
+		       vet_body(function) : clang_getNullCursor();
+}
+
 /* Does the function that is called take it as what it is, and only lend it on? */
 static bool borrows(const struct use *use, CXCursor call, int index)
 {
 	CXCursor function = clang_getCursorReferenced(call);
-	CXCursor body = vet_body(function);
+	CXCursor body = plain_body(function);
 	struct use below = {.depth = use->depth + 1};
 	CXType type = clang_getCanonicalType(clang_getArgType(
 		clang_getCursorType(function), (unsigned)index));

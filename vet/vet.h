@@ -110,6 +110,13 @@ __attribute__((format(printf, 1, 2))) char *vet_format(const char *fmt, ...);
 
 /* ast.c */
 bool vet_spelled(CXCursor c, const char *text);
+/*
+ * The same piece of text? clang_equalCursors() takes an expression for another
+ * if it was reached another way: one that begins an initialiser knows what is
+ * initialised, and its arguments know it if they are asked of it, but not if
+ * they are visited.
+ */
+bool vet_same_place(CXCursor a, CXCursor b);
 /* The text of a libclang string, to be freed. */
 char *vet_text(CXString s);
 /* Children that are expressions, statements or declarations; no type names. */
