@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "vet.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +22,27 @@ bool vet_spelled(CXCursor c, const char *text)
 
 	clang_disposeString(s);
 	return same;
+}
+
+static size_t offset(CXSourceLocation at, CXFile *file)
+{
+	unsigned offset;
+
+	clang_getExpansionLocation(at, file, NULL, NULL, &offset);
+	return offset;
+}
+
+bool vet_written(const vet_unit *u, CXCursor c, const char *word)
+{
+	CXFile file;
+	size_t n = strlen(word), size = 0,
+	       at = offset(clang_getRangeStart(clang_getCursorExtent(c)), &file);
+	const char *text = file != NULL ?
+			clang_getFileContents(u->tu, file, &size) : NULL;
+
+	return text != NULL && at + n < size &&
+	       memcmp(text + at, word, n) == 0 &&
+	       !isalnum((unsigned char)text[at + n]) && text[at + n] != '_';
 }
 
 bool vet_same_place(CXCursor a, CXCursor b)

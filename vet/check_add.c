@@ -2,8 +2,8 @@
 /*
  * A task that begins by adding itself to the wait group: the wait may be over
  * before the task has begun. Reported only where there is no doubt that the
- * add is for the task itself: it is the task's first statement, the task says
- * done itself, and starts no task that the add could be for.
+ * add is for the task itself: it is the first thing that the task does, the task
+ * says done itself, and starts no task that the add could be for.
  */
 #include "vet.h"
 
@@ -17,13 +17,40 @@ static const vet_argument starters[] = {
 	{0},
 };
 
+static enum CXChildVisitResult look_for_call(CXCursor c, CXCursor parent,
+					     CXClientData data)
+{
+	(void)parent;
+	(void)data;
+	return c.kind == CXCursor_CallExpr ? CXChildVisit_Break :
+					     CXChildVisit_Recurse;
+}
+
+/* Declarations, (void)arg; and the like, if they call nothing; and asserts. */
+static bool does_nothing(const vet_unit *u, CXCursor c)
+{
+	if (clang_isExpression(c.kind) && vet_written(u, c, "assert"))
+		return true;
+	return (c.kind == CXCursor_DeclStmt || c.kind == CXCursor_NullStmt ||
+		(vet_is_cast(c) &&
+		 clang_getCursorType(c).kind == CXType_Void)) &&
+	       !clang_visitChildren(c, look_for_call, NULL);
+}
+
+struct beginning {
+	const vet_unit *unit;
+	CXCursor first;
+};
+
 static enum CXChildVisitResult first_statement(CXCursor c, CXCursor parent,
 					       CXClientData data)
 {
+	struct beginning *b = data;
+
 	(void)parent;
-	if (c.kind == CXCursor_DeclStmt)
+	if (does_nothing(b->unit, c))
 		return CXChildVisit_Continue;
-	*(CXCursor *)data = c;
+	b->first = c;
 	return CXChildVisit_Break;
 }
 
@@ -66,7 +93,9 @@ static bool counts_itself(CXCursor add, CXCursor body)
 void vet_check_add(vet_unit *u, CXCursor c, CXCursor parent)
 {
 	const vet_argument *row;
-	CXCursor function, body, add = clang_getNullCursor();
+	struct beginning beginning = {.unit = u,
+				      .first = clang_getNullCursor()};
+	CXCursor function, body, add;
 
 	(void)parent;
 	if (c.kind != CXCursor_CallExpr)
@@ -79,7 +108,8 @@ void vet_check_add(vet_unit *u, CXCursor c, CXCursor parent)
 	body = vet_body(function);
 	if (clang_Cursor_isNull(body))
 		return;
-	clang_visitChildren(body, first_statement, &add);
+	clang_visitChildren(body, first_statement, &beginning);
+	add = beginning.first;
 	if (!clang_Cursor_isNull(add) && counts_itself(add, body) &&
 	    vet_report(u, add, "weft_waitgroup_add inside of the task that it "
 			       "counts: the wait may be over before; add "

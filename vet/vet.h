@@ -110,6 +110,8 @@ __attribute__((format(printf, 1, 2))) char *vet_format(const char *fmt, ...);
 
 /* ast.c */
 bool vet_spelled(CXCursor c, const char *text);
+/* Has the file this word where the cursor begins? Not if a macro makes it. */
+bool vet_written(const vet_unit *u, CXCursor c, const char *word);
 /*
  * The same piece of text? clang_equalCursors() takes an expression for another
  * if it was reached another way: one that begins an initialiser knows what is

@@ -1,4 +1,5 @@
 /* The task counts itself: the wait may be over before it begins. */
+#include <assert.h>
 #include <weft.h>
 
 struct job {
@@ -28,7 +29,7 @@ static int late_in_group(weft_ctx *ctx, void *arg)
 {
 	(void)ctx;
 	(void)arg;
-	weft_waitgroup_add(&everybody, 1);
+	weft_waitgroup_add(&everybody, 1); /* expect: weft-add */
 	weft_waitgroup_done(&everybody);
 	return 0;
 }
@@ -42,10 +43,22 @@ static int late_first(weft_ctx *ctx, void *arg)
 	return 0;
 }
 
+static void late_after_nothing(void *arg)
+{
+	int n = 0;
+
+	(void)arg;
+	(void)n;
+	;
+	assert(arg != NULL);
+	weft_waitgroup_add(&everybody, 1); /* expect: weft-add */
+	weft_waitgroup_done(&everybody);
+}
+
 int start(struct job *job, weft_group *g)
 {
 	weft_group_go(g, late_in_group, NULL);
 	weft_group_go(g, late_first, NULL);
 	return weft_go(late, job) + weft_go(&late_too, NULL) +
-	       weft_go(late, job);
+	       weft_go(late, job) + weft_go(late_after_nothing, job);
 }

@@ -62,6 +62,25 @@ static void for_another(void *arg)
 	weft_yield();
 }
 
+/* What is called first may have waited until it was counted. */
+int wait_for_turn(void *arg);
+
+static void after_a_call(void *arg)
+{
+	(void)wait_for_turn(arg);
+	weft_waitgroup_add(arg, 1);
+	weft_waitgroup_done(arg);
+}
+
+static void after_a_value(void *arg)
+{
+	int turn = wait_for_turn(arg);
+
+	(void)turn;
+	weft_waitgroup_add(arg, 1);
+	weft_waitgroup_done(arg);
+}
+
 int start(weft_waitgroup *wg, struct node *root)
 {
 	int err;
@@ -71,6 +90,7 @@ int start(weft_waitgroup *wg, struct node *root)
 	err |= weft_go(tree, root) | weft_go(finishes_by_adding, root);
 	err |= weft_go(of_its_own, root) | weft_go(for_another, wg);
 	err |= weft_go(starts_a_thread, wg);
+	err |= weft_go(after_a_call, wg) | weft_go(after_a_value, wg);
 	weft_waitgroup_wait(wg);
 	return err;
 }
