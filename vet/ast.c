@@ -51,6 +51,18 @@ bool vet_same_place(CXCursor a, CXCursor b)
 						     clang_getCursorExtent(b));
 }
 
+bool vet_is_inside(CXCursor c, CXCursor that)
+{
+	CXSourceRange inner = clang_getCursorExtent(c),
+		      outer = clang_getCursorExtent(that);
+	CXFile file, other;
+	size_t at = offset(clang_getRangeStart(inner), &file);
+
+	return at >= offset(clang_getRangeStart(outer), &other) &&
+	       at <= offset(clang_getRangeEnd(outer), &other) &&
+	       clang_File_isEqual(file, other);
+}
+
 struct collection {
 	CXCursor *at;
 	int room;

@@ -9,7 +9,7 @@ vet_check vet_checks[] = {
 	 vet_check_copy, false},
 	{"add", "weft_waitgroup_add inside of the task that it counts",
 	 vet_check_add, false},
-	{"ctx", "a weft_ctx is initialised in a function that never finishes it",
+	{"ctx", "a weft_ctx is initialised, and not finished on every way out",
 	 vet_check_ctx, false},
 };
 const size_t vet_check_count = sizeof(vet_checks) / sizeof(vet_checks[0]);

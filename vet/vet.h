@@ -7,6 +7,7 @@
  *	unit.c      parse one file and show each cursor to the checks
  *	object.c    is there a weft object inside a type, and where
  *	report.c    findings: silence, once each, in the form compilers use
+ *	flow.c      the ways through a block, and what holds where it is left
  *	ast.c       small questions to libclang
  *	check_*.c   one check each; vet_checks in main.c is the table of them
  *
@@ -108,6 +109,37 @@ const char *vet_paths_shown(const char *absolute);
 void *vet_grow(void *at, size_t count, size_t size);
 __attribute__((format(printf, 1, 2))) char *vet_format(const char *fmt, ...);
 
+/* flow.c: each is a bit of a state, which has no bits where nobody comes. */
+enum { VET_OFF = 1, VET_ON = 2 };
+
+typedef struct vet_step {
+	CXCursor call;
+	unsigned then; /* the state after it; 0: the way ends */
+} vet_step;
+
+typedef struct vet_place {
+	enum vet_role { VET_JOINS, VET_JUMPS, VET_LEAVES } role;
+	CXCursor at; /* the block, if it is left at its end */
+	CXCursor to; /* of a jump: the label, loop or switch */
+	unsigned state;
+} vet_place;
+
+typedef struct vet_flow {
+	vet_unit *unit;
+	CXCursor block;
+	CXCursor from; /* only the ways from this jump's target, where it is on */
+	const vet_step *steps;
+	size_t step_count;
+	vet_place *places;
+	size_t count;
+	bool changed;
+	struct target *target; /* of break and continue, in a walk */
+} vet_flow;
+
+/* Find the places of f->block; vet_flow_fini() ends them. */
+void vet_flow_find(vet_flow *f);
+void vet_flow_fini(vet_flow *f);
+
 /* ast.c */
 bool vet_spelled(CXCursor c, const char *text);
 /* Has the file this word where the cursor begins? Not if a macro makes it. */
@@ -119,6 +151,8 @@ bool vet_written(const vet_unit *u, CXCursor c, const char *word);
  * they are visited.
  */
 bool vet_same_place(CXCursor a, CXCursor b);
+/* Does it begin between the ends of that? */
+bool vet_is_inside(CXCursor c, CXCursor that);
 /* The text of a libclang string, to be freed. */
 char *vet_text(CXString s);
 /* Children that are expressions, statements or declarations; no type names. */

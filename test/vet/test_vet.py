@@ -236,6 +236,20 @@ class Form(InFolder):
         status, out, err = self.run_here("t.c", "--", *compiler())
         self.assertEqual((1, "t.c:2:32: warning: assignment copies a handle [weft-copy]\n", ""), (status, out, err))
 
+    def test_way_out_has_a_note_of_the_beginning(self):
+        self.write(
+            "a.c",
+            "#include <weft.h>\n"
+            "int f(int n) { weft_ctx c; weft_ctx_init(&c, NULL);\n"
+            "if (n) return 1;\n"
+            "weft_ctx_fini(&c); return 0; }\n",
+        )
+        self.assertEqual(
+            "a.c:3:8: warning: 'c' is not finished on this way out [weft-ctx]\n"
+            "a.c:2:28: note: it is initialised here\n",
+            self.run_here("a.c", "--", *compiler())[1],
+        )
+
     def test_several_files_may_be_named_with_a_compiler(self):
         self.write("a.c", COPY)
         self.write("b.c", COPY)
