@@ -27,7 +27,7 @@ static const weft_duration RETRY_LEAST = WEFT_MS(50);
 
 void weft__fleet_ask_begin(weft__fleet_asker *s)
 {
-	s->sent_at = s->patient_until = 0;
+	s->patient_until = 0;
 	s->told_epoch = 0;
 	s->vacant_for = 0;
 	s->retry = RETRY_LEAST;
@@ -143,8 +143,7 @@ static int ask_once(weft__fleet_asker *s, weft__fleet_answer *a)
 	weft__fleet_engine *e = s->fleet->engine;
 	int err;
 
-	*a = (weft__fleet_answer){.lock_fd = -1};
-	s->sent_at = weft__fleet_boottime();
+	*a = (weft__fleet_answer){.lock_fd = -1, .sent_at = weft__fleet_boottime()};
 	err = e->ops->join(e, s->ctx, &s->ask, a);
 	s->joined = true;
 	s->unsure = err == -ECANCELED || err == -ETIMEDOUT ||

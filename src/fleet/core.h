@@ -74,11 +74,13 @@ typedef struct {
 
 int weft__fleet_keeper_start(weft_fleet *f);
 void weft__fleet_keeper_stop(weft_fleet *f);
-/* h->lease, ctx and length are set; sent_at: just before the join was sent. */
+/* h->lease, ctx and length are set; sent_at: just before the place was asked. */
 void weft__fleet_keep(weft_fleet *f, weft__fleet_hold *h, weft_time sent_at);
 /* After that nothing touches h, or cancels its ctx. */
 void weft__fleet_keep_no_more(weft_fleet *f, weft__fleet_hold *h);
 bool weft__fleet_held(const weft__fleet_hold *h);
+/* Is a lease of that length over, for all we know? */
+bool weft__fleet_is_over(weft_time sent_at, weft_duration length);
 
 /* ---- run.c: a function that runs ---- */
 
@@ -96,7 +98,7 @@ struct weft__fleet_trip {
 /* How a run went. */
 typedef struct {
 	weft__fleet_result *result;	/* NULL: see err */
-	int err;	/* 0; -EAGAIN: superseded, ask again; or the fleet's own */
+	int err;	/* 0; -EAGAIN: the lease was lost, ask again; or the fleet's own */
 	weft_panic_info panic;		/* of a panic here */
 } weft__fleet_end;
 
@@ -105,8 +107,11 @@ typedef struct {
  * the lease back. spare: the old result is good for a while.
  */
 void weft__fleet_lead(weft__fleet_trip *t, weft_ctx *ctx, weft__fleet_ask *ask,
-		      const weft__fleet_answer *a, weft_time sent_at,
-		      bool spare, weft__fleet_end *end);
+		      const weft__fleet_answer *a, bool spare,
+		      weft__fleet_end *end);
+/* Do not lead, though *a says so. */
+void weft__fleet_give_back(weft_fleet *f, const weft__fleet_ask *ask,
+			   const weft__fleet_answer *a);
 /* Run it without the place. */
 void weft__fleet_run_alone(weft__fleet_trip *t, weft_ctx *ctx,
 			   weft__fleet_end *end);
@@ -119,7 +124,6 @@ typedef struct {
 	weft_ctx *ctx;
 	weft__fleet_ask ask;
 	weft__fleet_watch watch;
-	weft_time sent_at;		/* of the last join, CLOCK_BOOTTIME */
 	weft_time patient_until;	/* with a place that does not answer */
 	weft_duration retry;
 	weft_duration vacant_for;	/* looked for the next leader, in vain: A4 */

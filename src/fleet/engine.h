@@ -173,6 +173,11 @@ struct weft__fleet_answer {
 	bool vacant;			/* of WAIT: nobody runs, one that waits is to */
 	weft__fleet_result *result;	/* of HIT; of LEAD if there is a stale one */
 	void *lease;			/* of LEAD: weft__fleet_lease.priv */
+	/*
+	 * Just before it was asked, CLOCK_BOOTTIME; of LEAD, the lease is counted
+	 * from then. An engine that could not ask at once sets it again.
+	 */
+	weft_time sent_at;
 	int lock_fd;			/* of LEAD: weft_fleet_run_fd(), or -1 */
 };
 
@@ -242,7 +247,10 @@ struct weft__fleet_ops {
 	/* Nobody else is inside, and no news is given any more afterwards. */
 	void (*close)(weft__fleet_engine *e);
 
-	/* *a is all zero, lock_fd -1, before. ctx ends waiting for a reply. */
+	/*
+	 * *a is all zero, lock_fd -1 and sent_at now, before. ctx ends waiting
+	 * for a reply.
+	 */
 	int (*join)(weft__fleet_engine *e, weft_ctx *ctx, weft__fleet_ask *ask,
 		    weft__fleet_answer *a);
 	/*

@@ -289,7 +289,6 @@ static void phrase(weft__fleet_ask *ask, const trip *t)
 typedef struct {
 	weft__fleet_ask ask;
 	weft__fleet_answer answer;
-	weft_time sent_at;
 	bool leads;
 	trip trip;		/* last: it is as long as it needs */
 } refresh;
@@ -300,7 +299,7 @@ static void refresh_lead(refresh *r)
 	weft__fleet_end end;
 
 	weft__fleet_lead(&r->trip, &r->trip.fleet->closing, &r->ask, &r->answer,
-			 r->sent_at, true, &end);
+			 true, &end);
 	if (end.result != NULL && end.result->ending == WEFT__FLEET_PANICKED)
 		weft_panic("%s", end.panic.message);
 	free(end.result);
@@ -317,8 +316,8 @@ static int refresh_ask(weft_ctx *ctx, void *arg, void **value)
 	(void)value;
 	phrase(&r->ask, &r->trip);
 	r->ask.refresh = true;
-	r->answer = (weft__fleet_answer){.lock_fd = -1};
-	r->sent_at = weft__fleet_boottime();
+	r->answer = (weft__fleet_answer){.lock_fd = -1,
+					 .sent_at = weft__fleet_boottime()};
 	err = e->ops->join(e, &r->trip.fleet->closing, &r->ask, &r->answer);
 	free(r->answer.result);
 	e->ops->leave(e, &r->ask, err != 0);
@@ -362,7 +361,7 @@ static bool refresh_begin(weft_fleet *f)
 
 /* What refresh_start() has to run, or NULL: no memory. */
 static refresh *refresh_new(const trip *t, const weft__fleet_ask *ask,
-			    const weft__fleet_answer *lead, weft_time sent_at)
+			    const weft__fleet_answer *lead)
 {
 	refresh *r = malloc(sizeof *r + trip_bytes(t) - sizeof *t);
 
@@ -376,7 +375,6 @@ static refresh *refresh_new(const trip *t, const weft__fleet_ask *ask,
 		r->ask.key = r->trip.call.key;
 		r->answer = *lead;
 		r->answer.result = NULL;
-		r->sent_at = sent_at;
 	}
 	return r;
 }
@@ -386,13 +384,13 @@ static refresh *refresh_new(const trip *t, const weft__fleet_ask *ask,
  * -ECANCELED: the fleet is being closed.
  */
 static int refresh_start(const trip *t, const weft__fleet_ask *ask,
-			 const weft__fleet_answer *lead, weft_time sent_at)
+			 const weft__fleet_answer *lead)
 {
 	refresh *r;
 
 	if (!refresh_begin(t->fleet))
 		return -ECANCELED;
-	r = refresh_new(t, ask, lead, sent_at);
+	r = refresh_new(t, ask, lead);
 	if (r != NULL && weft_go(refresh_run, r) == 0)
 		return 0;
 	weft_waitgroup_done(&t->fleet->background);
@@ -455,7 +453,7 @@ static int on_hit(search *s, result *r, result **out)
 	if (r->kept)
 		weft__fleet_note(f, kept);
 	if (r->kept && !r->stale && is_early(&s->trip->call, r))
-		(void)refresh_start(s->trip, NULL, NULL, 0);
+		(void)refresh_start(s->trip, NULL, NULL);
 	*out = r;
 	return 0;
 }
@@ -465,12 +463,10 @@ static int on_lead(search *s, weft__fleet_answer *a, result **out)
 	weft__fleet_asker *by = &s->asker;
 	weft__fleet_end end;
 
-	if (a->result != NULL &&
-	    refresh_start(s->trip, &by->ask, a, by->sent_at) == 0)
+	if (a->result != NULL && refresh_start(s->trip, &by->ask, a) == 0)
 		return on_hit(s, a->result, out);
 	free(a->result);
-	weft__fleet_lead(s->trip, by->ctx, &by->ask, a, by->sent_at, false,
-			 &end);
+	weft__fleet_lead(s->trip, by->ctx, &by->ask, a, false, &end);
 	if (end.err == -EAGAIN)
 		weft__fleet_ask_anew(by, a->epoch);
 	return take_end(s, &end, out);

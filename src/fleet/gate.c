@@ -34,6 +34,8 @@
  */
 static const weft_duration COURTESY = WEFT_MS(5);
 
+enum { TRIES = 3 };	/* for a lease that is not over when it comes */
+
 /* The lease, as long as the process has it. */
 typedef struct {
 	weft__fleet_hold hold;
@@ -115,14 +117,14 @@ static void keep(weft_fleet_gate *g, gate_hold *h, const weft__fleet_asker *s,
 	h->hold.length = h->ask.lease;
 	h->hold.stop_at = WEFT_FLEET_FOREVER;
 	weft_ctx_init(&h->ctx, NULL);
-	weft__fleet_keep(g->priv_fleet, &h->hold, s->sent_at);
+	weft__fleet_keep(g->priv_fleet, &h->hold, a->sent_at);
 	weft__fleet_note(g->priv_fleet, leases);
 	g->priv_hold = h;
 	g->priv_passes = 0;
 	begin_window(g);
 }
 
-/* Contend for the lease, until ctx is done. */
+/* Contend for the lease, until ctx is done. -EAGAIN: it came when it was over, K1. */
 static int acquire(weft_fleet_gate *g, weft_ctx *ctx)
 {
 	weft__fleet_asker s = {.fleet = g->priv_fleet, .ctx = ctx};
@@ -136,6 +138,10 @@ static int acquire(weft_fleet_gate *g, weft_ctx *ctx)
 	weft__fleet_ask_begin(&s);
 	err = weft__fleet_ask_until(&s, &a);
 	weft__fleet_ask_end(&s);
+	if (err == 0 && weft__fleet_is_over(a.sent_at, s.ask.lease)) {
+		weft__fleet_give_back(g->priv_fleet, &s.ask, &a);
+		err = -EAGAIN;
+	}
 	if (err != 0) {
 		free(h);
 		return err;
@@ -159,6 +165,17 @@ static void release(weft_fleet_gate *g)
 	weft_ctx_fini(&h->ctx);
 	free(h);
 	g->priv_hold = NULL;
+}
+
+static int acquire_in_time(weft_fleet_gate *g, weft_ctx *ctx)
+{
+	for (int i = 0; i < TRIES; i++) {
+		int err = acquire(g, ctx);
+
+		if (err != -EAGAIN)
+			return err;
+	}
+	return -EHOSTDOWN;
 }
 
 /* ---- the turn ---- */
@@ -223,7 +240,7 @@ static int be_let_through(weft_fleet_gate *g, weft_ctx *ctx)
 		release(g);
 	if (wait > 0)
 		err = weft_sleep(ctx, wait);
-	return err != 0 ? err : acquire(g, ctx);
+	return err != 0 ? err : acquire_in_time(g, ctx);
 }
 
 int weft_fleet_gate_lock(weft_fleet_gate *g, weft_ctx *ctx, weft_fleet_pass *pass)

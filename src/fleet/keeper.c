@@ -8,6 +8,7 @@
  *     good for its length, less a hundredth and 2 ms for clocks that run
  *     differently. The place counts from when it learnt of it, later. So a
  *     holder knows that it has lost the lease before the place gives it away.
+ *     And one that learns of a lease when that is over does not begin.
  * K2  A hold is unlinked and not busy when weft__fleet_keep_no_more() returns; the
  *     keeper touches one only while it is linked and with the lock held, or while
  *     it is busy. So its context lives while it may be cancelled.
@@ -27,6 +28,11 @@ static const weft_duration LONG = WEFT_MINUTE;
 static weft_time lost_after(weft_time sent_at, weft_duration length)
 {
 	return sent_at + length - length / 100 - WEFT_MS(2);
+}
+
+bool weft__fleet_is_over(weft_time sent_at, weft_duration length)
+{
+	return weft__fleet_boottime() >= lost_after(sent_at, length);
 }
 
 bool weft__fleet_held(const weft__fleet_hold *h)

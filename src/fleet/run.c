@@ -231,7 +231,7 @@ static int end_lease(weft_fleet_run *run, bool unwanted)
 }
 
 static void hold_begin(weft_fleet_run *run, weft__fleet_ask *ask,
-		       const weft__fleet_answer *a, weft_time sent_at)
+		       const weft__fleet_answer *a)
 {
 	weft__fleet_hold *h = &run->hold;
 	weft_duration most = run->trip->call.max_run;
@@ -243,39 +243,41 @@ static void hold_begin(weft_fleet_run *run, weft__fleet_ask *ask,
 	h->lease.waiters = -1;
 	h->ctx = &run->ctx;
 	h->length = ask->lease;
-	h->stop_at = most > 0 ? weft__fleet_add(sent_at, most)
+	h->stop_at = most > 0 ? weft__fleet_add(a->sent_at, most)
 			      : WEFT_FLEET_FOREVER;
 	run->lock_fd = a->lock_fd;
 	if (a->took_over)
 		weft__fleet_note(run->fleet, took_over);
-	weft__fleet_keep(run->fleet, h, sent_at);
+	weft__fleet_keep(run->fleet, h, a->sent_at);
 }
 
-static void give_back(weft__fleet_trip *t, weft__fleet_ask *ask,
-		      const weft__fleet_answer *a)
+void weft__fleet_give_back(weft_fleet *f, const weft__fleet_ask *ask,
+			   const weft__fleet_answer *a)
 {
 	weft__fleet_lease l = {.ask = ask, .epoch = a->epoch, .priv = a->lease};
-	const weft__fleet_ops *ops = t->fleet->engine->ops;
+	const weft__fleet_ops *ops = f->engine->ops;
 
-	if (weft__fleet_is_down(ops->abort(t->fleet->engine, &l)))
-		ops->drop(t->fleet->engine, &l);
+	if (weft__fleet_is_down(ops->abort(f->engine, &l)))
+		ops->drop(f->engine, &l);
 }
 
 void weft__fleet_lead(weft__fleet_trip *t, weft_ctx *ctx, weft__fleet_ask *ask,
-		      const weft__fleet_answer *a, weft_time sent_at,
-		      bool spare, weft__fleet_end *end)
+		      const weft__fleet_answer *a, bool spare,
+		      weft__fleet_end *end)
 {
 	weft_fleet_run run;
 	bool unwanted, again;
-	int err = run_begin(&run, t, ctx);
+	int err = weft__fleet_is_over(a->sent_at, ask->lease)
+			  ? -EAGAIN	/* K1 */
+			  : run_begin(&run, t, ctx);
 
 	end->result = NULL;
 	end->err = err;
 	if (err != 0) {
-		give_back(t, ask, a);
+		weft__fleet_give_back(t->fleet, ask, a);
 		return;
 	}
-	hold_begin(&run, ask, a, sent_at);
+	hold_begin(&run, ask, a);
 	call_function(&run, &end->panic);
 	weft__fleet_keep_no_more(t->fleet, &run.hold);
 	run_end(&run, t);

@@ -593,6 +593,37 @@ def server_that_never_answers_is_given_up_in_time(worker, seed):
         return [] if took < 2.8 else [f"it took {took:.2f} s"]
 
 
+def late(worker, seed, command, delay, expected, **settings):
+    """The first such command is on its way for longer than a lease."""
+    with Scene(worker, seed, lease_ms=600, grace_ms=200, obey=1, deaf=0, **settings) as s:
+        way = s.proxy()
+        way.before(command, 1, lambda: time.sleep(delay))
+        name = s.fleet.start(url=way.url)
+        complaints = s.fleet.finish() if settings else s.finish(most_runs=1)
+        sent = [e.number("commands") for e in s.fleet.events() if e.what == "counters"]
+        expect(complaints, sent == [expected], f"{sent} commands")
+        expect(complaints, not any(e.what == "lost" or e.values.get("held") == "0" for e in s.fleet.events()),
+               f"it began without a lease: {[(e.what, e.values) for e in s.fleet.events() if e.process == name]}")
+        return complaints
+
+
+@case
+def lease_is_counted_from_when_the_question_is_sent(worker, seed):
+    """Connecting takes longer than a lease."""
+    return late(worker, seed, "SCRIPT", 0.9, 2)
+
+
+@case
+def lease_that_is_over_when_it_comes_is_given_back(worker, seed):
+    """And asked for again: the answer comes late but once."""
+    return late(worker, seed, "EVALSHA", 0.9, 4)
+
+
+@case
+def gate_is_not_passed_with_a_lease_that_is_over(worker, seed):
+    return late(worker, seed, "EVALSHA", 0.9, 4, gate=1)
+
+
 @case
 def killed_waiter_is_no_matter(worker, seed):
     with Scene(worker, seed, sleep_ms=600) as s:

@@ -401,6 +401,7 @@ static int lead(look *l, bool spare)
 	lease->record = l->record;
 	lease->before = l->record.head.result;
 	write_claim(l, &lease->record);
+	l->a->sent_at = lease->record.head.started_boot;
 	if (spare)
 		(void)weft__dir_load(l->d, l->ask->id.hex, &l->record,
 				     &l->a->result);

@@ -127,6 +127,7 @@ static void flush(weft__redis_conn *c)
 {
 	while (c->unsent != NULL && c->up) {
 		weft__redis_request *r = c->unsent;
+		weft_time now = weft__fleet_boottime();
 		ptrdiff_t n = send_some(c, r->bytes + c->unsent_offset,
 					r->size - c->unsent_offset);
 
@@ -136,6 +137,7 @@ static void flush(weft__redis_conn *c)
 		if (c->unsent_offset < r->size)
 			continue;
 		r->sent = weft_now();
+		r->asked_at = now;
 		c->unsent_offset = 0;
 		c->unsent = r->next;
 	}
@@ -313,7 +315,7 @@ static int be_patient(weft__redis_request *r, weft__redis_conn *c, weft_ctx *ctx
 }
 
 int weft__redis_wait(weft__redis_request *r, weft__redis_conn *c, weft_ctx *ctx,
-		     weft_time until, redisReply **reply)
+		     weft_time until, redisReply **reply, weft_time *asked_at)
 {
 	int err = until == WEFT__REDIS_PATIENTLY ? be_patient(r, c, ctx)
 						 : sleep_until(r, ctx, until);
@@ -323,6 +325,7 @@ int weft__redis_wait(weft__redis_request *r, weft__redis_conn *c, weft_ctx *ctx,
 		return weft_ctx_done(ctx) ? weft_ctx_err(ctx) : -EHOSTDOWN;
 	}
 	*reply = r->reply;
+	*asked_at = r->asked_at;
 	r->reply = NULL;
 	err = r->err;
 	free_request(r);

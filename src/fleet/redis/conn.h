@@ -54,6 +54,7 @@ struct weft__redis_request {
 	char *bytes;		/* hiredis's */
 	size_t size;
 	weft_time sent;
+	weft_time asked_at;	/* CLOCK_BOOTTIME: it was executed later than that */
 	bool left;		/* nobody waits for the reply … */
 	weft_time until;	/* … but it is to be executed all the same; or 0 */
 	redisReply *reply;
@@ -139,10 +140,11 @@ int weft__redis_send(weft__redis_conn *c, int argc, const char *const *argv,
  *
  * Returns 0 and *reply, to be freed with freeReplyObject(), which is not an
  * error of the server; ctx's error; -EHOSTDOWN: none until then; or what
- * weft__redis_error() says of an error of the server.
+ * weft__redis_error() says of an error of the server. *asked_at: just before that
+ * was sent which has the reply, CLOCK_BOOTTIME.
  */
 int weft__redis_wait(weft__redis_request *r, weft__redis_conn *c, weft_ctx *ctx,
-		     weft_time until, redisReply **reply);
+		     weft_time until, redisReply **reply, weft_time *asked_at);
 
 /* Do not wait for the reply of r; nobody will see it. */
 void weft__redis_leave(weft__redis_request *r, weft__redis_conn *c);

@@ -273,6 +273,7 @@ static int ask_server(weft__redis *e, weft_ctx *ctx, const weft__fleet_ask *ask,
 				WEFT__REDIS_PATIENTLY, &reply);
 	if (err != 0)
 		return err;
+	a->sent_at = w.asked_at;
 	err = read_verdict(e, ctx, ask, reply, gone, a);
 	freeReplyObject(reply);
 	return err;

@@ -92,6 +92,7 @@ struct weft__redis_words {
 	size_t size[WEFT__REDIS_WORDS];
 	size_t used;
 	char text[1024];	/* of keys and numbers */
+	weft_time asked_at;	/* weft__redis_wait()'s, once there is a reply */
 };
 
 void weft__redis_bytes(weft__redis_words *w, const void *data, size_t size);

@@ -107,7 +107,8 @@ int weft__redis_await(weft__redis *e, weft__redis_request *r,
 		      const weft__redis_script *script, weft__redis_words *w,
 		      weft_ctx *ctx, weft_time until, redisReply **reply)
 {
-	int err = weft__redis_wait(r, &e->commands, ctx, until, reply);
+	int err = weft__redis_wait(r, &e->commands, ctx, until, reply,
+				   &w->asked_at);
 
 	if (err == WEFT__REDIS_NOSCRIPT && script != NULL) {
 		w->word[0] = "EVAL";
@@ -117,7 +118,7 @@ int weft__redis_await(weft__redis *e, weft__redis_request *r,
 		err = weft__redis_post(e, w, &r);
 		if (err == 0)
 			err = weft__redis_wait(r, &e->commands, ctx, until,
-					       reply);
+					       reply, &w->asked_at);
 	}
 	return counted(e, err == WEFT__REDIS_NOSCRIPT ? -EHOSTDOWN : err);
 }
