@@ -295,7 +295,9 @@ struct weft_fleet_call {
 	weft_duration max_run;	/* then ctx is done, and the lease not renewed */
 	/*
 	 * A key whose runs have killed so many processes, one after another, is
-	 * given up with -ELOOP until it is forgotten; 0: 3.
+	 * given up with -ELOOP until it is forgotten; 0: 3. So often does a
+	 * caller begin a run whose lease is lost, and that nobody takes over, as
+	 * where answers take half a lease; then that is -EHOSTDOWN.
 	 */
 	int max_takeovers;
 	/*
@@ -344,7 +346,8 @@ struct weft_fleet_info {
  *           -EBADMSG     the key is in use for another fingerprint
  *           -EOWNERDEAD  at_most_once: a process died while it ran
  *           -ELOOP       max_takeovers processes died while it ran
- *           -EHOSTDOWN   the place does not answer
+ *           -EHOSTDOWN   the place does not answer, or too late for leases to be
+ *                        kept: see max_takeovers
  *           -ENOSPC, -EDQUOT, -EIO, -EROFS, -EMFILE, -ENFILE   it cannot be
  *                        used, for the system's reason; also where a function
  *                        ran elsewhere and there was no room for its bytes

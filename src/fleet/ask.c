@@ -18,8 +18,14 @@
  *     (G3). Only what was slept counts: this process may have been stopped as well,
  *     and then nobody had the time to come. It counts also where news cut it short:
  *     who forgets the key again and again would keep this one waiting for ever.
+ * A5  Who has lost a lease asks anew, since another one may have it, and its result.
+ *     If nobody has, its run begins anew; but no more than max_takeovers times, as
+ *     with runs that others have lost. A place that is too slow for the lease would
+ *     have it run for ever.
  */
 #include "fleet/core.h"
+
+#include <stdio.h>
 
 /* However long the engine says: news may be lost. */
 static const weft_duration POLL_MOST = WEFT_MS(500);
@@ -29,6 +35,7 @@ void weft__fleet_ask_begin(weft__fleet_asker *s)
 {
 	s->patient_until = 0;
 	s->told_epoch = 0;
+	s->losses = 0;
 	s->vacant_for = 0;
 	s->retry = RETRY_LEAST;
 	s->joined = s->unsure = false;
@@ -64,6 +71,28 @@ void weft__fleet_ask_anew(weft__fleet_asker *s, uint64_t epoch)
 {
 	s->ask.attempt = weft__fleet_attempt_new();	/* A1 */
 	begin_patience(s, epoch);
+	s->losses++;	/* A5 */
+	weft__fleet_tell_slow(s);
+}
+
+static long long in_ms(weft_duration d)
+{
+	return d / 1000000;
+}
+
+/* Where answers take half a lease no renewal comes in time; a third is near that. */
+void weft__fleet_tell_slow(const weft__fleet_asker *s)
+{
+	const weft_fleet_options *o = &s->fleet->options;
+	char line[128];
+
+	if (s->took < s->ask.lease / 3 ||
+	    weft_atomic_xchg(&s->fleet->told_slow, true, relaxed))
+		return;
+	snprintf(line, sizeof line,
+		 "the place takes %lld ms to answer: too long for a lease of %lld ms",
+		 in_ms(s->took), in_ms(s->ask.lease));
+	o->warn(o->warn_arg, line);
 }
 
 /*
@@ -145,6 +174,7 @@ static int ask_once(weft__fleet_asker *s, weft__fleet_answer *a)
 
 	*a = (weft__fleet_answer){.lock_fd = -1, .sent_at = weft__fleet_boottime()};
 	err = e->ops->join(e, s->ctx, &s->ask, a);
+	s->took = weft__fleet_boottime() - a->sent_at;
 	s->joined = true;
 	s->unsure = err == -ECANCELED || err == -ETIMEDOUT ||
 		    weft__fleet_is_down(err);

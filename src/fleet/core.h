@@ -127,6 +127,8 @@ typedef struct {
 	weft_time patient_until;	/* with a place that does not answer */
 	weft_duration retry;
 	weft_duration vacant_for;	/* looked for the next leader, in vain: A4 */
+	weft_duration took;	/* the last answer, since it was asked for */
+	int losses;		/* leases that this one had, and lost: A5 */
 	uint64_t told_epoch;	/* options.waits was told of last */
 	bool joined;		/* and not left: A3 */
 	bool unsure;		/* the last join may have made it the leader */
@@ -140,8 +142,10 @@ void weft__fleet_ask_end(weft__fleet_asker *s);
  * patience with that; or a refusal.
  */
 int weft__fleet_ask_until(weft__fleet_asker *s, weft__fleet_answer *a);
-/* What it led was taken over: ask anew. */
+/* What it led was lost: ask anew. */
 void weft__fleet_ask_anew(weft__fleet_asker *s, uint64_t epoch);
+/* A lease of its was lost: say so if the place is too slow for that. */
+void weft__fleet_tell_slow(const weft__fleet_asker *s);
 
 /* ---- fleet.c ---- */
 
@@ -168,6 +172,7 @@ struct weft_fleet {
 	uint32_t generation;
 	uint64_t askers;		/* atomic */
 	size_t inside;			/* atomic: callers */
+	bool told_slow;			/* atomic */
 	weft_fleet_counters counters;	/* atomic, relaxed */
 };
 

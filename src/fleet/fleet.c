@@ -466,13 +466,17 @@ static int on_lead(search *s, weft__fleet_answer *a, result **out)
 	if (a->result != NULL && refresh_start(s->trip, &by->ask, a) == 0)
 		return on_hit(s, a->result, out);
 	free(a->result);
+	if (by->losses >= s->trip->call.max_takeovers) {	/* A5 */
+		weft__fleet_give_back(s->trip->fleet, &by->ask, a);
+		return on_down(s, -EHOSTDOWN, out);
+	}
 	weft__fleet_lead(s->trip, by->ctx, &by->ask, a, false, &end);
 	if (end.err == -EAGAIN)
 		weft__fleet_ask_anew(by, a->epoch);
 	return take_end(s, &end, out);
 }
 
-/* -EAGAIN: it led, and was superseded. */
+/* -EAGAIN: it led, and its lease was lost. */
 static int find_once(search *s, result **out)
 {
 	weft__fleet_answer a;

@@ -140,6 +140,7 @@ static int acquire(weft_fleet_gate *g, weft_ctx *ctx)
 	weft__fleet_ask_end(&s);
 	if (err == 0 && weft__fleet_is_over(a.sent_at, s.ask.lease)) {
 		weft__fleet_give_back(g->priv_fleet, &s.ask, &a);
+		weft__fleet_tell_slow(&s);
 		err = -EAGAIN;
 	}
 	if (err != 0) {

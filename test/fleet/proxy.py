@@ -2,7 +2,8 @@
 """A connection to a server that goes wrong on request.
 
     proxy = Proxy(server.address)           clients connect to proxy.address
-    proxy.delay = 0.05                      every reply comes later by that
+    proxy.delay = 0.05                      every reply comes later by that, one after another
+    proxy.distance = 0.05                   … of the connections that are made from now on, though they come together
     proxy.stall(); proxy.go_on()            nothing passes, either way
     proxy.cut()                             all connections break; new ones work
     proxy.refuse(); proxy.accept()          … or do not
@@ -16,6 +17,7 @@ It reads whole commands and replies, so it knows which reply is whose.
 """
 
 import collections
+import queue
 import socket
 import threading
 import time
@@ -24,7 +26,7 @@ import time
 class Proxy:
     def __init__(self, server):
         self.server = server
-        self.delay = 0
+        self.delay = self.distance = 0
         self.lock = threading.Lock()
         self.open = threading.Event()
         self.open.set()
@@ -133,9 +135,30 @@ def _name(command):
     return words[2].upper() if len(words) > 2 else b""
 
 
+class _Line:
+    """What is sent comes out in order, so many seconds later."""
+
+    def __init__(self, target, seconds):
+        self.target, self.seconds, self.queue = target, seconds, queue.SimpleQueue()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def sendall(self, data):
+        self.queue.put((time.monotonic() + self.seconds, data))
+
+    def _run(self):
+        try:
+            while True:
+                due, data = self.queue.get()
+                time.sleep(max(0, due - time.monotonic()))
+                self.target.sendall(data)
+        except OSError:
+            pass
+
+
 class _Pair:
     def __init__(self, proxy, client, server):
         self.proxy, self.client, self.server = proxy, client, server
+        self.line = _Line(client, proxy.distance) if proxy.distance else client
         self.owed = []  # of each command on its way: "pass", "lose" or "swallow"
         self.lock = threading.Lock()
 
@@ -193,7 +216,7 @@ class _Pair:
                     self.spring()
                     break
                 if fate == "pass":
-                    self.client.sendall(reply)
+                    self.line.sendall(reply)
         except OSError:
             pass
         self.proxy._ends(self.client, self.server)

@@ -625,6 +625,26 @@ def gate_is_not_passed_with_a_lease_that_is_over(worker, seed):
 
 
 @case
+def run_whose_lease_is_too_short_for_the_way_is_given_up(worker, seed):
+    """A renewal takes longer than is left when the lease comes, each time."""
+    with Scene(worker, seed, lease_ms=500, grace_ms=200, sleep_ms=1000, obey=1) as s:
+        way = s.proxy()
+        way.distance = 0.3
+        name = s.fleet.start(url=way.url)
+        s.fleet.finish()
+        told, said = s.answers(name), s.fleet.report()
+        complaints = s.left_behind()
+        expect(complaints, [a.values.get("err") for a in told] == [str(EHOSTDOWN)], f"{[a.values for a in told]}")
+        expect(complaints, len(s.runs()) == 3, f"{len(s.runs())} runs")
+        expect(complaints, said.count("too long for a lease of 500 ms") == 1, f"it said: {said}")
+        alone = s.fleet.start(url=way.url, down_run=1, max_takeovers=1)
+        s.fleet.finish()
+        expect(complaints, [a.values.get("alone") for a in s.answers(alone)] == ["1"] and len(s.runs()) == 5,
+               f"{[a.values for a in s.answers(alone)]}, {len(s.runs())} runs")
+        return complaints
+
+
+@case
 def killed_waiter_is_no_matter(worker, seed):
     with Scene(worker, seed, sleep_ms=600) as s:
         _, waiters = s.leader_and_waiters(2)
