@@ -1277,6 +1277,25 @@ def server_that_takes_no_scripts_is_none(worker, seed):
 
 
 @case
+def greeting_is_said_at_once(worker, seed):
+    """Its last word is at the server before the reply to the first one is back."""
+    with Scene(worker, seed, lease_ms=10_000) as s:
+        way, said = s.proxy(), []
+        way.distance = 0.5
+
+        def hear():
+            said.append(time.monotonic())
+            way.before("INFO", 1, hear)
+
+        way.before("SELECT", 1, hear)
+        s.fleet.start(url=way.url)
+        complaints = s.finish(most_runs=1)
+        expect(complaints, len(said) == 2 and said[1] - said[0] < way.distance, f"said at {said}")
+        expect(complaints, s.fleet.report() == "", f"it said: {s.fleet.report()}")
+        return complaints
+
+
+@case
 def commands_that_come_twice_count_once(worker, seed):
     with Scene(worker, seed, tasks=4, calls=10, keys=3, sleep_ms=20, fail_pct=10, cancel_pct=10) as s:
         proxy = s.proxy()

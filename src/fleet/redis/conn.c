@@ -456,23 +456,27 @@ static bool send_all(weft__redis_conn *c, const char *bytes, size_t size,
 	return true;
 }
 
-redisReply *weft__redis_conn_command(weft__redis_conn *c,
-				     const char *const *words)
+/* What cannot be sent has no reply, nor has what would have followed. */
+void weft__redis_conn_say(weft__redis_conn *c, const char *const *words)
 {
-	weft_time until = weft_now() + STEP;
-	redisReply *reply = NULL;
 	int argc = 0, size;
 	char *bytes;
 
 	while (words[argc] != NULL)
 		argc++;
 	size = redisFormatCommandArgv(&bytes, argc, (const char **)words, NULL);
-	if (size < 0)
-		return NULL;
-	if (send_all(c, bytes, (size_t)size, until))
-		reply = await_reply(c, until);
+	if (size < 0) {
+		c->mute = true;
+		return;
+	}
+	if (!c->mute)
+		c->mute = !send_all(c, bytes, (size_t)size, weft_now() + STEP);
 	redisFreeCommand(bytes);
-	return reply;
+}
+
+redisReply *weft__redis_conn_hear(weft__redis_conn *c)
+{
+	return await_reply(c, weft_now() + STEP);
 }
 
 /* An error, without the words of the command: there may be a password among them. */
@@ -486,11 +490,9 @@ static void trouble_with(weft__redis_conn *c, const redisReply *reply)
 	trouble(c, reason);
 }
 
-/* One command of the greeting. False: it does not work like that. */
-bool weft__redis_conn_greet(weft__redis_conn *c, bool needed,
-			    const char *const *words)
+bool weft__redis_conn_heard(weft__redis_conn *c, bool needed)
 {
-	redisReply *reply = weft__redis_conn_command(c, words);
+	redisReply *reply = weft__redis_conn_hear(c);
 	bool good = reply != NULL &&
 		    (!needed || reply->type != REDIS_REPLY_ERROR);
 
@@ -503,25 +505,41 @@ bool weft__redis_conn_greet(weft__redis_conn *c, bool needed,
 	return good;
 }
 
-#define GREET(c, needed, ...)                                                  \
-	weft__redis_conn_greet(c, needed,                                      \
-			       (const char *const[]){__VA_ARGS__, NULL})
+#define SAY(c, ...)                                                            \
+	weft__redis_conn_say(c, (const char *const[]){__VA_ARGS__, NULL})
 
-static bool log_in(weft__redis_conn *c)
+/*
+ * All of the greeting at once, since each reply may be far away. What follows a
+ * refusal is refused as well, or does no harm.
+ */
+static void say_hello(weft__redis_conn *c)
 {
 	const weft__redis_url *u = c->url;
 	char database[12];
 
 	snprintf(database, sizeof database, "%d", u->database);
-	if (u->user != NULL && !GREET(c, true, "AUTH", u->user, u->password))
+	if (u->user != NULL)
+		SAY(c, "AUTH", u->user, u->password);
+	else if (u->password != NULL)
+		SAY(c, "AUTH", u->password);
+	if (c->channel != NULL) {
+		SAY(c, "SUBSCRIBE", c->channel);
+	} else {
+		SAY(c, "SELECT", database);
+		SAY(c, "CLIENT", "SETNAME", "weft");
+	}
+	if (c->events.greet != NULL)
+		c->events.greet(c->events.arg, c);
+}
+
+/* False: it does not work like that. */
+static bool log_in(weft__redis_conn *c)
+{
+	say_hello(c);
+	if (c->url->password != NULL && !weft__redis_conn_heard(c, true))
 		return false;
-	if (u->user == NULL && u->password != NULL &&
-	    !GREET(c, true, "AUTH", u->password))
-		return false;
-	if (c->channel != NULL)
-		return GREET(c, true, "SUBSCRIBE", c->channel);
-	return GREET(c, true, "SELECT", database) &&
-	       GREET(c, false, "CLIENT", "SETNAME", "weft");
+	return weft__redis_conn_heard(c, true) &&
+	       (c->channel != NULL || weft__redis_conn_heard(c, false));
 }
 
 static bool secure(weft__redis_conn *c)
@@ -549,7 +567,7 @@ static bool establish(weft__redis_conn *c)
 	pthread_mutex_lock(&c->lock);
 	c->fd = fd;	/* from now on it can be hung up */
 	pthread_mutex_unlock(&c->lock);
-	c->suspect = false;
+	c->suspect = c->mute = false;
 	c->reader = redisReaderCreate();
 	if (c->reader == NULL || !secure(c) || !log_in(c) ||
 	    !c->events.up(c->events.arg, c))

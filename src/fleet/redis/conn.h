@@ -67,6 +67,11 @@ typedef struct weft__redis_events weft__redis_events;
 struct weft__redis_events {
 	void *arg;
 	/*
+	 * Connected: say what the server is to be told first; may be NULL. What it
+	 * replies, behind its replies to the connection's own words, is for up.
+	 */
+	void (*greet)(void *arg, weft__redis_conn *c);
+	/*
 	 * Connected, logged in, subscribed; commands wait for the return. False:
 	 * it does not work like that, connect again.
 	 */
@@ -88,6 +93,7 @@ struct weft__redis_conn {
 	redisReader *reader;	/* the thread's */
 	char reason[160];	/* the thread's */
 	bool was_tried;		/* the thread's */
+	bool mute;		/* the thread's: what was said did not get through */
 
 	pthread_mutex_t lock;	/* of what follows */
 	weft__redis_request *oldest, **end;	/* without a reply, as they are sent */
@@ -158,12 +164,12 @@ void weft__redis_leave(weft__redis_request *r, weft__redis_conn *c);
 int weft__redis_entrust(weft__redis_conn *c, int argc, const char *const *argv,
 			const size_t *sizes, weft_time until);
 
-/* Only in events.up: send words, up to NULL, and wait. NULL: no reply. */
-redisReply *weft__redis_conn_command(weft__redis_conn *c,
-				     const char *const *words);
-/* The same; whether it replied, and not with an error if needed. Else that is told. */
-bool weft__redis_conn_greet(weft__redis_conn *c, bool needed,
-			    const char *const *words);
+/* Only in events.greet: send words, up to NULL, behind those before. */
+void weft__redis_conn_say(weft__redis_conn *c, const char *const *words);
+/* Only in events.up: the next reply, or NULL: none. */
+redisReply *weft__redis_conn_hear(weft__redis_conn *c);
+/* The same; whether there is one, and no error if needed. Else that is told. */
+bool weft__redis_conn_heard(weft__redis_conn *c, bool needed);
 
 /*
  * What an error of the server means to a fleet: "it does not work now"

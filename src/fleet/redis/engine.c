@@ -688,26 +688,36 @@ static void look_at_age(weft__redis *e, const char *info)
 	weft_atomic_add(&e->connected, 1, relaxed);
 }
 
+static const weft__redis_script *const scripts[] = {
+	&weft__redis_join, &weft__redis_renew, &weft__redis_complete,
+	&weft__redis_abort, &weft__redis_forget, &weft__redis_cancel,
+};
+
+enum { SCRIPTS = sizeof scripts / sizeof *scripts };
+
+static void on_greet(void *arg, weft__redis_conn *c)
+{
+	(void)arg;
+	for (int i = 0; i < SCRIPTS; i++)
+		weft__redis_conn_say(
+			c, (const char *const[]){"SCRIPT", "LOAD",
+						 scripts[i]->text, NULL});
+	weft__redis_conn_say(
+		c, (const char *const[]){"INFO", "memory", "server", NULL});
+}
+
 /*
  * Without the scripts nothing that was entrusted to the connection would be
  * executed: their refusal, as by a server that is still loading, is no way to begin.
  */
 static bool on_up(void *arg, weft__redis_conn *c)
 {
-	static const weft__redis_script *const scripts[] = {
-		&weft__redis_join, &weft__redis_renew, &weft__redis_complete,
-		&weft__redis_abort, &weft__redis_forget, &weft__redis_cancel,
-	};
 	redisReply *reply;
 
-	for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++)
-		if (!weft__redis_conn_greet(
-			    c, true, (const char *const[]){"SCRIPT", "LOAD",
-							   scripts[i]->text,
-							   NULL}))
+	for (int i = 0; i < SCRIPTS; i++)
+		if (!weft__redis_conn_heard(c, true))
 			return false;
-	reply = weft__redis_conn_command(
-		c, (const char *const[]){"INFO", "memory", "server", NULL});
+	reply = weft__redis_conn_hear(c);
 	if (reply != NULL && reply->type == REDIS_REPLY_STRING) {
 		look_at_memory(arg, reply->str);
 		look_at_age(arg, reply->str);
@@ -780,8 +790,8 @@ static int name_self(weft__redis *e)
 
 static int connect_both(weft__redis *e)
 {
-	weft__redis_events commands = {e, on_up, NULL, NULL, on_trouble};
-	weft__redis_events news = {e, on_inbox_up, on_inbox_down,
+	weft__redis_events commands = {e, on_greet, on_up, NULL, NULL, on_trouble};
+	weft__redis_events news = {e, NULL, on_inbox_up, on_inbox_down,
 				   weft__redis_message, on_inbox_trouble};
 	int err = weft__redis_conn_init(&e->commands, &e->url, e->secure[0], NULL,
 					commands);
