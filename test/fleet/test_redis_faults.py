@@ -1296,6 +1296,20 @@ def greeting_is_said_at_once(worker, seed):
 
 
 @case
+def who_gives_up_while_it_is_connected_says_so(worker, seed):
+    """No reply of the greeting is late by itself, but they come one after another."""
+    with Scene(worker, seed, calls=2) as s:
+        way = s.proxy()
+        way.delay = 0.7
+        name = s.fleet.start(url=way.url)
+        complaints = s.fleet.finish()
+        told = [a.values.get("err") for a in s.answers(name)]
+        expect(complaints, told[0] == str(EHOSTDOWN), f"told {told}")
+        expect(complaints, s.fleet.report().count("still connecting") == 1, f"it said: {s.fleet.report()!r}")
+        return complaints
+
+
+@case
 def commands_that_come_twice_count_once(worker, seed):
     with Scene(worker, seed, tasks=4, calls=10, keys=3, sleep_ms=20, fail_pct=10, cancel_pct=10) as s:
         proxy = s.proxy()

@@ -42,6 +42,15 @@ static weft__redis_waiter *waiter_of(const weft__fleet_ask *ask)
 	return ask->priv;
 }
 
+static void warn(weft__redis *e, const char *text)
+{
+	char line[256];
+
+	snprintf(line, sizeof line, "redis at %s: %s",
+		 e->url.path ? e->url.path : e->url.host, text);
+	e->setup.warn(e->setup.warn_arg, line);
+}
+
 /* How long the record of a call outlives its last use, if its result does not. */
 static weft_duration record_of(const weft__fleet_ask *ask)
 {
@@ -297,13 +306,24 @@ static int await_connection(weft__redis_conn *c, weft_ctx *ctx)
 	return -EHOSTDOWN;
 }
 
-/* E2. */
-static int begin_asking(weft__redis *e, weft_ctx *ctx, weft__fleet_ask *ask)
+/* A connection that has failed has said why; one that has not done so says nothing. */
+static int await_both(weft__redis *e, weft_ctx *ctx)
 {
 	int err = await_connection(&e->commands, ctx);
 
 	if (err == 0)
 		err = await_connection(&e->news, ctx);
+	if (err == -EHOSTDOWN &&
+	    !weft_atomic_xchg(&e->told_connecting, true, relaxed))
+		warn(e, "still connecting");
+	return err;
+}
+
+/* E2. */
+static int begin_asking(weft__redis *e, weft_ctx *ctx, weft__fleet_ask *ask)
+{
+	int err = await_both(e, ctx);
+
 	if (err != 0)
 		return err;
 	if ((ask->mode == WEFT_FLEET_ONCE || ask->at_most_once) &&
@@ -652,15 +672,6 @@ static int redis_cancel(weft__fleet_engine *engine, weft_ctx *ctx,
 }
 
 /* ---- opening and closing ---- */
-
-static void warn(weft__redis *e, const char *text)
-{
-	char line[256];
-
-	snprintf(line, sizeof line, "redis at %s: %s",
-		 e->url.path ? e->url.path : e->url.host, text);
-	e->setup.warn(e->setup.warn_arg, line);
-}
 
 static void on_trouble(void *arg, const char *reason)
 {

@@ -64,6 +64,7 @@ struct weft__redis {
 	bool evicts;			/* atomic: it may throw records away */
 	bool was_young;			/* atomic: had started when last connected to */
 	int connected;			/* atomic: how often it was */
+	bool told_connecting;		/* atomic: was once */
 	bool was_up;			/* of the inbox; its thread's */
 	weft__redis_conn commands;
 	weft__redis_conn news;
