@@ -1386,7 +1386,7 @@ class OverRedis(Everywhere, SharedTest):
             self.server.kill()
             self.server.wait()
             self.assert_trouble(self.finish(leader), "lease was lost", "redis at", status=70)
-            self.assert_trouble(self.finish(waiter), "does not answer", "redis at", status=69)
+            self.assert_trouble(self.finish(waiter), "does not answer", f"redis at 127.0.0.1:{self.port}: ", status=69)
             self.assertFalse(is_alive(first))
             self.start_server()
 

@@ -46,8 +46,11 @@ static void warn(weft__redis *e, const char *text)
 {
 	char line[256];
 
-	snprintf(line, sizeof line, "redis at %s: %s",
-		 e->url.path ? e->url.path : e->url.host, text);
+	if (e->url.path != NULL)
+		snprintf(line, sizeof line, "redis at %s: %s", e->url.path, text);
+	else
+		snprintf(line, sizeof line, "redis at %s:%s: %s", e->url.host,
+			 e->url.port, text);
 	e->setup.warn(e->setup.warn_arg, line);
 }
 
