@@ -20,7 +20,7 @@ import tempfile
 from tally import Tally
 
 # What the library adds to a process: its code, and what the linker does when the program begins.
-TEXT_BYTES_MOST = 219 * 1024
+TEXT_BYTES_MOST = 222 * 1024
 INSTRUCTIONS_MOST = 130_000  # relocations, and looking up the names of libc that it uses
 IDLE_CPU_SECONDS_MOST = 0.02  # of one second; Go needs as much
 

@@ -40,6 +40,12 @@
  *     `pkg-config --cflags weft` has. Where it is not, only cleanup variables
  *     are skipped; defers run all the same, in their order. (pthread_exit() and
  *     pthread_cancel(), which unwind without us, skip those defers too.)
+ *   - Without unwind tables (-fno-asynchronous-unwind-tables, and no -fexceptions)
+ *     a function also hides those that called it: the cleanup variables and
+ *     destructors of all of them are skipped, up to the weft_try() or the end of
+ *     the task or thread. If that would leave somebody waiting for ever, as it does
+ *     where the function was called by a once, a flight, a group, a wait group,
+ *     weft_run() or a cond, one line names it and the process aborts.
  *   - A C++ exception is not a panic and weft_try() does not catch it: it
  *     passes through. One that leaves a task calls std::terminate(). A catch
  *     (...) that swallows a panic or an exit ends the process: rethrow it.

@@ -85,9 +85,14 @@ static void set_state(weft_ctx_after *a, uint32_t state)
 	weft__lot_unlock(b);
 }
 
+static weft_ctx_after *with_room(room *r)
+{
+	return weft__container((char *)r, weft_ctx_after, priv_room);
+}
+
 static void run(weft__task *task)
 {
-	weft_ctx_after *a = task->object;
+	weft_ctx_after *a = with_room(weft__container(task, room, task));
 	weft_fn fn = __extension__(weft_fn) task->fn;
 	void *arg = task->arg;
 
@@ -100,7 +105,7 @@ static void start(weft_ctx_after *a)
 {
 	weft__task *task = &room_of(a)->task;
 
-	weft__task_start_embedded(task, run, a, task->fn, task->arg,
+	weft__task_start_embedded(task, run, NULL, task->fn, task->arg,
 				  task->site);
 }
 
@@ -119,9 +124,7 @@ static bool take(weft_ctx_after *a, uint32_t state)
 
 static void fire(weft__timer *timer, weft__wakeups *wakeups)
 {
-	char *in_room = (char *)weft__container(timer, room, timer);
-	weft_ctx_after *a =
-		weft__container(in_room, weft_ctx_after, priv_room);
+	weft_ctx_after *a = with_room(weft__container(timer, room, timer));
 	weft__bucket *b = lock_bucket(a);
 	bool due;
 

@@ -130,6 +130,7 @@ static void lead_left(ending *e)
 {
 	if (likely(e->outcome == WEFT_RETURNED))
 		return;
+	weft__guard_end();
 	e->outcome = weft__left(&e->panic);
 	weft__call_finish(e);
 	weft__call_put(e->call);
@@ -172,19 +173,34 @@ static inline weft_result result_alone(const weft__stack *self, const ending *e)
 	return r;
 }
 
-static __attribute__((noinline)) weft_result
-lead(const weft__stack *self, call *c, weft_flight_fn fn, void *arg)
+static inline __attribute__((always_inline)) weft_result
+lead_on(weft__stack *self, call *c, weft_flight_fn fn, void *arg)
 {
 	__attribute__((cleanup(lead_left))) ending e = {
 		.call = c,
 		.outcome = WEFT_EXITED,
 	};
 
+	weft__guard_begin_on(self);
 	weft__check_fn(fn != NULL);
 	e.err = fn(NULL, arg, &e.value);
+	weft__guard_end_on(self);
 	e.outcome = WEFT_RETURNED;
 	return likely(finish_alone(&e)) ? result_alone(self, &e)
 					: weft__call_result(e.call);
+}
+
+/* Twice in full: so a task does not ask whether it is one. */
+static __attribute__((noinline, nonnull(1))) weft_result
+lead(weft__stack *self, call *c, weft_flight_fn fn, void *arg)
+{
+	return lead_on(self, c, fn, arg);
+}
+
+static __attribute__((noinline)) weft_result
+lead_on_thread(call *c, weft_flight_fn fn, void *arg)
+{
+	return lead_on(NULL, c, fn, arg);
 }
 
 /* ---- one who joins it ---- */
@@ -320,7 +336,9 @@ weft_result weft_flight_do(weft_flight *f, weft_key key, weft_flight_fn fn,
 	if (likely(in.found == WEFT__FOUND_STARTED)) {
 		if (unlikely(weft__spans))
 			weft__call_trace(in.call, true);
-		return lead(self, in.call, fn, arg);
+		return likely(self != NULL)
+			       ? lead(self, in.call, fn, arg)
+			       : lead_on_thread(in.call, fn, arg);
 	}
 	return in.found == WEFT__FOUND_KEPT ? weft__call_kept_result(in.call)
 					    : weft__refused(in.found);

@@ -19,6 +19,7 @@ static _Unwind_Reason_Code step(int version, _Unwind_Action actions,
 	(void)kind;
 	(void)exception;
 	u->step(u->arg, _Unwind_GetCFA(context),
+		(void *)_Unwind_GetIP(context),
 		(actions & _UA_END_OF_STACK) != 0);
 	return _URC_NO_REASON;
 }

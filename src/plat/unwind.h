@@ -9,10 +9,12 @@
 
 /*
  * Called before each frame is left, innermost first: sp is its stack pointer at
- * the call of the frame that was left before. last: there are no more frames
- * that the unwinder knows. It may leave by longjmp().
+ * the call of the frame that was left before, and address where it called that.
+ * last: the unwinder knows no more frames, nor this one. It may leave by
+ * longjmp().
  */
-typedef void weft__unwind_step(void *arg, uintptr_t sp, bool last);
+typedef void weft__unwind_step(void *arg, uintptr_t sp, void *address,
+			       bool last);
 
 /* What an unwinding needs while it lasts, above all frames that it leaves. */
 typedef struct {

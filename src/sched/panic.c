@@ -22,6 +22,13 @@
  *     let none pass (clang, and every C++).
  * E4  Who catches a panic is known when it is raised: weft_try()s nest as
  *     their frames do. That decides between unwinding and the report.
+ * E5  A frame without unwind tables is the last that the unwinder comes to. From
+ *     there the ending goes to its place by a jump: defers run, but no cleanups of
+ *     the frames between, which may be ours. So it does where no guard is begun
+ *     there, for guards nest as frames do and end with their handlers; else
+ *     somebody would wait for ever, and the program stops.
+ *     Tempting and wrong: to look on the stack for return addresses in our
+ *     functions. Calls that have returned leave theirs behind.
  */
 #include "sched/panic.h"
 
@@ -62,6 +69,7 @@ struct weft__catch {
 	weft_defer *defers;
 	weft__dying *dying;
 	weft__ending *active;
+	uint32_t guards;
 };
 
 struct weft__dying {
@@ -99,6 +107,16 @@ uint32_t weft__flow_mark(void)
 	if (data->mark == 0)
 		data->mark = (uint32_t)weft__thread_id() | (uint32_t)1 << 31;
 	return data->mark;
+}
+
+void weft__guard_begin(void)
+{
+	flow_self()->guards++;
+}
+
+void weft__guard_end(void)
+{
+	flow_self()->guards--;
 }
 
 /* ---- panics as objects ---- */
@@ -374,11 +392,24 @@ void weft__debug_report(const weft__why *why)
 
 /* ---- unwinding ---- */
 
-static void step_to_catch(void *catch, uintptr_t sp, bool last)
+/* E5 */
+static _Noreturn void guard_skipped(void *address)
+{
+	weft__symbols symbols = {0};
+	char where[160];
+
+	weft__symbols_describe(&symbols, address, where, sizeof where);
+	weft__fatal("a panic or exit cannot leave %s: it has no unwind tables; "
+		    "build it with -fexceptions", where);
+}
+
+static void step_to_catch(void *catch, uintptr_t sp, void *address, bool last)
 {
 	weft__catch *c = catch;
 	weft__flow *flow = flow_self();
 
+	if (last && flow->guards != c->guards)
+		guard_skipped(address);
 	while (flow->defers != c->defers &&
 	       (last || (uintptr_t)flow->defers->priv_frame < sp))
 		defer_run(flow, flow->defers);	/* E1 */
@@ -386,11 +417,21 @@ static void step_to_catch(void *catch, uintptr_t sp, bool last)
 		longjmp(c->jump, 1);
 }
 
-static void step_to_end(void *unused, uintptr_t sp, bool last)
+/* The caller's entry has a guard. */
+static bool is_awaited(void)
+{
+	const weft__task *self = weft__task_self();
+
+	return self != NULL && self->object != NULL;
+}
+
+static void step_to_end(void *unused, uintptr_t sp, void *address, bool last)
 {
 	weft__flow *flow = flow_self();
 
 	(void)unused;
+	if (last && (flow->guards != 0 || is_awaited()))
+		guard_skipped(address);
 	while (flow->defers != NULL &&
 	       (last || (uintptr_t)flow->defers->priv_frame < sp))
 		defer_run(flow, flow->defers);
@@ -493,6 +534,7 @@ static void catch_end(weft__catch *c)
 	flow->defers = c->defers;
 	flow->dying = c->dying;
 	flow->active = c->active;
+	flow->guards = c->guards;
 	c->over = true;
 }
 
@@ -532,6 +574,7 @@ static WEFT_PRIV_COLD weft__ending try(weft_fn fn, void *arg, int what)
 	c.defers = flow->defers;
 	c.dying = flow->dying;
 	c.active = flow->active;
+	c.guards = flow->guards;
 	flow->catches = &c;
 	flow->active = NULL;
 	if (_setjmp(c.jump) == 0)

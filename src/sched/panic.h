@@ -4,8 +4,9 @@
  * function of the user's.
  *
  * Such a function has a variable with the cleanup attribute, whose handler asks
- * weft__left() how the function was left when it did not return. That costs
- * nothing where it does. Who wants to stop a panic calls weft__try().
+ * weft__left() how the function was left when it did not return. Where others
+ * would wait for that handler it is a guard, and counted: that is what it costs
+ * a function that returns. Who wants to stop a panic calls weft__try().
  */
 #ifndef WEFT_SRC_SCHED_PANIC_H
 #define WEFT_SRC_SCHED_PANIC_H
@@ -64,6 +65,14 @@ void weft__try_exit(weft_fn fn, void *arg);
 void weft__call_apart(weft_fn fn, void *arg);
 
 /*
+ * From here on a handler of the caller's must not be skipped; until it runs, or
+ * need not. Begins and ends are of one task or thread, and in pairs. The entry of
+ * a task that has an object is such a caller without saying so. E5 of panic.c
+ */
+void weft__guard_begin(void);
+void weft__guard_end(void);
+
+/*
  * A number that tells the calling task or thread from all others that have not
  * ended. Never 0.
  */
@@ -83,6 +92,7 @@ typedef struct {
 
 typedef struct {
 	uint32_t mutexes;	/* of pthreads that it holds: weft/debug.h */
+	uint32_t guards;	/* begun and not ended: weft__guard_begin() */
 	weft_defer *defers;	/* innermost first */
 	weft__catch *catches;	/* innermost first */
 	weft__dying *dying;	/* panics that nobody catches */

@@ -413,6 +413,23 @@ static inline uint32_t weft__flow_mark_on(const weft__stack *self)
 	return (uint32_t)(((uintptr_t)self - base) / WEFT__STACK_BYTES) + 1;
 }
 
+/* weft__guard_begin() and _end() of who runs on self, likewise. */
+static inline void weft__guard_begin_on(weft__stack *self)
+{
+	if (likely(self != NULL))
+		self->flow.guards++;
+	else
+		weft__guard_begin();
+}
+
+static inline void weft__guard_end_on(weft__stack *self)
+{
+	if (likely(self != NULL))
+		self->flow.guards--;
+	else
+		weft__guard_end();
+}
+
 /* Park self's task on w, alone or not (P5). Returns the outcome. */
 uint32_t weft__task_park(weft__stack *self, weft__waiter *w, bool alone);
 uint32_t weft__task_park_timed(weft__stack *self, weft__waiter *w,

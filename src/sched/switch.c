@@ -402,6 +402,8 @@ static void enter(void *arg)
 {
 	weft__task *task = arg;
 
+	if (task->object != NULL)
+		weft__guard_begin();	/* ends with the try */
 	task->entry(task);
 }
 

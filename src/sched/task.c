@@ -257,6 +257,7 @@ static void run_over(struct run **over)
 {
 	weft__wakeups wakeups = {0};
 
+	weft__guard_end();
 	weft__claim(&(*over)->waiter, WEFT__NOTIFIED, &wakeups);
 	weft__wake(&wakeups);
 }
@@ -265,6 +266,7 @@ static void run_main(void *arg)
 {
 	__attribute__((cleanup(run_over))) struct run *run = arg;
 
+	weft__guard_begin();
 	run->result = run->fn(run->arg);
 }
 

@@ -7,8 +7,10 @@
 
 /*
  * Start entry(task) as a task, with room for what its starter has to say:
- * object is the caller's to use until the task ends; entry, fn and arg until entry
- * lets it wait or calls what may, for a sleep takes their place (T3). What has
+ * object is the caller's to use until the task ends, and NULL only if nobody would
+ * wait for ever should entry not return nor its cleanups run (E5 of panic.c); entry,
+ * fn and arg are until entry lets it wait or calls what may, for a sleep takes their
+ * place (T3). What has
  * to be known of a task for longer it says by marks. site is where the user
  * started it, __builtin_return_address(0) of the public function. Returns 0 or
  * -ENOMEM. Never switches tasks.

@@ -33,10 +33,10 @@
  */
 #include "ctx/ctx.h"
 #include "sched/lot.h"
+#include "sched/panic.h"
 #include "sync/locker.h"
 
 #include <weft/cond.h>
-#include <weft/panic.h>
 
 _Static_assert(sizeof(weft_cond) == 4 * sizeof(void *) + 8, "documented");
 
@@ -136,6 +136,7 @@ typedef struct {
 
 static void unlock_left(const unlocking *u)
 {
+	weft__guard_end();
 	if (unlikely(!u->done))
 		leave_unwoken(u->cond, u->waiter);
 }
@@ -144,6 +145,7 @@ static void unlock_other(const weft_locker *l, weft_cond *c, weft__waiter *w)
 {
 	__attribute__((cleanup(unlock_left))) unlocking u = {c, w, false};
 
+	weft__guard_begin();
 	l->unlock(l->obj);
 	u.done = true;
 }

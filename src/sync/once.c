@@ -95,6 +95,7 @@ static void finish(weft_once *o, uint32_t state, int result)
 	weft__wakeups wakeups = {0};
 	weft__bucket *b;
 
+	weft__guard_end();
 	weft_atomic_store(&o->priv_owner, 0, relaxed);	/* O6 */
 	if (weft_atomic_cas(&o->priv_state, &alone, state, release, relaxed))
 		return;
@@ -113,6 +114,7 @@ static bool begin(weft_once *o)
 	if (!weft_atomic_cas(&o->priv_state, &state, RUNNING, acquire, relaxed))
 		return false;
 	weft_atomic_store(&o->priv_owner, weft__flow_mark(), relaxed);
+	weft__guard_begin();	/* finish() ends it */
 	return true;
 }
 

@@ -8,6 +8,7 @@
 #include "fault.h"
 
 #include "gate.h"
+#include "no_tables.h"
 #include "proc.h"
 
 #include <weft/chan.h>
@@ -438,6 +439,19 @@ TEST_TRAP(tasks_that_nobody_is_left_to_run_stop_the_program_if_that_is_wanted,
 		test_skip("the sanitizer takes all of the address space");
 	setenv("WEFT_DEADLOCK", "abort", 1);
 	meet_without_room();
+}
+
+/* Its own stack is the thread's. */
+TEST_TRAP(a_task_without_a_stack_that_is_waited_for_cannot_exit_without_tables,
+	  "fatal error: a panic or exit cannot leave 0x")
+{
+	weft_waitgroup wg = {0};
+
+	if (test_slowdown() > 1)
+		test_skip("the sanitizer takes all of the address space");
+	set_limit(RLIMIT_AS, address_space_bytes() + (20 << 20));
+	CHECK_EQ(weft_waitgroup_go(&wg, exit_without_tables, NULL), 0);
+	weft_waitgroup_wait(&wg);
 }
 
 static void compute_and_sleep(void *arg)

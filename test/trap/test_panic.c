@@ -2,9 +2,15 @@
 /* Panics that nobody catches: what is run, what is printed, how it ends. */
 #include "test.h"
 
+#include <weft/cond.h>
+#include <weft/flight.h>
+#include <weft/group.h>
 #include <weft/mutex.h>
+#include <weft/once.h>
 #include <weft/panic.h>
+#include <weft/waitgroup.h>
 
+#include "no_tables.h"
 #include "trap/open_frames.h"
 
 #include <pthread.h>
@@ -176,4 +182,139 @@ TEST_TRAP(misuse_is_reported_though_stderr_has_a_buffer,
 
 	give_stderr_a_buffer();
 	weft_mutex_unlock(&m);
+}
+
+/* ---- others would wait for what the unwinder cannot leave ---- */
+
+#define STUCK "fatal error: a panic or exit cannot leave 0x"
+
+static int exit_with_error(weft_ctx *ctx, void *unused)
+{
+	(void)ctx;
+	exit_without_tables(unused);
+	return 0;
+}
+
+static int exit_with_value(weft_ctx *ctx, void *unused, void **value)
+{
+	(void)value;
+	return exit_with_error(ctx, unused);
+}
+
+static int exit_of_run(void *unused)
+{
+	return exit_with_error(NULL, unused);
+}
+
+static void once_panic(void *unused)
+{
+	weft_once o = {0};
+
+	(void)unused;
+	weft_once_do(&o, panic_without_tables, NULL);
+}
+
+TEST_TRAP(a_once_cannot_be_left_without_tables, STUCK)
+{
+	weft_try(once_panic, NULL, NULL);
+}
+
+static void once_exit(void *unused)
+{
+	weft_once o = {0};
+
+	(void)unused;
+	weft_once_do(&o, exit_without_tables, NULL);
+}
+
+TEST_TRAP(a_once_in_a_task_cannot_be_left_without_tables, STUCK)
+{
+	in_task(once_exit);
+}
+
+TEST_TRAP(what_cannot_be_left_has_a_name, " exit_without_tables+0x")
+{
+	once_exit(NULL);
+}
+
+TEST_TRAP(an_attempt_cannot_be_left_without_tables, STUCK)
+{
+	weft_once o = {0};
+
+	weft_once_try(&o, exit_of_run, NULL);
+}
+
+TEST_TRAP(a_once_func_cannot_be_left_without_tables, STUCK)
+{
+	weft_once_func f;
+
+	weft_once_func_init(&f, exit_without_tables, NULL);
+	weft_once_func_call(&f);
+}
+
+static void flight_do(void *unused)
+{
+	weft_flight f = {0};
+
+	(void)unused;
+	weft_flight_do(&f, weft_key_u64(1), exit_with_value, NULL);
+}
+
+TEST_TRAP(a_flight_cannot_be_left_without_tables, STUCK)
+{
+	flight_do(NULL);
+}
+
+TEST_TRAP(a_flight_in_a_task_cannot_be_left_without_tables, STUCK)
+{
+	in_task(flight_do);
+}
+
+TEST_TRAP(a_flight_of_a_task_of_its_own_cannot_be_left_without_tables, STUCK)
+{
+	weft_flight f = {.abort_on_panic = true};
+	weft_ctx ctx = {0};
+
+	weft_flight_do_ctx(&f, &ctx, weft_key_u64(1), exit_with_value, NULL);
+}
+
+TEST_TRAP(a_group_cannot_be_left_without_tables, STUCK)
+{
+	weft_group g = {0};
+
+	weft_group_go(&g, exit_with_error, NULL);
+	weft_group_wait(&g);
+}
+
+static void sleep_and_exit(void *unused)
+{
+	weft_sleep(NULL, WEFT_MS(1));
+	exit_without_tables(unused);
+}
+
+TEST_TRAP(a_wait_group_cannot_be_left_without_tables, STUCK)
+{
+	weft_waitgroup wg = {0};
+
+	CHECK_EQ(weft_waitgroup_go(&wg, sleep_and_exit, NULL), 0);
+	weft_waitgroup_wait(&wg);
+}
+
+static void do_nothing(void *unused)
+{
+	(void)unused;
+}
+
+TEST_TRAP(an_unlock_cannot_be_left_without_tables, STUCK)
+{
+	weft_cond c;
+
+	weft_cond_init_locker(&c, (weft_locker){.lock = do_nothing,
+						.unlock = exit_without_tables});
+	weft_cond_wait(&c);
+}
+
+TEST_TRAP(a_run_cannot_be_left_without_tables, STUCK)
+{
+	weft_run(exit_of_run, NULL);
 }

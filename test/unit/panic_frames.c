@@ -2,6 +2,7 @@
 #include <weft/panic.h>
 #include <weft/waitgroup.h>
 
+#include "no_tables.h"
 #include "unit/panic_frames.h"
 
 #include <string.h>
@@ -107,6 +108,25 @@ void mixed_frames(void *arg)
 	WEFT_DEFER(note_2, l);
 
 	outer_with_cleanup(l);
+}
+
+static void with_known_cleanup(void *arg)
+{
+	log *l = arg;
+	WEFT_DEFER(note_4, l);
+	__attribute__((cleanup(cleanup_P))) log *p = l;
+	end_here(p);
+}
+
+/* A is skipped by all but a return. */
+void frames_without_tables(void *arg)
+{
+	log *l = arg;
+	WEFT_DEFER(note_1, l);
+	__attribute__((cleanup(cleanup_A))) log *a = l;
+	WEFT_DEFER(note_2, l);
+
+	call_without_tables(with_known_cleanup, note_3, a);
 }
 
 void count_down(void *l)

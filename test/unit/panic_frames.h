@@ -45,6 +45,7 @@ void scopes(log *l);
 void cleanups_and_defers(void *l);
 void frames_without_cleanups(void *l);
 void mixed_frames(void *l);
+void frames_without_tables(void *l);
 void count_down(void *l);
 void exits_with_copy(void *wg);
 

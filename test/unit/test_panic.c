@@ -3,7 +3,11 @@
 #include "door.h"
 #include "test.h"
 
+#include <weft/cond.h>
+#include <weft/ctx.h>
+#include <weft/flight.h>
 #include <weft/mutex.h>
+#include <weft/once.h>
 #include <weft/panic.h>
 #include <weft/waitgroup.h>
 
@@ -11,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "no_tables.h"
 #include "unit/panic_frames.h"
 
 /* ---- weft_try() tells the endings apart ---- */
@@ -159,6 +164,16 @@ TEST_FLAVOURS(frames_with_and_without_cleanups_keep_their_order)
 
 		weft_try(mixed_frames, &l, NULL);
 		check_order(&l, how == RETURN ? "-6C5P43A21" : "-65P43A21");
+	}
+}
+
+TEST_FLAVOURS(defers_run_where_frames_have_no_tables)
+{
+	for (int how = RETURN; how <= EXIT; how++) {
+		log l = {.how = how};
+
+		weft_try(frames_without_tables, &l, NULL);
+		check_order(&l, how == RETURN ? "-P432A1" : "-P4321");
 	}
 }
 
@@ -563,4 +578,160 @@ TEST_FLAVOURS(a_defer_of_no_function_is_a_panic)
 TEST_TRAP(run_of_no_function_is_fatal, "go of nil func value")
 {
 	weft_run(NULL, NULL);
+}
+
+/* ---- where nobody waits for what has no unwind tables ---- */
+
+/* In what is waited for: RETURN after what was tried inside. */
+static void end_guarded(void *how)
+{
+	CHECK_EQ(weft_try(panic_without_tables, NULL, NULL), WEFT_PANICKED);
+	CHECK_EQ(weft_try(exit_without_tables, NULL, NULL), WEFT_EXITED);
+	end_as(*(int *)how, "guarded");
+}
+
+static void in_once(void *how)
+{
+	weft_once o = {0};
+
+	weft_once_do(&o, end_guarded, how);
+}
+
+static int end_attempt(void *how)
+{
+	end_guarded(how);
+	return 0;
+}
+
+static void in_attempt(void *how)
+{
+	weft_once o = {0};
+
+	weft_once_try(&o, end_attempt, how);
+}
+
+static void fini_func(void *f)
+{
+	weft_once_func_fini(f);
+}
+
+static void in_func(void *how)
+{
+	weft_once_func f;
+
+	weft_once_func_init(&f, end_guarded, how);
+	WEFT_DEFER(fini_func, &f);
+	weft_once_func_call(&f);
+}
+
+static int end_flight(weft_ctx *ctx, void *how, void **value)
+{
+	(void)ctx;
+	(void)value;
+	return end_attempt(how);
+}
+
+static void fini_flight(void *f)
+{
+	weft_flight_fini(f);
+}
+
+static void in_flight(void *how)
+{
+	weft_flight f = {0};
+	WEFT_DEFER(fini_flight, &f);
+	weft_result r;
+
+	r = weft_flight_do(&f, weft_key_u64(1), end_flight, how);
+	weft_result_release(&r);
+}
+
+struct unlocking {
+	weft_cond c;
+	int *how;
+};
+
+static void end_unlock(void *arg)
+{
+	struct unlocking *u = arg;
+
+	end_guarded(u->how);
+	weft_cond_signal(&u->c);
+}
+
+static void in_unlock(void *how)
+{
+	struct unlocking u = {.how = how};
+
+	weft_cond_init_locker(&u.c, (weft_locker){&u, do_nothing, end_unlock});
+	weft_cond_wait(&u.c);
+}
+
+static struct guarded {
+	weft_fn fn;
+	int how;
+} guarded[] = {{in_once, 0}, {in_attempt, 0}, {in_func, 0}, {in_flight, 0},
+	       {in_unlock, 0}};
+
+/* However fn ends, nothing is waited for any more. */
+static void leave_without_tables(void *arg)
+{
+	struct guarded *g = arg;
+
+	call_without_tables(g->fn, do_nothing, &g->how);
+	exit_without_tables(NULL);
+}
+
+TEST_FLAVOURS(what_was_waited_for_and_has_ended_is_left_without_tables)
+{
+	for (size_t i = 0; i < sizeof guarded / sizeof *guarded; i++)
+		for (int how = RETURN; how <= PANIC; how++) {
+			struct guarded g = {guarded[i].fn, how};
+
+			CHECK_EQ(weft_try(leave_without_tables, &g, NULL),
+				 how == PANIC ? WEFT_PANICKED : WEFT_EXITED);
+		}
+}
+
+static void note_done(void *wg)
+{
+	weft_waitgroup_done(wg);
+}
+
+static void exit_and_note(void *wg)
+{
+	call_without_tables(do_exit, note_done, wg);
+}
+
+TEST(a_task_that_nobody_waits_for_exits_without_tables)
+{
+	weft_waitgroup wg = {0};
+	weft_ctx ctx = {0};
+	weft_ctx_after after = {0};
+
+	weft_waitgroup_add(&wg, 2);
+	weft_ctx_cancel(&ctx, 0);
+	CHECK_EQ(weft_go(exit_and_note, &wg), 0);
+	CHECK_EQ(weft_ctx_after_start(&after, &ctx, exit_and_note, &wg), 0);
+	weft_waitgroup_wait(&wg);
+	test_until(weft_task_count() == 0);
+}
+
+static void *thread_exits(void *wg)
+{
+	exit_and_note(wg);
+	return wg;
+}
+
+TEST(a_thread_exits_without_tables)
+{
+	weft_waitgroup wg = {0};
+	void *result = &wg;
+	pthread_t thread;
+
+	weft_waitgroup_add(&wg, 1);
+	CHECK_EQ(pthread_create(&thread, NULL, thread_exits, &wg), 0);
+	CHECK_EQ(pthread_join(thread, &result), 0);
+	CHECK(result == NULL);
+	weft_waitgroup_wait(&wg);
 }

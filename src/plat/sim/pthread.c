@@ -132,9 +132,10 @@ WRAP(pthread_t, pthread_self, void)
 }
 
 /* The cleanups run, as on a real thread. */
-static void step_to_end(void *result, uintptr_t sp, bool last)
+static void step_to_end(void *result, uintptr_t sp, void *address, bool last)
 {
 	(void)sp;
+	(void)address;
 	if (last)
 		weft__sim_exit(result);
 }

@@ -31,6 +31,8 @@ static const struct {
 /* Of the calling thread; NULL: it is no task. */
 weft__stack *weft__stack_self(void);
 #define weft__flow_mark_on(self) weft__flow_mark()
+#define weft__guard_begin_on(self) weft__guard_begin()
+#define weft__guard_end_on(self) weft__guard_end()
 uint32_t weft__task_park(weft__stack *self, weft__waiter *w, bool alone);
 uint32_t weft__task_park_timed(weft__stack *self, weft__waiter *w,
 			       weft_time deadline);
