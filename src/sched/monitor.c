@@ -234,7 +234,6 @@ static void sleep_deeply(void)
 	weft_atomic_store(&weft__rt.monitor_word, WEFT__MONITOR_AWAKE, relaxed);
 }
 
-/* What the monitor asks first; the lock is what S6 wants. */
 static bool all_idle(void)
 {
 	bool idle;

@@ -22,6 +22,7 @@
 #include "sched/trace.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -563,51 +564,85 @@ static void stop_workers(void)
 		worker_join(w);
 }
 
-bool weft__runtime_let_start(void)
-{
-	bool started;
+/*
+ * S6: what the first worker waits for. No lock: whoever starts it would hold that
+ * while it comes, and it is open in a moment, but for the time a thread takes.
+ */
+static uint32_t gate;	/* futex */
 
-	weft__lock_take(&weft__rt.lock);
-	started = weft_atomic_load(&weft__rt.running, relaxed);
-	weft__lock_drop(&weft__rt.lock);
-	return started;
+enum { SHUT, AWAITED, OPEN, FAILED, LOOKS = 64 };
+
+static void gate_set(uint32_t state)
+{
+	if (weft_atomic_xchg(&gate, state, acq_rel) == AWAITED)
+		weft__futex_wake(&gate, 1);
 }
 
-/* The first worker; S5: it is the one who searches. */
+static uint32_t gate_look(void)
+{
+	return weft_atomic_load(&gate, acquire);
+}
+
+bool weft__runtime_let_in(void)
+{
+	uint32_t state = gate_look();
+
+	for (int i = 0; i < LOOKS && state == SHUT; i++) {
+		weft__thread_yield();
+		state = gate_look();
+	}
+	if (state == SHUT)
+		weft_atomic_cas(&gate, &state, AWAITED, acquire, acquire);
+	while ((state = gate_look()) == AWAITED)
+		weft__futex_wait(&gate, AWAITED, WEFT_NEVER);
+	return state == OPEN;
+}
+
+/* The first worker, who searches: S5. */
 static weft__worker *first_start(void)
 {
-	weft__worker *w = worker_start(true);
+	weft__worker *w;
 
+	weft__lock_take(&weft__rt.lock);
+	weft__rt.no_threads = false;
+	w = worker_start(true);
 	if (w != NULL)
 		weft_atomic_add(&weft__rt.searching, 1, relaxed);
+	weft__rt.closed = w == NULL;
+	update_room();
+	weft__lock_drop(&weft__rt.lock);
 	return w;
 }
 
-/* It leaves when it has the lock, and is to be joined then. */
 static void first_take_back(weft__worker *w)
 {
+	weft__lock_take(&weft__rt.lock);
 	weft_atomic_sub(&weft__rt.searching, 1, relaxed);
 	w->searching = false;
 	w->live = false;
 	weft__rt.live_count--;
+	weft__rt.closed = true;
+	update_room();
+	weft__lock_drop(&weft__rt.lock);
+	gate_set(FAILED);
+	worker_join(w);
 }
 
-/* S6: all threads or none, before anybody can count on them. NULL: none. */
-static weft__worker *first_start_watched(weft__worker **to_join)
+/* Both or none, before anybody can count on them. */
+static bool threads_start(void)
 {
 	weft__worker *w = first_start();
 
-	if (w == NULL || weft__monitor_start())
-		return w;
+	if (w == NULL)
+		return false;
+	if (weft__monitor_start())
+		return true;
 	first_take_back(w);
-	*to_join = w;
-	return NULL;
+	return false;
 }
 
 static int start(void)
 {
-	weft__worker *w, *to_join = NULL;
-
 	if (weft__fork_watch() != 0)
 		return -ENOMEM;
 	weft__rt.procs = procs_wanted();
@@ -618,17 +653,11 @@ static int start(void)
 	weft__barrier_prepare();
 	weft__trace_open();
 	weft_atomic_store(&weft__rt.stopping, 0, relaxed);
-	weft__lock_take(&weft__rt.lock);
-	weft__rt.no_threads = false;
-	w = first_start_watched(&to_join);
-	weft_atomic_store(&weft__rt.running, w != NULL, seq_cst);
-	weft__rt.closed = w == NULL;
-	update_room();
-	weft__lock_drop(&weft__rt.lock);
-	if (to_join != NULL)
-		worker_join(to_join);
-	if (w == NULL)
+	weft_atomic_store(&gate, SHUT, relaxed);
+	if (!threads_start())
 		return -ENOMEM;
+	weft_atomic_store(&weft__rt.running, 1, seq_cst);
+	gate_set(OPEN);
 	weft__poller_hand_over();
 	return 0;
 }

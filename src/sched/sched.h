@@ -30,13 +30,13 @@
  *     announced by then finds the note.
  * S6  The runtime stops only with the global queue empty: who stops it clears
  *     running (seq_cst) and then looks there, who puts something in looks at
- *     running (seq_cst) after that. Neither a worker nor the monitor meets it
- *     cleared, for starting would wait for who joins: they are joined before it
- *     is, and it is set under the runtime's lock, under which the first worker
- *     and the monitor are started; both take that lock before anything else.
- *     Nobody else uses the runtime before, so if either cannot be had, there is
- *     nothing to be waited for. The poller may meet it cleared, and is not
- *     joined then: F9 of poller.c.
+ *     running (seq_cst) after that. No worker meets it cleared, for starting
+ *     would wait for who joins it: they are joined before it is, and the first,
+ *     which is started before it is set, waits for that. Nobody else uses the
+ *     runtime before; so if the monitor cannot be had then, there is nothing to
+ *     be waited for. The monitor may meet it cleared in the moment it is
+ *     started, and the poller at other times, and are not joined then: F9 of
+ *     poller.c.
  * S7  A task that is pinned and ready is in the list of the worker it has
  *     parked on, which only that worker empties. The list is under the
  *     runtime's lock, as idle and live are: who puts a task in and finds the
@@ -233,8 +233,8 @@ extern weft__waiter weft__yielded;
 
 extern const uint32_t weft__layout[];	/* see layout.c */
 
-/* What a worker calls first. False: it is to leave, for there is no monitor (S6). */
-bool weft__runtime_let_start(void);
+/* What a worker calls first: S6. False: there is no monitor; leave. */
+bool weft__runtime_let_in(void);
 
 /* The calling worker has nothing to do: sleep. False: leave, for good. */
 bool weft__runtime_idle(weft__worker *w);

@@ -439,7 +439,7 @@ void *weft__worker_main(void *worker)
 	weft__worker *w = worker;
 	weft__stack *to;
 
-	if (!weft__runtime_let_start())	/* S6 */
+	if (!weft__runtime_let_in())	/* S6 */
 		return NULL;
 	weft_atomic_store(&w->thread_id, weft__thread_id(), relaxed);
 	w->errno_address = weft__errno_address();
