@@ -19,7 +19,7 @@ enum cli_status {
 	CLI_TROUBLE = 2,
 	CLI_NOTHING = 66,	 /* there is nothing for the key */
 	CLI_UNAVAILABLE = 69,	 /* the engine cannot be reached */
-	CLI_LOST = 70,		 /* a lease was lost, or who ran it has died */
+	CLI_LOST = 70,		 /* a lease, who ran it, or the rest of an output was lost */
 	CLI_NO_RESOURCES = 71,	 /* no memory, process or descriptor */
 	CLI_IO = 74,		 /* what was read or written could not be */
 	CLI_LATE = 75,		 /* waiting took too long */

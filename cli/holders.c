@@ -2,7 +2,6 @@
 #include "holders.h"
 
 #include "inside.h"
-#include "procs.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -94,8 +93,7 @@ bool holders_is_here(const weft_fleet_entry *e)
 
 bool holders_of_dead(weft_key key, const weft_fleet_entry *e, holders *h)
 {
-	if (e->state != WEFT_FLEET_RUNNING || !holders_is_here(e) ||
-	    !procs_is_dead((pid_t)e->pid))
+	if (!e->dead)
 		return false;
 	find(h, inside_name_of(key, e->token).text);
 	return e->left < 0 || h->text[0] != '\0';

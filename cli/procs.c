@@ -2,7 +2,6 @@
 #include "procs.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -13,7 +12,6 @@
 
 typedef struct proc {
 	pid_t pid, parent, group;
-	char state;
 	bool found;
 } proc;
 
@@ -27,6 +25,7 @@ static bool read_stat(const char *pid, proc *p)
 {
 	char path[64], text[512];
 	const char *rest;
+	char state;
 	ssize_t size;
 	int fd;
 
@@ -41,18 +40,8 @@ static bool read_stat(const char *pid, proc *p)
 	p->pid = atoi(pid);
 	p->found = false;
 	return rest != NULL &&
-	       sscanf(rest, ") %c %d %d", &p->state, &p->parent, &p->group) == 3;
-}
-
-bool procs_is_dead(pid_t pid)
-{
-	char text[24];
-	proc p;
-
-	if (kill(pid, 0) != 0 && errno == ESRCH)
-		return true;
-	snprintf(text, sizeof(text), "%d", pid);
-	return read_stat(text, &p) && p.state == 'Z';
+	       sscanf(rest, ") %c %d %d", &state, &p->parent, &p->group) == 3 &&
+	       state != 'Z';
 }
 
 static bool add(procs *all, const char *pid)
@@ -66,8 +55,7 @@ static bool add(procs *all, const char *pid)
 		all->list = list;
 		all->room = room;
 	}
-	if (read_stat(pid, &all->list[all->count]) &&
-	    all->list[all->count].state != 'Z')
+	if (read_stat(pid, &all->list[all->count]))
 		all->count++;
 	return true;
 }

@@ -9,9 +9,6 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Whether nobody has that number, or one that only its parent has not heard of. */
-bool procs_is_dead(pid_t pid);
-
 /*
  * Send a signal to every process that descends from root, whatever its process
  * group or session; not to root itself, nor to the dead. Who is stopped is

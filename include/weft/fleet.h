@@ -549,6 +549,8 @@ struct weft_fleet_entry {
 	bool stale;		/* of one kept */
 	bool unstored;		/* … without its bytes, for which there was no room:
 				 * err says why */
+	bool dead;		/* of one that runs: its process is known to be,
+				 * what that has left has the key still */
 };
 
 /* Returns false to be told no more. */

@@ -19,8 +19,8 @@
  *     and then nobody had the time to come. It counts also where news cut it short:
  *     who forgets the key again and again would keep this one waiting for ever.
  * A5  Who has lost a lease asks anew, since another one may have it, and its result.
- *     If nobody has, its run begins anew; but no more than max_takeovers times, as
- *     with runs that others have lost. A place that is too slow for the lease would
+ *     If nobody has, its run begins anew; but it begins no more than max_takeovers
+ *     times, as with runs that others have lost. A place that is too slow for the lease would
  *     have it run for ever.
  */
 #include "fleet/core.h"

@@ -10,10 +10,9 @@
  * object is the caller's to use until the task ends, and NULL only if nobody would
  * wait for ever should entry not return nor its cleanups run (E5 of panic.c); entry,
  * fn and arg are until entry lets it wait or calls what may, for a sleep takes their
- * place (T3). What has
- * to be known of a task for longer it says by marks. site is where the user
- * started it, __builtin_return_address(0) of the public function. Returns 0 or
- * -ENOMEM. Never switches tasks.
+ * place (T3). What has to be known of a task for longer it says by marks. site is
+ * where the user started it, __builtin_return_address(0) of the public function.
+ * Returns 0 or -ENOMEM. Never switches tasks.
  */
 int weft__task_start(weft__task_entry *entry, void *object, void *fn, void *arg,
 		     void *site);

@@ -817,6 +817,23 @@ class InDirectory(Everywhere, SharedTest):
         os.kill(pid, signal.SIGKILL)
         until(lambda: self.weft("kill", "k").returncode == 66, "the key is free")
 
+    def test_run_in_another_space_of_processes_is_not_dead(self):
+        """Its number is nobody's here, and says nothing."""
+        apart = ["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c"]
+        free = subprocess.run(["sh", "-c", "echo $$"], stdout=subprocess.PIPE, text=True, check=True).stdout
+        number = f"echo {int(free) - 1} >/proc/sys/kernel/ns_last_pid"
+        if not shutil.which("unshare") or subprocess.run([*apart, number], stderr=subprocess.DEVNULL).returncode != 0:
+            self.skipTest("no name space of processes to be had")
+        script = f"{number}; exec {command.weft} flight k -- sh -c 'trap \"exit 3\" TERM; touch runs; sleep 1000 & wait'"
+        leader = subprocess.Popen([*apart, script], cwd=self.dir, env=self.env)
+        self.addCleanup(leader.wait)
+        self.addCleanup(leader.kill)
+        until(lambda: (self.dir / "runs").exists(), "it runs")
+        self.assertFalse(is_alive(self.show("k")["pid"]), "the number is free here")
+        self.assertNotIn("dead", self.show("k"))
+        self.assert_done(self.weft("kill", "--wait", "20s", "k"), 0)
+        self.assertEqual(leader.wait(), 3)
+
     def test_stop_and_continue_looks_at_the_lease(self):
         """Ctrl-Z with --no-detach: the command goes on only if the lease is held still."""
         script = RUN + "[ $(wc -l <runs) = 1 ] || exit 0; while :; do echo x >>ticks; sleep 0.01; done"

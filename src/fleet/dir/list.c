@@ -84,6 +84,8 @@ static void tell(weft__dir *d, const char *name, const weft__dir_head *h,
 	if (e->state == WEFT_FLEET_RUNNING) {
 		e->waiters = weft__dir_waiters(d, name);
 		e->left = h->lease_end - now;
+		e->dead = weft__fleet_is_gone(&d->self, h->pid, h->pid_start,
+					      h->pid_space);
 	} else if (e->state == WEFT_FLEET_KEPT) {
 		tell_kept(d, &h->result, e);
 	}

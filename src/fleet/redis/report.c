@@ -56,8 +56,23 @@ static void read_who(const redisReply *record, weft_fleet_entry *entry)
 	entry->pid = strtoll(blank, NULL, 10);
 }
 
-static void read_record(const redisReply *record, int64_t now_ms,
-			weft_fleet_entry *entry)
+/* Only of this machine, and this name space of processes, anything is known. */
+static bool is_dead(const weft__redis *e, const redisReply *record)
+{
+	const redisReply *who = field(record, "who");
+	long long pid, start;
+	unsigned long long space;
+	char boot[33];
+
+	return who != NULL &&
+	       sscanf(who->str, "%*s %lld %lld %llu %32s", &pid, &start, &space,
+		      boot) == 4 &&
+	       strcmp(boot, e->lookout.boot) == 0 &&
+	       weft__fleet_is_gone(&e->lookout.self, pid, start, space);
+}
+
+static void read_record(const weft__redis *e, const redisReply *record,
+			int64_t now_ms, weft_fleet_entry *entry)
 {
 	const redisReply *key = field(record, "k"), *state = field(record, "s");
 	size_t shown = key ? key->len : 0;
@@ -72,8 +87,10 @@ static void read_record(const redisReply *record, int64_t now_ms,
 	entry->age = WEFT_MS(now_ms - number(record, "at"));
 	entry->left = WEFT_MS(number(record, "u") - now_ms);
 	entry->state = WEFT_FLEET_IDLE;
-	if (state != NULL && strcmp(state->str, "run") == 0)
+	if (state != NULL && strcmp(state->str, "run") == 0) {
 		entry->state = WEFT_FLEET_RUNNING;
+		entry->dead = is_dead(e, record);
+	}
 	if (state != NULL && strcmp(state->str, "lost") == 0)
 		entry->state = WEFT_FLEET_LOST;
 	read_who(record, entry);
@@ -102,7 +119,8 @@ static weft_duration left_of(const char *head, int64_t now_ms)
 				  : WEFT_MS(until - now_ms);
 }
 
-static int read_one(redisReply *const got[QUESTIONS], weft_fleet_entry *entry)
+static int read_one(const weft__redis *e, redisReply *const got[QUESTIONS],
+		    weft_fleet_entry *entry)
 {
 	int64_t now_ms = strtoll(got[CLOCK]->element[0]->str, NULL, 10) * 1000 +
 			 strtoll(got[CLOCK]->element[1]->str, NULL, 10) / 1000;
@@ -113,7 +131,7 @@ static int read_one(redisReply *const got[QUESTIONS], weft_fleet_entry *entry)
 	memset(entry, 0, sizeof *entry);
 	if (got[RECORD]->elements == 0 && r == NULL)
 		return -ENOENT;
-	read_record(got[RECORD], now_ms, entry);
+	read_record(e, got[RECORD], now_ms, entry);
 	entry->waiters = (int)got[WAITERS]->integer;
 	left = r != NULL ? left_of(got[HEAD]->str, now_ms) : 0;
 	if (left > 0 && entry->state == WEFT_FLEET_IDLE)
@@ -149,7 +167,7 @@ static int show_hex(weft__redis *e, weft_ctx *ctx, const char *hex,
 			err = -EIO;
 	}
 	if (err == 0)
-		err = read_one(got, entry);
+		err = read_one(e, got, entry);
 	for (i = 0; i < QUESTIONS; i++)
 		if (got[i] != NULL)
 			freeReplyObject(got[i]);
