@@ -570,7 +570,7 @@ static void stop_workers(void)
  */
 static uint32_t gate;	/* futex */
 
-enum { SHUT, AWAITED, OPEN, FAILED, LOOKS = 64 };
+enum { SHUT, AWAITED, OPEN, FAILED, GATE_LOOKS = 64 };
 
 static void gate_set(uint32_t state)
 {
@@ -587,7 +587,7 @@ bool weft__runtime_let_in(void)
 {
 	uint32_t state = gate_look();
 
-	for (int i = 0; i < LOOKS && state == SHUT; i++) {
+	for (int i = 0; i < GATE_LOOKS && state == SHUT; i++) {
 		weft__thread_yield();
 		state = gate_look();
 	}

@@ -824,7 +824,8 @@ class InDirectory(Everywhere, SharedTest):
         number = f"echo {int(free) - 1} >/proc/sys/kernel/ns_last_pid"
         if not shutil.which("unshare") or subprocess.run([*apart, number], stderr=subprocess.DEVNULL).returncode != 0:
             self.skipTest("no name space of processes to be had")
-        script = f"{number}; exec {command.weft} flight k -- sh -c 'trap \"exit 3\" TERM; touch runs; sleep 1000 & wait'"
+        run = "'trap \"exit 3\" TERM; touch runs; sleep 1000 & wait'"
+        script = f"{number}; exec {command.weft} flight k -- sh -c {run}"
         leader = subprocess.Popen([*apart, script], cwd=self.dir, env=self.env)
         self.addCleanup(leader.wait)
         self.addCleanup(leader.kill)

@@ -281,6 +281,11 @@ static void keep_busy(weft__worker *w)
 	run(&tasks[KEEPS]);
 }
 
+/* At the gate, where nobody waits here: all begin with the runtime. */
+void weft__thread_yield(void)
+{
+}
+
 /* What the loop on a worker's stack does, but for the stacks. */
 void *weft__worker_main(void *worker)
 {

@@ -520,6 +520,11 @@ static void run(weft__task *task)
 	weft_atomic_add(&ran, 1, release);
 }
 
+/* At the gate, where nobody waits here: all begin with the runtime. */
+void weft__thread_yield(void)
+{
+}
+
 /* What the loop on a worker's stack does, but for the stacks. */
 void *weft__worker_main(void *worker)
 {
