@@ -820,8 +820,11 @@ class InDirectory(Everywhere, SharedTest):
     def test_run_in_another_space_of_processes_is_not_dead(self):
         """Its number is nobody's here, and says nothing."""
         apart = ["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c"]
-        free = subprocess.run(["sh", "-c", "echo $$"], stdout=subprocess.PIPE, text=True, check=True).stdout
-        number = f"echo {int(free) - 1} >/proc/sys/kernel/ns_last_pid"
+        last = subprocess.run(["sh", "-c", "echo $$"], stdout=subprocess.PIPE, text=True, check=True).stdout
+        free = (int(last) + 10000) % 30000 + 1000  # not those that come next
+        while any(pathlib.Path(f"/proc/{pid}").exists() for pid in range(free, free + 50)):
+            free += 50
+        number = f"echo {free} >/proc/sys/kernel/ns_last_pid"
         if not shutil.which("unshare") or subprocess.run([*apart, number], stderr=subprocess.DEVNULL).returncode != 0:
             self.skipTest("no name space of processes to be had")
         run = "'trap \"exit 3\" TERM; touch runs; sleep 1000 & wait'"
