@@ -394,6 +394,29 @@ TEST(start_that_fails_is_not_waited_for_by_its_own_worker)
 	check_all_works();
 }
 
+static int begun;
+
+static bool second_fails(bool started)
+{
+	return !started && ++begun == 2;
+}
+
+/* Whoever has put something in the queue calls for a worker after that. */
+TEST(start_that_fails_leaves_no_worker_without_a_monitor)
+{
+	test_limit(20);
+	one_worker();
+	CHECK_EQ(weft_run(leave_one_behind, NULL), 0);
+	fault_on_thread = second_fails;
+	gate_open(&left);
+	CHECK_EQ(begun, 2);
+	CHECK(counted(0));
+	fault_on_thread = NULL;
+	CHECK_EQ(weft_go(count_one, NULL), 0);
+	test_until(counted(2));
+	check_all_works();
+}
+
 /* ---- others who come while a start fails ---- */
 
 static uint32_t others_may;	/* atomic */
