@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 const char *entry_state(const weft_fleet_entry *e)
 {
@@ -19,6 +20,13 @@ const char *entry_state(const weft_fleet_entry *e)
 static size_t key_size(const weft_fleet_entry *e)
 {
 	return e->key_size < sizeof(e->key) ? e->key_size : sizeof(e->key);
+}
+
+bool entry_is_here(const weft_fleet_entry *e)
+{
+	struct utsname self;
+
+	return uname(&self) == 0 && strcmp(self.nodename, e->host) == 0;
 }
 
 const char *entry_key(const weft_fleet_entry *e, char room[257])

@@ -11,6 +11,9 @@
 
 const char *entry_state(const weft_fleet_entry *e);
 
+/* Whether who runs it is, or was, of this machine. */
+bool entry_is_here(const weft_fleet_entry *e);
+
 /* The key with what could move a cursor as '?', in room of 257 bytes. */
 const char *entry_key(const weft_fleet_entry *e, char room[257]);
 

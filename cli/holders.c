@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 /* k/NAME, as docs/fleet.md has it. */
@@ -15,11 +14,12 @@ enum { NAME_DIGITS = 32 };
 
 static bool is_record(const char *path)
 {
-	size_t size = strlen(path);
-	const char *name = path + size - NAME_DIGITS;
+	const char *name = strrchr(path, '/');
 
-	return size > NAME_DIGITS + 3 && strncmp(name - 3, "/k/", 3) == 0 &&
-	       strspn(name, "0123456789abcdef") == NAME_DIGITS;
+	return name != NULL && name - path >= 2 &&
+	       strncmp(name - 2, "/k/", 3) == 0 &&
+	       strlen(name + 1) == NAME_DIGITS &&
+	       strspn(name + 1, "0123456789abcdef") == NAME_DIGITS;
 }
 
 /* The lock of a key is an open record; one that was replaced has another name. */
@@ -82,13 +82,6 @@ static void find(holders *h, const char *run)
 			add(h, entry->d_name);
 	if (dir != NULL)
 		closedir(dir);
-}
-
-bool holders_is_here(const weft_fleet_entry *e)
-{
-	struct utsname self;
-
-	return uname(&self) == 0 && strcmp(self.nodename, e->host) == 0;
 }
 
 bool holders_of_dead(weft_key key, const weft_fleet_entry *e, holders *h)

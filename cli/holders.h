@@ -18,7 +18,4 @@ typedef struct holders {
  */
 bool holders_of_dead(weft_key key, const weft_fleet_entry *e, holders *h);
 
-/* Whether that process is, or was, one of this machine. */
-bool holders_is_here(const weft_fleet_entry *e);
-
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "live.h"
 
-#include "holders.h"
+#include "entry.h"
 #include "spool.h"
 
 #include <errno.h>
@@ -249,7 +249,7 @@ static void follow(live_follower *f, weft_ctx *ctx, uint64_t token)
 	name n;
 
 	if (weft_fleet_show(f->fleet, ctx, weft_key_str(f->key), &e) != 0 ||
-	    e.token != token || !holders_is_here(&e))
+	    e.token != token || !entry_is_here(&e))
 		return;
 	n = name_of((long long)e.pid, token);
 	for (;;) {
